@@ -1,0 +1,190 @@
+package rotator
+
+import (
+	"fmt"
+	"net/url"
+	"regexp"
+	"slices"
+	"strings"
+	"time"
+)
+
+// KeyID is the versionless URI of a key in its one canonical form: https,
+// lower-case host without a port, no trailing slash, for instance
+// https://contoso.vault.azure.net/keys/payments. Key names keep their case as
+// given and compare without it, see [KeyID.Same].
+type KeyID string
+
+var (
+	keyNamePattern    = regexp.MustCompile(`^[0-9a-zA-Z-]{1,127}$`)
+	keyVersionPattern = regexp.MustCompile(`^[0-9a-fA-F]{32}$`)
+)
+
+// ParseKeyID reads a key identifier with or without a version, as
+// configuration, the vault and the services write it:
+// https://{vault}/keys/{name}[/{version}]. The version is empty for a
+// versionless identifier.
+//
+// Source: azure/facts.md section 2 (key identifier; the port 443 is spelled out
+// in some answers).
+func ParseKeyID(uri string) (id KeyID, version string, err error) {
+	u, err := url.Parse(strings.TrimSpace(uri))
+	if err != nil {
+		return "", "", fmt.Errorf("parse key identifier %q: %w", uri, err)
+	}
+	if !strings.EqualFold(u.Scheme, "https") || u.Hostname() == "" || u.User != nil || u.RawQuery != "" || u.Fragment != "" {
+		return "", "", fmt.Errorf("key identifier %q is not of the form https://VAULT/keys/NAME", uri)
+	}
+	if p := u.Port(); p != "" && p != "443" {
+		return "", "", fmt.Errorf("key identifier %q names port %s, a vault answers on 443", uri, p)
+	}
+	parts := strings.Split(strings.Trim(u.Path, "/"), "/")
+	if len(parts) < 2 || len(parts) > 3 || !strings.EqualFold(parts[0], "keys") || !keyNamePattern.MatchString(parts[1]) {
+		return "", "", fmt.Errorf("key identifier %q is not of the form https://VAULT/keys/NAME", uri)
+	}
+	if len(parts) == 3 {
+		if !keyVersionPattern.MatchString(parts[2]) {
+			return "", "", fmt.Errorf("key identifier %q has a version that is not 32 hex digits", uri)
+		}
+		version = strings.ToLower(parts[2])
+	}
+	return KeyID("https://" + strings.ToLower(u.Hostname()) + "/keys/" + parts[1]), version, nil
+}
+
+// Same reports whether two identifiers name one key. Key Vault compares names
+// without regard to case.
+func (k KeyID) Same(other KeyID) bool { return strings.EqualFold(string(k), string(other)) }
+
+// Host returns the host name of the vault.
+func (k KeyID) Host() string {
+	host, _, _ := strings.Cut(strings.TrimPrefix(string(k), "https://"), "/")
+	return host
+}
+
+// Name returns the key's name within its vault.
+func (k KeyID) Name() string { return string(k[strings.LastIndexByte(string(k), '/')+1:]) }
+
+// WithVersion returns the full identifier of one version.
+func (k KeyID) WithVersion(version string) string { return string(k) + "/" + version }
+
+// Version is one version of a key, as the vault describes it.
+type Version struct {
+	// ID is the 32 lower-case hex digits of the version.
+	ID string `json:"id"`
+	// Created is by the vault's clock, in whole seconds: two versions may share
+	// one.
+	Created time.Time `json:"created"`
+	Enabled bool      `json:"enabled"`
+	// Expires and NotBefore are zero when the version has none.
+	Expires   time.Time `json:"expires,omitzero"`
+	NotBefore time.Time `json:"not_before,omitzero"`
+	// PurgeProtected is false when the vault says that a deleted key could be
+	// purged: its recovery level contains "Purgeable".
+	PurgeProtected bool `json:"purge_protected"`
+	// Operation is the operation that tagged this version as its own, see
+	// [TagOperation].
+	Operation string `json:"operation,omitempty"`
+}
+
+// TagOperation is the tag that cmkd puts on a version it made: the instance of
+// the daemon's store and the operation, so that a version is recognised even
+// when the answer to the call that made it was lost.
+const TagOperation = "cmkd-operation"
+
+// Newest returns the version created last; among those of one second the one
+// for which prefer holds, else the one with the greatest id, so that the answer
+// does not depend on the order in which the vault lists them. ok is false when
+// there are none.
+func Newest(versions []Version, prefer func(Version) bool) (newest Version, ok bool) {
+	for i, v := range versions {
+		if i == 0 || newer(v, newest, prefer) {
+			newest = v
+		}
+	}
+	return newest, len(versions) > 0
+}
+
+func newer(v, than Version, prefer func(Version) bool) bool {
+	if !v.Created.Equal(than.Created) {
+		return v.Created.After(than.Created)
+	}
+	if prefer != nil && prefer(v) != prefer(than) {
+		return prefer(v)
+	}
+	return v.ID > than.ID
+}
+
+func findVersion(versions []Version, id string) (Version, bool) {
+	i := slices.IndexFunc(versions, func(v Version) bool { return v.ID == id })
+	if i < 0 {
+		return Version{}, false
+	}
+	return versions[i], true
+}
+
+// Retire says what becomes of the previous version once every dependent has
+// left it.
+type Retire string
+
+// The ways to retire a version.
+const (
+	RetireManual Retire = "manual" // wait for `cmkd retire KEY`; the default
+	RetireAuto   Retire = "auto"   // disable it after the soak time and the guard
+	RetireOff    Retire = "off"    // leave it enabled
+)
+
+// Method says how a new version is made.
+type Method string
+
+// The ways to make a version.
+const (
+	// MethodAuto rotates, and creates where the vault forbids rotation.
+	MethodAuto   Method = "auto"
+	MethodRotate Method = "rotate" // POST …/rotate, by the vault's own policy
+	MethodCreate Method = "create" // POST …/create with the current version's parameters
+)
+
+// Key is a key under management, as configured.
+type Key struct {
+	// Name is the short name by which people and commands call the key.
+	Name string
+	ID   KeyID
+	// Schedule is when the key is rotated; the zero value means on demand only.
+	Schedule Schedule
+	Retire   Retire
+	Method   Method
+	// Soak is how long all dependents must have been on the new version before
+	// the old one may be retired.
+	Soak time.Duration
+	// TwoPerson demands a second person's approval of a revocation.
+	TwoPerson bool
+	// Discover names the subscriptions searched for dependents that nobody
+	// listed before a version is retired.
+	Discover []string
+	// Require is the weakest evidence that counts as done.
+	Require    Evidence
+	Dependents []Dependent
+}
+
+// KeyState is what the store keeps of a key between restarts.
+type KeyState struct {
+	Name string `json:"name"`
+	ID   KeyID  `json:"id"`
+	// NextRotation is when the schedule fires next; zero without a schedule.
+	NextRotation time.Time `json:"next_rotation,omitzero"`
+	// Spec is the schedule that NextRotation was computed from: a changed
+	// schedule is computed afresh.
+	Spec string `json:"spec,omitempty"`
+	// LastFired is the scheduled time served last, which never fires again.
+	LastFired time.Time `json:"last_fired,omitzero"`
+	// Current is the newest version known.
+	Current Version `json:"current"`
+	// Seen is when the vault was last read, by the daemon's clock.
+	Seen time.Time `json:"seen,omitzero"`
+	// Operation is the live operation, zero if there is none.
+	Operation OperationID `json:"operation,omitempty"`
+	// Unretired are versions that earlier rotations left enabled.
+	Unretired []string `json:"unretired,omitempty"`
+	// Problem is why the key needs somebody, nil if it does not.
+	Problem *Problem `json:"problem,omitempty"`
+}

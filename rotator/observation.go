@@ -1,0 +1,84 @@
+package rotator
+
+import "time"
+
+// Evidence is how we know that a change took effect.
+type Evidence string
+
+// The levels of evidence, from none to best.
+const (
+	EvidenceNone      Evidence = ""
+	EvidenceInferred  Evidence = "inferred"  // the documented time has passed and nothing contradicts
+	EvidenceObserved  Evidence = "observed"  // the vault's audit log shows the service using the version
+	EvidenceConfirmed Evidence = "confirmed" // the service itself reports it
+)
+
+var evidenceRank = map[Evidence]int{EvidenceInferred: 1, EvidenceObserved: 2, EvidenceConfirmed: 3}
+
+// AtLeast reports whether e is as good as want.
+func (e Evidence) AtLeast(want Evidence) bool { return evidenceRank[e] >= evidenceRank[want] }
+
+// Access is whether a dependent can use its key, as far as was seen.
+type Access string
+
+// What can be seen of access.
+const (
+	AccessUnknown Access = ""
+	AccessAllowed Access = "allowed"
+	AccessDenied  Access = "denied"
+)
+
+// Observation is what was seen of a dependent at a moment.
+type Observation struct {
+	// At is when, by Azure's clock (the Date header of its answer) where it
+	// told, so that a jump of the daemon's clock cannot make evidence.
+	At time.Time `json:"at"`
+	// Key is the key the dependent uses; empty if it uses none of ours, for
+	// instance a Microsoft-managed one.
+	Key     KeyID   `json:"key,omitempty"`
+	Binding Binding `json:"binding,omitempty"`
+	// Version is the version in use as the service reports it; empty where the
+	// service does not tell.
+	Version string `json:"version,omitempty"`
+	// Previous are versions that still wrap some of the dependent's data.
+	Previous []string `json:"previous,omitempty"`
+	// RotatedAt is when the service says that it switched to Version.
+	RotatedAt time.Time `json:"rotated_at,omitzero"`
+	// Updating is true while the resource has an update of its own under way.
+	Updating bool `json:"updating,omitempty"`
+	// Access is what was seen of the use of the key, with the service's code.
+	Access     Access `json:"access,omitempty"`
+	AccessCode string `json:"access_code,omitempty"`
+	// AccessEvidence is how good Access is.
+	AccessEvidence Evidence `json:"access_evidence,omitempty"`
+	// Problem is what the service itself complains of.
+	Problem *Problem `json:"problem,omitempty"`
+	// Via names what was looked at where it is not the dependent itself, for
+	// instance the disk encryption set of a managed cluster.
+	Via string `json:"via,omitempty"`
+	// Facts are the raw properties relied on, by their Azure names.
+	Facts map[string]string `json:"facts,omitempty"`
+}
+
+// Problem is something that needs a person: what is wrong and what to do.
+type Problem struct {
+	Code    string `json:"code"`
+	Message string `json:"message"`
+	// Hint is the next step, a command or a grant.
+	Hint string `json:"hint,omitempty"`
+}
+
+// String renders the problem on one line.
+func (p *Problem) String() string {
+	if p == nil {
+		return ""
+	}
+	s := p.Message
+	if p.Code != "" {
+		s = p.Code + ": " + s
+	}
+	if p.Hint != "" {
+		s += " (" + p.Hint + ")"
+	}
+	return s
+}

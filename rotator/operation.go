@@ -1,0 +1,177 @@
+package rotator
+
+import (
+	"fmt"
+	"strconv"
+	"strings"
+	"time"
+)
+
+// OperationID numbers the operations of one store from 1, in the order in which
+// they began. It is written op-17.
+type OperationID uint64
+
+// String returns the written form, op-17.
+func (id OperationID) String() string { return "op-" + strconv.FormatUint(uint64(id), 10) }
+
+// ParseOperationID reads op-17.
+func ParseOperationID(s string) (OperationID, error) {
+	digits, ok := strings.CutPrefix(strings.ToLower(s), "op-")
+	n, err := strconv.ParseUint(digits, 10, 64)
+	if !ok || err != nil || n == 0 {
+		return 0, fmt.Errorf("%q is not an operation id like op-17", s)
+	}
+	return OperationID(n), nil
+}
+
+// OperationKind is what an operation does to its key.
+type OperationKind string
+
+// The kinds of operation.
+const (
+	KindRotation      OperationKind = "rotation"
+	KindRevocation    OperationKind = "revocation"
+	KindReinstatement OperationKind = "reinstatement"
+)
+
+// OperationState is where an operation stands.
+type OperationState string
+
+// The states. Which of them a kind passes through is drawn in the package
+// documentation.
+const (
+	StatePending     OperationState = "pending"
+	StateCreating    OperationState = "creating"
+	StatePropagating OperationState = "propagating"
+	StateSoaking     OperationState = "soaking"
+	StateRetiring    OperationState = "retiring"
+
+	StateAwaitingApproval OperationState = "awaiting-approval"
+	StateDisabling        OperationState = "disabling"
+	StateTakingEffect     OperationState = "taking-effect"
+	StateEffective        OperationState = "effective"
+
+	StateEnabling   OperationState = "enabling"
+	StateRecovering OperationState = "recovering"
+	StateRecovered  OperationState = "recovered"
+
+	StateCompleted OperationState = "completed"
+	StateFailed    OperationState = "failed"
+	StateCancelled OperationState = "cancelled"
+)
+
+// Final reports whether nothing more will happen.
+func (s OperationState) Final() bool {
+	switch s {
+	case StateCompleted, StateFailed, StateCancelled, StateRecovered:
+		return true
+	default:
+		return false
+	}
+}
+
+// Cause is what set an operation off.
+type Cause string
+
+// The causes.
+const (
+	CauseSchedule Cause = "schedule"
+	CauseOperator Cause = "operator"
+	CauseVault    Cause = "vault" // a version made by someone else was found
+)
+
+// Attempt is one intent to make a new version, committed before the call.
+type Attempt struct {
+	// Number counts from 1 within the operation.
+	Number int    `json:"number"`
+	Method Method `json:"method"`
+	// At is when the intent was decided, by the daemon's clock.
+	At time.Time `json:"at"`
+	// Uncertain is the time since which it is unknown whether the call had an
+	// effect; zero while the call is out or its answer is known.
+	Uncertain time.Time `json:"uncertain,omitzero"`
+}
+
+// Approval is the consent of one person.
+type Approval struct {
+	Actor string    `json:"actor"`
+	At    time.Time `json:"at"`
+}
+
+// Operation is one rotation, revocation or reinstatement of one key.
+type Operation struct {
+	ID    OperationID    `json:"id"`
+	Kind  OperationKind  `json:"kind"`
+	Key   string         `json:"key"`
+	KeyID KeyID          `json:"key_id"`
+	State OperationState `json:"state"`
+	Cause Cause          `json:"cause"`
+	// Actor is who asked: a user name by the socket's peer credentials, or
+	// "cmkd" for the schedule and the vault watch.
+	Actor  string `json:"actor"`
+	Reason string `json:"reason,omitempty"`
+
+	Created time.Time `json:"created"`
+	// Since is when State was entered.
+	Since    time.Time `json:"since"`
+	Finished time.Time `json:"finished,omitzero"`
+	// Due is when the operation or one of its trackers wants attention next;
+	// zero when it waits for an answer or a person.
+	Due time.Time `json:"due,omitzero"`
+
+	// Base are the versions that existed when the intent to make a new one was
+	// committed; whatever is not among them is new.
+	Base    []string `json:"base,omitempty"`
+	Attempt Attempt  `json:"attempt,omitzero"`
+	// Target is the version that the dependents are expected to use.
+	Target Version `json:"target,omitzero"`
+	// Adopted is true if Target was made by someone else.
+	Adopted bool `json:"adopted,omitempty"`
+	// Previous are the versions to retire, newest first.
+	Previous []string `json:"previous,omitempty"`
+	// Retired are those of Previous that were disabled.
+	Retired []string `json:"retired,omitempty"`
+	Retire  Retire   `json:"retire,omitempty"`
+	// Retirer is who asked for the retirement, with RetireManual.
+	Retirer string `json:"retirer,omitempty"`
+	// Settled is when the last dependent was seen on Target, by Azure's clock:
+	// the soak time runs from here.
+	Settled time.Time `json:"settled,omitzero"`
+	// Verify is since when the guard wants every dependent looked at afresh.
+	Verify time.Time `json:"verify,omitzero"`
+	// Searched is when discovery last looked for unlisted dependents.
+	Searched time.Time `json:"searched,omitzero"`
+
+	// Versions are those that a revocation disables and a reinstatement
+	// enables: exactly the ones found enabled, newest first.
+	Versions []string `json:"versions,omitempty"`
+	// Changed are those of Versions already disabled or enabled.
+	Changed []string `json:"changed,omitempty"`
+	// Effect is when the last of Versions was changed, by Azure's clock.
+	Effect    time.Time  `json:"effect,omitzero"`
+	Approvals []Approval `json:"approvals,omitempty"`
+	// Revocation is the operation that a reinstatement undoes.
+	Revocation OperationID `json:"revocation,omitempty"`
+
+	// Trackers counts the trackers by state.
+	Trackers map[TrackerState]int `json:"trackers,omitempty"`
+	// CancelledBy is who asked to cancel while a call was out.
+	CancelledBy string `json:"cancelled_by,omitempty"`
+	// Waiting says for what the operation waits, in a sentence.
+	Waiting string `json:"waiting,omitempty"`
+	// Problem is why the operation needs somebody; nil if it does not.
+	Problem *Problem `json:"problem,omitempty"`
+	// Failures counts consecutive failed calls, for the back-off.
+	Failures int `json:"failures,omitempty"`
+	// Revision grows by one with each commit; a store refuses a commit that
+	// does not follow the stored one.
+	Revision uint64 `json:"revision"`
+}
+
+// Stalled reports whether a dependent exceeded its window.
+func (o *Operation) Stalled() bool { return o.Trackers[TrackerStalled] > 0 }
+
+// NeedsAction reports whether a person has to do something.
+func (o *Operation) NeedsAction() bool {
+	return o.Problem != nil || o.Trackers[TrackerNeedsAction] > 0 || o.Trackers[TrackerUnreachable] > 0
+}

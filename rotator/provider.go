@@ -1,0 +1,90 @@
+package rotator
+
+import (
+	"context"
+	"time"
+)
+
+// Clock tells the time. The engine reads it once per step and hands the value
+// on.
+type Clock interface {
+	Now() time.Time
+	// After delivers one value after d has passed on this clock.
+	After(d time.Duration) <-chan time.Time
+}
+
+// Vault is what the engine needs of Key Vault and Managed HSM. Every error is
+// an *[Error] in its chain; the methods never retry by themselves.
+type Vault interface {
+	// Versions lists all versions of the key in no particular order. The list
+	// may lag a write by up to a minute. A deleted key is CodeNotFound with a
+	// hint how to recover it.
+	Versions(ctx context.Context, key KeyID) ([]Version, error)
+	// Create makes a new version by method (rotate or create), once. tag is put
+	// on it as [TagOperation] where the method can; the returned version says
+	// by Operation whether it was. An error without NoEffect leaves open whether
+	// a version was made.
+	Create(ctx context.Context, key KeyID, method Method, tag string) (Version, error)
+	// Tag puts [TagOperation] on a version and leaves its other tags. It can be
+	// repeated.
+	Tag(ctx context.Context, key KeyID, version Version, tag string) error
+	// SetEnabled enables or disables a version and returns it as the vault
+	// describes it afterwards. It can be repeated.
+	SetEnabled(ctx context.Context, key KeyID, version string, enabled bool) (Version, error)
+}
+
+// Ask says what an observation is for.
+type Ask struct {
+	// Key is the key of the operation.
+	Key KeyID
+	// Access demands to see whether the dependent can use its key, which may
+	// take calls of its own.
+	Access bool
+}
+
+// Action is an update of a dependent.
+type Action string
+
+// The actions.
+const (
+	ActionNudge    Action = "nudge"     // re-read the key now
+	ActionRepin    Action = "re-pin"    // name another version
+	ActionRecreate Action = "re-create" // deploy anew with another version
+)
+
+// Traits are the documented properties of a kind.
+type Traits struct {
+	// Window is the documented time within which a dependent switches to a new
+	// version.
+	Window time.Duration
+	// Revocation is the documented time within which a revocation or a
+	// reinstatement takes effect.
+	Revocation time.Duration
+	// Best is the best evidence that can be had of the version in use.
+	Best Evidence
+	// CanNudge is true if ActionNudge works.
+	CanNudge bool
+	// WriteRole is the Azure role to grant for Apply, for hints.
+	WriteRole string
+}
+
+// Service is one kind of dependent. The methods never retry by themselves; each
+// error is an *[Error] in its chain.
+type Service interface {
+	// Kind is the name of the kind, for instance "storage".
+	Kind() string
+	Traits() Traits
+	// Observe reads the dependent.
+	Observe(ctx context.Context, d *Dependent, ask Ask) (Observation, error)
+	// Apply updates the dependent to use version of key, and returns when the
+	// update was accepted and has ended. It reads before it writes, changes
+	// nothing if nothing is to be changed, and fails with CodeConflict when the
+	// resource changed in between.
+	Apply(ctx context.Context, d *Dependent, action Action, key KeyID, version Version) error
+}
+
+// Finder is a [Service] that can search for dependents.
+type Finder interface {
+	// Find returns the dependents of key in a subscription.
+	Find(ctx context.Context, subscription string, key KeyID) ([]Dependent, error)
+}

@@ -1,0 +1,82 @@
+package rotator
+
+import (
+	"context"
+	"time"
+)
+
+// Store keeps what must survive. Its implementations are interchangeable: they
+// pass the one suite in store/storetest.
+//
+// Records are values: the store keeps no reference to what it is given and
+// hands out nothing that it will change. All methods may be called from several
+// goroutines. Once ctx is done a method returns its error promptly and, for
+// Commit, either everything or nothing is stored.
+type Store interface {
+	// Commit stores a change atomically and durably: when it returns nil, the
+	// whole change survives a power cut. With [ErrConflict] (an operation's
+	// revision does not follow the stored one), [ErrStoreFull] or any other
+	// error nothing of it is stored. It gives the events their Seq, Prev and
+	// Hash in place.
+	Commit(ctx context.Context, c *Change) error
+	// Keys returns the state of all keys, by name.
+	Keys(ctx context.Context) ([]KeyState, error)
+	// Operations returns operations, newest first.
+	Operations(ctx context.Context, f OperationFilter) ([]Operation, error)
+	// Trackers returns the trackers of one operation by number, from the given
+	// number on, at most limit; limit 0 means all.
+	Trackers(ctx context.Context, op OperationID, from uint32, limit int) ([]Tracker, error)
+	// Events returns events by sequence number.
+	Events(ctx context.Context, f EventFilter) ([]Event, error)
+	// Due returns the keys and operations whose due time is not after until,
+	// earliest first, at most limit; limit 0 means all.
+	Due(ctx context.Context, until time.Time, limit int) ([]DueItem, error)
+	// Instance returns an identifier of this store, made when it was created.
+	Instance() string
+}
+
+// Change is everything that one decision, or a group of them, changes.
+type Change struct {
+	Keys       []KeyState
+	Operations []Operation
+	// Trackers whose Detail is nil keep the stored one.
+	Trackers []Tracker
+	Events   []Event
+}
+
+// Empty reports whether there is nothing to store.
+func (c *Change) Empty() bool {
+	return len(c.Keys) == 0 && len(c.Operations) == 0 && len(c.Trackers) == 0 && len(c.Events) == 0
+}
+
+// OperationFilter selects operations; the zero value selects all.
+type OperationFilter struct {
+	ID OperationID
+	// Key is the short name of a key.
+	Key string
+	// Live leaves out final operations.
+	Live bool
+	// Before is the id to continue below, for paging.
+	Before OperationID
+	Limit  int
+}
+
+// EventFilter selects events; the zero value selects all.
+type EventFilter struct {
+	// After is the sequence number to continue after.
+	After     uint64
+	Key       string
+	Operation OperationID
+	Since     time.Time
+	// Last selects the newest Limit events instead of the oldest.
+	Last  bool
+	Limit int
+}
+
+// DueItem is an entry of the due index: a key whose schedule fires, or an
+// operation with something to do, at a time.
+type DueItem struct {
+	At        time.Time
+	Key       string
+	Operation OperationID
+}

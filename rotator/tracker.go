@@ -1,0 +1,73 @@
+package rotator
+
+import "time"
+
+// TrackerState is where a dependent stands within an operation.
+type TrackerState string
+
+// The tracker states.
+const (
+	TrackerWaiting     TrackerState = "waiting"      // not looked at yet in this phase
+	TrackerApplying    TrackerState = "applying"     // an update of the dependent is intended or under way
+	TrackerPropagating TrackerState = "propagating"  // looked at, not there yet
+	TrackerDone        TrackerState = "done"         // there, with Evidence
+	TrackerStalled     TrackerState = "stalled"      // past its window; clears itself
+	TrackerNeedsAction TrackerState = "needs-action" // a person must act on the dependent
+	TrackerUnreachable TrackerState = "unreachable"  // gone or forbidden
+	TrackerExcluded    TrackerState = "excluded"     // left out by the operator
+)
+
+// TrackerStates lists the states in the order in which people want to see
+// them: what needs somebody comes first.
+func TrackerStates() []TrackerState {
+	return []TrackerState{
+		TrackerStalled, TrackerNeedsAction, TrackerUnreachable, TrackerApplying,
+		TrackerPropagating, TrackerWaiting, TrackerDone, TrackerExcluded,
+	}
+}
+
+// Tracker is one dependent's progress within one operation. The fields up to
+// Detail change with every look and are kept small and apart from Detail, which
+// changes seldom; see [Store].
+type Tracker struct {
+	Operation OperationID `json:"operation"`
+	// Number counts from 0 within the operation.
+	Number   uint32       `json:"number"`
+	State    TrackerState `json:"state"`
+	Evidence Evidence     `json:"evidence,omitempty"`
+	// Failures counts consecutive failed looks, for the back-off.
+	Failures int `json:"failures,omitempty"`
+	// Looks counts all looks at the dependent within this operation.
+	Looks int `json:"looks"`
+	// Due is when to look next; zero when nothing is to be done.
+	Due time.Time `json:"due,omitzero"`
+	// Since is when State was entered, by the daemon's clock.
+	Since time.Time `json:"since,omitzero"`
+	// Seen is the last successful look, by Azure's clock.
+	Seen time.Time `json:"seen,omitzero"`
+
+	// Detail is the large part. In a [Change] it is nil when it did not change;
+	// what a store returns always has it.
+	Detail *TrackerDetail `json:"detail,omitempty"`
+}
+
+// TrackerDetail is the part of a tracker that changes seldom. It is never
+// modified in place: a change makes a new one.
+type TrackerDetail struct {
+	Dependent Dependent `json:"dependent"`
+	Binding   Binding   `json:"binding,omitempty"`
+	// Before is the version in use when the operation began.
+	Before string `json:"before,omitempty"`
+	// Version is the version in use when last seen.
+	Version string `json:"version,omitempty"`
+	// Applied is when the last update of the dependent was accepted, and for
+	// which version, so that it is not repeated for the same one at once.
+	Applied        time.Time `json:"applied,omitzero"`
+	AppliedVersion string    `json:"applied_version,omitempty"`
+	// DoneAt is when Evidence was reached, by Azure's clock.
+	DoneAt time.Time `json:"done_at,omitzero"`
+	// Problem is what keeps the dependent from being done.
+	Problem *Problem `json:"problem,omitempty"`
+	// Last is the observation that State rests on.
+	Last *Observation `json:"last,omitempty"`
+}
