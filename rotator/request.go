@@ -1,0 +1,107 @@
+package rotator
+
+import "time"
+
+// Request is what every command of a person carries.
+type Request struct {
+	// Key is the short name of the key.
+	Key string `json:"key"`
+	// Actor is who asks, by the socket's peer credentials; a client cannot set
+	// it.
+	Actor string `json:"-"`
+	// Reason is the person's own words, kept in the audit trail.
+	Reason string `json:"reason,omitempty"`
+}
+
+// RevokeRequest asks to revoke a key.
+type RevokeRequest struct {
+	Request
+	// Confirm must repeat the name of the key.
+	Confirm string `json:"confirm"`
+}
+
+// OperationRequest asks for something about one operation.
+type OperationRequest struct {
+	Operation OperationID `json:"operation"`
+	Actor     string      `json:"-"`
+	Reason    string      `json:"reason,omitempty"`
+}
+
+// KeyStatus is a key with what is known of it.
+type KeyStatus struct {
+	KeyState
+	Schedule   string      `json:"schedule,omitempty"`
+	Retire     Retire      `json:"retire"`
+	Dependents []Dependent `json:"dependents"`
+	// Last is the newest operation, live or not; nil if there was none.
+	Last *Operation `json:"last,omitempty"`
+}
+
+// OperationStatus is an operation with its trackers.
+type OperationStatus struct {
+	Operation
+	Trackers []TrackerStatus `json:"dependents"`
+	// Blockers are the objections of the retirement guard as of the last looks.
+	Blockers []Objection `json:"blockers,omitempty"`
+}
+
+// TrackerStatus is a tracker with what a person wants to know of it.
+type TrackerStatus struct {
+	Tracker
+	// Window is how long its kind may take.
+	Window time.Duration `json:"window"`
+	// Deadline is when it counts as stalled; zero if it does not run.
+	Deadline time.Time `json:"deadline,omitzero"`
+	// Expected is when it is expected to be done; zero if it is done or unknown.
+	Expected time.Time `json:"expected,omitzero"`
+}
+
+// Objection is one reason for which the guard does not let a version be
+// retired.
+type Objection struct {
+	// Check is the name of the check, for instance dependent-unknown.
+	Check string `json:"check"`
+	// Dependent is the resource id concerned, empty if it is none.
+	Dependent string `json:"dependent,omitempty"`
+	Message   string `json:"message"`
+	Hint      string `json:"hint,omitempty"`
+}
+
+// Plan says what an operation would do, and what stands in its way.
+type Plan struct {
+	Kind  OperationKind `json:"kind"`
+	Key   string        `json:"key"`
+	KeyID KeyID         `json:"key_id"`
+	// Steps are sentences in the order in which they would happen.
+	Steps []string `json:"steps"`
+	// Dependents says for each dependent what would happen to it.
+	Dependents []PlannedDependent `json:"dependents"`
+	// Problems would make the operation fail before it changes anything.
+	Problems []Problem `json:"problems,omitempty"`
+}
+
+// PlannedDependent is what would happen to one dependent.
+type PlannedDependent struct {
+	Dependent Dependent `json:"dependent"`
+	Binding   Binding   `json:"binding,omitempty"`
+	Version   string    `json:"version,omitempty"`
+	// Effect is a sentence: what happens to it, when, and how it is known.
+	Effect  string   `json:"effect"`
+	Problem *Problem `json:"problem,omitempty"`
+}
+
+// Summary is the daemon in numbers.
+type Summary struct {
+	Keys int `json:"keys"`
+	// Live counts operations under way by kind, revocations in effect included.
+	Live map[OperationKind]int `json:"live"`
+	// Trackers counts the trackers of live operations by state.
+	Trackers map[TrackerState]int `json:"trackers"`
+	// NeedsAction counts live operations that wait for a person.
+	NeedsAction int `json:"needs_action"`
+	// Next is the next scheduled rotation, zero if there is none.
+	Next    time.Time `json:"next,omitzero"`
+	NextKey string    `json:"next_key,omitempty"`
+	// Blocked says why nothing can be committed, empty if all is well.
+	Blocked string `json:"blocked,omitempty"`
+}
