@@ -1,0 +1,312 @@
+package configs
+
+import (
+	"encoding"
+	"fmt"
+	"reflect"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/goccy/go-yaml/ast"
+	"github.com/goccy/go-yaml/token"
+)
+
+const (
+	maxDepth = 64
+	// maxNodes bounds what aliases can multiply: more than any file of the size
+	// allowed holds without them.
+	maxNodes = 4 << 20
+)
+
+// place is where something stands in a file.
+type place struct{ line, column int }
+
+func placeOf(t *token.Token) place {
+	if t == nil || t.Position == nil {
+		return place{1, 1}
+	}
+	return place{t.Position.Line, max(t.Position.Column, 1)}
+}
+
+// decoder fills a Config from a document. Unlike a general decoder it goes on
+// after a problem, and remembers where each value stood.
+type decoder struct {
+	file     string
+	problems []Problem
+	warnings []Problem
+	// at is where the value of a path stands; a path that is not there was not
+	// written.
+	at map[string]place
+	// bad are the paths already complained of: what follows from a wrong value
+	// is not worth a second complaint.
+	bad     map[string]bool
+	anchors map[string]ast.Node
+	nodes   int
+}
+
+func (d *decoder) fail(at place, path, message, hint string) {
+	if d.bad[path] {
+		return
+	}
+	d.bad[path] = true
+	d.add(at, path, message, hint)
+}
+
+func (d *decoder) add(at place, path, message, hint string) {
+	d.problems = append(d.problems, Problem{d.file, at.line, at.column, path, message, hint})
+}
+
+// problem and warn complain of the value of a path, or where it should be.
+func (d *decoder) problem(path, message, hint string) { d.fail(d.placeOf(path), path, message, hint) }
+
+func (d *decoder) warn(path, message, hint string) {
+	at := d.placeOf(path)
+	d.warnings = append(d.warnings, Problem{d.file, at.line, at.column, path, message, hint})
+}
+
+// placeOf returns where a path stands, or else the nearest path around it.
+func (d *decoder) placeOf(path string) place {
+	for {
+		if at, ok := d.at[path]; ok {
+			return at
+		}
+		i := strings.LastIndexAny(path, ".[")
+		if i < 0 {
+			return place{1, 1}
+		}
+		path = path[:i]
+	}
+}
+
+// has reports whether the path was written.
+func (d *decoder) has(path string) bool {
+	_, ok := d.at[path]
+	return ok
+}
+
+// value decodes node into v, which a field with the given tag holds.
+func (d *decoder) value(node ast.Node, v reflect.Value, path string, tag reflect.StructTag, depth int) {
+	at := placeOf(node.GetToken())
+	if d.nodes++; d.nodes > maxNodes || depth > maxDepth {
+		d.fail(at, path, "the document is nested or repeated too much", "write aliases out")
+		return
+	}
+	node, ok := d.plain(node, path)
+	if !ok {
+		return
+	}
+	if _, isNull := node.(*ast.NullNode); isNull {
+		return // as if it were not written
+	}
+	if !d.has(path) {
+		d.at[path] = at
+	}
+	if u, ok := v.Addr().Interface().(encoding.TextUnmarshaler); ok {
+		d.text(node, u, path, tag, at)
+		return
+	}
+	switch v.Kind() {
+	case reflect.Struct, reflect.Map:
+		d.mapping(node, v, path, tag, depth)
+	case reflect.Slice:
+		d.sequence(node, v, path, tag, depth)
+	default:
+		d.scalar(node, v, path, tag, at)
+	}
+}
+
+// plain follows anchors and aliases to the node that they stand for.
+func (d *decoder) plain(node ast.Node, path string) (ast.Node, bool) {
+	at := placeOf(node.GetToken())
+	for range maxDepth {
+		switch n := node.(type) {
+		case *ast.AnchorNode:
+			node = n.Value
+		case *ast.AliasNode:
+			name := n.Value.GetToken().Value
+			if node = d.anchors[name]; node == nil {
+				d.fail(at, path, "there is no anchor named "+quote(name), "quote a text that begins with *")
+				return nil, false
+			}
+		case *ast.TagNode:
+			d.fail(at, path, "a YAML tag such as "+n.GetToken().Value+" is not understood", "leave it out")
+			return nil, false
+		case nil:
+			return nil, false
+		default:
+			return node, true
+		}
+	}
+	d.fail(at, path, "the alias stands for itself", "write it out")
+	return nil, false
+}
+
+func (d *decoder) mapping(node ast.Node, v reflect.Value, path string, tag reflect.StructTag, depth int) {
+	m, ok := node.(ast.MapNode)
+	if !ok {
+		d.mistyped(node, path, "a mapping (name: value)")
+		return
+	}
+	if v.Kind() == reflect.Map {
+		v.Set(reflect.MakeMap(v.Type()))
+	}
+	seen := map[string]place{}
+	var merged []ast.Node
+	for it := m.MapRange(); it.Next(); {
+		if it.Key().IsMergeKey() {
+			merged = append(merged, it.Value())
+			continue
+		}
+		key := keyText(it.Key())
+		at := placeOf(it.Key().GetToken())
+		if first, twice := seen[key]; twice {
+			d.add(at, join(path, key), fmt.Sprintf("%s is given twice, first on line %d", quote(key), first.line), "remove one")
+			continue
+		}
+		seen[key] = at
+		d.entry(key, it.Value(), v, path, tag, at, depth)
+	}
+	for _, from := range merged {
+		d.merge(from, seen, v, path, tag, depth)
+	}
+}
+
+// merge takes from the mapping behind a << what the mapping itself leaves out.
+func (d *decoder) merge(from ast.Node, seen map[string]place, v reflect.Value, path string, tag reflect.StructTag, depth int) {
+	at := placeOf(from.GetToken())
+	from, ok := d.plain(from, join(path, "<<"))
+	if !ok {
+		return
+	}
+	m, ok := from.(ast.MapNode)
+	if !ok {
+		d.fail(at, join(path, "<<"), "only a mapping can be merged", "give one alias")
+		return
+	}
+	for it := m.MapRange(); it.Next(); {
+		key := keyText(it.Key())
+		if it.Key().IsMergeKey() {
+			d.fail(at, join(path, "<<"), "a merged mapping merges another one", "write it out")
+		} else if _, own := seen[key]; !own {
+			seen[key] = at
+			d.entry(key, it.Value(), v, path, tag, at, depth)
+		}
+	}
+}
+
+// entry decodes one value of a mapping.
+func (d *decoder) entry(key string, node ast.Node, v reflect.Value, path string, tag reflect.StructTag, at place, depth int) {
+	under := join(path, key)
+	if refused := d.secretName(key, at, under); refused {
+		return
+	}
+	if v.Kind() == reflect.Map {
+		d.mapEntry(key, node, v, under, tag, at, depth)
+		return
+	}
+	i := slices.Index(fieldNames(v.Type()), key)
+	if i < 0 || key == "-" {
+		hint := suggest(key, fieldNames(v.Type()))
+		if hint == "" {
+			hint = "known here: " + strings.Join(listed(fieldNames(v.Type())), ", ")
+		}
+		d.fail(at, under, "unknown field", hint)
+		return
+	}
+	if isNull(node) {
+		return
+	}
+	d.value(node, v.Field(i), under, v.Type().Field(i).Tag, depth+1)
+	if kind := v.Field(i).Kind(); kind == reflect.Struct || kind == reflect.Slice || kind == reflect.Map {
+		d.at[under] = at
+	}
+}
+
+func (d *decoder) mapEntry(key string, node ast.Node, v reflect.Value, under string, tag reflect.StructTag, at place, depth int) {
+	if name := tag.Get("form"); name != "" {
+		if message, hint := forms[name].inspect(key); message != "" {
+			d.fail(at, under, message, hint)
+			return
+		}
+	}
+	element := reflect.New(v.Type().Elem()).Elem()
+	// The form is of the keys; the range is of the values.
+	d.value(node, element, under, reflect.StructTag(`range:"`+tag.Get("range")+`"`), depth+1)
+	if d.bad[under] || isNull(node) {
+		return
+	}
+	v.SetMapIndex(reflect.ValueOf(key), element)
+}
+
+func (d *decoder) sequence(node ast.Node, v reflect.Value, path string, tag reflect.StructTag, depth int) {
+	s, ok := node.(*ast.SequenceNode)
+	if !ok {
+		d.mistyped(node, path, "a list (- value)")
+		return
+	}
+	v.Set(reflect.MakeSlice(v.Type(), len(s.Values), len(s.Values)))
+	for i, element := range s.Values {
+		under := path + "[" + strconv.Itoa(i) + "]"
+		if isNull(element) {
+			d.fail(placeOf(s.Start), under, "an empty entry", "remove it or fill it in")
+			continue
+		}
+		d.value(element, v.Index(i), under, tag, depth+1)
+		if at, ok := firstKey(element); ok {
+			d.at[under] = at
+		}
+	}
+}
+
+// firstKey returns where a mapping begins: its own token is a colon.
+func firstKey(node ast.Node) (place, bool) {
+	m, ok := node.(ast.MapNode)
+	if !ok {
+		return place{}, false
+	}
+	it := m.MapRange()
+	if !it.Next() {
+		return place{}, false
+	}
+	return placeOf(it.Key().GetToken()), true
+}
+
+func isNull(node ast.Node) bool {
+	_, null := node.(*ast.NullNode)
+	return null || node == nil
+}
+
+func keyText(key ast.MapKeyNode) string {
+	if s, ok := key.(*ast.StringNode); ok {
+		return s.Value
+	}
+	if t := key.GetToken(); t != nil {
+		return t.Value
+	}
+	return ""
+}
+
+func join(path, key string) string {
+	if path == "" {
+		return key
+	}
+	return path + "." + key
+}
+
+// fieldNames returns the names of a struct's fields as YAML writes them, by
+// index; "-" for one that it does not.
+func fieldNames(t reflect.Type) []string {
+	names := make([]string, t.NumField())
+	for i := range names {
+		names[i], _, _ = strings.Cut(t.Field(i).Tag.Get("yaml"), ",")
+		if names[i] == "" {
+			names[i] = "-"
+		}
+	}
+	return names
+}
+
+func listed(names []string) []string {
+	return slices.DeleteFunc(names, func(n string) bool { return n == "-" })
+}

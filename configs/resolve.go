@@ -1,0 +1,85 @@
+package configs
+
+import (
+	"fmt"
+	"slices"
+)
+
+// resolve fills in what keys and dependents leave out: a dependent takes it
+// from its key, a key from the defaults.
+func (v *validator) resolve() {
+	for i := range v.config.Keys {
+		k := &v.config.Keys[i]
+		path := fmt.Sprintf("keys[%d]", i)
+		v.resolveKey(k, path)
+		for j := range k.Dependents {
+			v.resolveDependent(k, &k.Dependents[j], fmt.Sprintf("%s.dependents[%d]", path, j))
+		}
+	}
+}
+
+func (v *validator) resolveKey(k *Key, path string) {
+	from := v.config.Defaults
+	inherit(v, path+".timezone", &k.Timezone, from.Timezone)
+	inherit(v, path+".jitter", &k.Jitter, from.Jitter)
+	inherit(v, path+".misfire", &k.Misfire, from.Misfire)
+	inherit(v, path+".retire", &k.Retire, from.Retire)
+	inherit(v, path+".method", &k.Method, from.Method)
+	inherit(v, path+".soak", &k.Soak, from.Soak)
+	inherit(v, path+".require", &k.Require, from.Require)
+	inherit(v, path+".nudge", &k.Nudge, from.Nudge)
+	if !v.usable(path + ".discover") {
+		k.Discover = slices.Clone(from.Discover)
+	}
+}
+
+func (v *validator) resolveDependent(k *Key, d *Dependent, path string) {
+	v.findKind(d, path)
+	inherit(v, path+".nudge", &d.Nudge, k.Nudge)
+	if traits := v.traits(d.Kind); !v.has(path+".nudge") && traits.Evidence != "" && !traits.Nudge {
+		// A key's nudge is for those of its dependents that can be nudged.
+		d.Nudge = "never"
+	}
+	inherit(v, path+".window", &d.Window, v.kindWindow(k, d.Kind))
+}
+
+// kindWindow returns the window of a kind: the key's, the file's or the kind's
+// own; zero if nobody told.
+func (v *validator) kindWindow(k *Key, kind string) Duration {
+	if w, ok := k.Windows[kind]; ok {
+		return w
+	}
+	if w, ok := v.config.Windows[kind]; ok {
+		return w
+	}
+	return Duration(v.traits(kind).Window)
+}
+
+func (v *validator) findKind(d *Dependent, path string) {
+	if v.checks.KindOf == nil || d.ID == "" {
+		return
+	}
+	kind, ok := v.checks.KindOf(d.ID)
+	if ok {
+		d.Kind = kind
+	} else if d.Exclude == "" {
+		v.problem(path+".id", quote(d.ID)+" is not of a kind that cmkd can follow",
+			"remove it, or give the reason in exclude to keep it on record")
+	}
+}
+
+func (v *validator) traits(kind string) Traits {
+	if v.checks.Traits == nil || kind == "" {
+		return Traits{}
+	}
+	return v.checks.Traits(kind)
+}
+
+// usable reports whether a path was written, and rightly so.
+func (v *validator) usable(path string) bool { return v.has(path) && !v.bad[path] }
+
+func inherit[T any](v *validator, path string, to *T, from T) {
+	if !v.usable(path) {
+		*to = from
+	}
+}

@@ -1,0 +1,149 @@
+package configs
+
+import (
+	"encoding"
+	"fmt"
+	"reflect"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/goccy/go-yaml/ast"
+)
+
+// scalar decodes a text, a number or a truth value.
+func (d *decoder) scalar(node ast.Node, v reflect.Value, path string, tag reflect.StructTag, at place) {
+	switch v.Kind() {
+	case reflect.String:
+		text, ok := textOf(node)
+		if !ok {
+			d.mistyped(node, path, "a text")
+			return
+		}
+		if d.secretValue(text, at, path) || d.outside(text, path, tag, at) {
+			return
+		}
+		v.SetString(text)
+	case reflect.Bool:
+		b, ok := node.(*ast.BoolNode)
+		if !ok {
+			d.mistyped(node, path, "true or false")
+			return
+		}
+		v.SetBool(b.Value)
+	case reflect.Int:
+		n, ok := node.(*ast.IntegerNode)
+		if !ok {
+			d.mistyped(node, path, "a whole number")
+			return
+		}
+		d.number(n, v, path, tag, at)
+	}
+}
+
+func (d *decoder) number(node *ast.IntegerNode, v reflect.Value, path string, tag reflect.StructTag, at place) {
+	least, most, _ := strings.Cut(tag.Get("range"), "|")
+	low, _ := strconv.ParseInt(least, 10, 64)
+	high, _ := strconv.ParseInt(most, 10, 64)
+	n, err := strconv.ParseInt(fmt.Sprint(node.Value), 10, 64)
+	if err != nil || n < low || n > high {
+		d.fail(at, path, fmt.Sprintf("%v is out of range", node.Value), fmt.Sprintf("from %d to %d", low, high))
+		return
+	}
+	v.SetInt(n)
+}
+
+// text decodes what reads itself from a text: a duration.
+func (d *decoder) text(node ast.Node, u encoding.TextUnmarshaler, path string, tag reflect.StructTag, at place) {
+	text, ok := textOf(node)
+	if n, isNumber := node.(*ast.IntegerNode); isNumber {
+		text, ok = n.GetToken().Value, true
+	}
+	if !ok {
+		d.mistyped(node, path, "a duration such as 30m or 1d12h")
+		return
+	}
+	if err := u.UnmarshalText([]byte(text)); err != nil {
+		d.fail(at, path, err.Error(), "")
+		return
+	}
+	got, isDuration := u.(*Duration)
+	least, most, found := strings.Cut(tag.Get("range"), "|")
+	if !isDuration || !found {
+		return
+	}
+	low, _ := ParseDuration(least)
+	high, _ := ParseDuration(most)
+	if *got < low || *got > high {
+		d.fail(at, path, quote(text)+" is out of range", fmt.Sprintf("from %s to %s", low, high))
+		*got = 0
+	}
+}
+
+// textOf returns the text of a node that is one.
+func textOf(node ast.Node) (string, bool) {
+	switch n := node.(type) {
+	case *ast.StringNode:
+		return n.Value, true
+	case *ast.LiteralNode:
+		return n.Value.Value, true
+	}
+	return "", false
+}
+
+// outside complains of a text that is not among those its field allows.
+func (d *decoder) outside(text, path string, tag reflect.StructTag, at place) bool {
+	if enum := tag.Get("enum"); enum != "" {
+		words := strings.Split(enum, "|")
+		if slices.Contains(words, text) {
+			return false
+		}
+		d.fail(at, path, fmt.Sprintf("%s is not one of %s", quote(text), strings.Join(words, ", ")), suggest(text, words))
+		return true
+	}
+	if name := tag.Get("form"); name != "" {
+		if message, hint := forms[name].inspect(text); message != "" {
+			d.fail(at, path, message, hint)
+			return true
+		}
+	}
+	return false
+}
+
+func (d *decoder) mistyped(node ast.Node, path, want string) {
+	at := placeOf(node.GetToken())
+	if first, ok := firstKey(node); ok {
+		at = first
+	}
+	hint := ""
+	switch n := node.(type) {
+	case *ast.IntegerNode, *ast.FloatNode, *ast.BoolNode:
+		if want == "a text" {
+			hint = fmt.Sprintf("quote it: %q", n.GetToken().Value)
+		}
+	case *ast.StringNode:
+		switch {
+		case want == "true or false":
+			hint = "without quotes; yes, no, on and off are texts"
+		case want == "a whole number":
+			hint = "without quotes"
+		}
+	}
+	d.fail(at, path, fmt.Sprintf("want %s, not %s", want, kindOfNode(node)), hint)
+}
+
+func kindOfNode(node ast.Node) string {
+	switch node.(type) {
+	case *ast.StringNode, *ast.LiteralNode:
+		return "a text"
+	case *ast.IntegerNode, *ast.FloatNode, *ast.InfinityNode, *ast.NanNode:
+		return "a number"
+	case *ast.BoolNode:
+		return "true or false"
+	case *ast.SequenceNode:
+		return "a list"
+	case ast.MapNode:
+		return "a mapping"
+	}
+	return "this"
+}

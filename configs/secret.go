@@ -1,0 +1,37 @@
+package configs
+
+import (
+	"regexp"
+	"strings"
+)
+
+const secretHint = "a configuration holds no secrets: use a managed identity, or a certificate that systemd hands over by LoadCredential="
+
+// secretNames are the last words of names that people give to secrets.
+var secretNames = regexp.MustCompile(`(?i)(^|[_.-])(secret|password|passwd|passphrase|private_?key|access_?key|account_?key|connection_?string|sas_?token|api_?key|token)$|clientsecret$`)
+
+// secretValues are beginnings and marks that only secrets have.
+var secretValues = regexp.MustCompile(`-----BEGIN|(?i)\b(accountkey|sharedaccesskey|sharedaccesssignature|clientsecret|password)=|[?&]sig=`)
+
+// secretName refuses a field whose name promises a secret. The value is never
+// repeated.
+func (d *decoder) secretName(name string, at place, path string) bool {
+	if !secretNames.MatchString(name) {
+		return false
+	}
+	d.fail(at, path, "looks like a secret", secretHint)
+	return true
+}
+
+// secretValue refuses a text that is a secret, without repeating it.
+func (d *decoder) secretValue(text string, at place, path string) bool {
+	if !secretValues.MatchString(text) {
+		return false
+	}
+	what := "holds a secret"
+	if strings.Contains(text, "-----BEGIN") {
+		what = "holds a certificate or a private key"
+	}
+	d.fail(at, path, what, secretHint)
+	return true
+}
