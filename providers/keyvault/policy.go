@@ -1,0 +1,124 @@
+package keyvault
+
+import (
+	"context"
+	"fmt"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/Azure/azure-sdk-for-go/sdk/security/keyvault/azkeys"
+
+	"cmkd/rotator"
+)
+
+// Policy is a key's rotation policy, as far as it matters to cmkd.
+type Policy struct {
+	// Rotates is true if the vault rotates the key by itself, behind cmkd's back.
+	Rotates bool
+	// After and Before say when, as ISO 8601 durations: after a version was made,
+	// or before it expires. At most one of them is set.
+	After, Before string
+	// Expiry is the lifetime of new versions, an ISO 8601 duration; empty for none.
+	Expiry string
+}
+
+// RotationPolicy reads the key's rotation policy (recordings
+// keyvault.key-rotation.2025, keyvault.hsm-rotate.2022). It makes one call. A
+// key without a policy has the zero one.
+func (v *Vault) RotationPolicy(ctx context.Context, key rotator.KeyID) (Policy, error) {
+	c, err := v.client(key)
+	if err != nil {
+		return Policy{}, err
+	}
+	return v.policy(ctx, c, key)
+}
+
+func (v *Vault) policy(ctx context.Context, c *azkeys.Client, key rotator.KeyID) (Policy, error) {
+	answer, err := c.GetKeyRotationPolicy(ctx, key.Name(), nil)
+	if err != nil {
+		return Policy{}, v.failure(ctx, c, key, call{"read the rotation policy of", false}, err)
+	}
+	return decodePolicy(answer.KeyRotationPolicy), nil
+}
+
+func decodePolicy(p azkeys.KeyRotationPolicy) Policy {
+	var out Policy
+	if p.Attributes != nil {
+		out.Expiry = deref(p.Attributes.ExpiryTime)
+	}
+	for _, l := range p.LifetimeActions {
+		if l == nil || l.Action == nil || !strings.EqualFold(string(deref(l.Action.Type)), string(azkeys.KeyRotationPolicyActionRotate)) {
+			continue
+		}
+		out.Rotates = true
+		if l.Trigger != nil {
+			out.After, out.Before = deref(l.Trigger.TimeAfterCreate), deref(l.Trigger.TimeBeforeExpiry)
+		}
+	}
+	return out
+}
+
+// AddISODuration adds an ISO 8601 duration as rotation policies use them, for
+// instance P30D, P2Y or P1Y6M, to a time.
+func AddISODuration(t time.Time, duration string) (time.Time, error) {
+	date, clock, _ := strings.Cut(strings.ToUpper(duration), "T")
+	rest, ok := strings.CutPrefix(date, "P")
+	if !ok || rest == "" && clock == "" {
+		return t, fmt.Errorf("%q is not an ISO 8601 duration", duration)
+	}
+	var n [4]int // years, months, weeks, days
+	if err := units(rest, "YMWD", n[:]); err != nil {
+		return t, fmt.Errorf("%q is not an ISO 8601 duration: %w", duration, err)
+	}
+	var h [3]int // hours, minutes, seconds
+	if err := units(clock, "HMS", h[:]); err != nil {
+		return t, fmt.Errorf("%q is not an ISO 8601 duration: %w", duration, err)
+	}
+	t = t.UTC().AddDate(n[0], n[1], 7*n[2]+n[3])
+	return t.Add(time.Duration(h[0])*time.Hour + time.Duration(h[1])*time.Minute + time.Duration(h[2])*time.Second), nil
+}
+
+// units reads numbers each followed by one of letters, in their order.
+func units(text, letters string, into []int) error {
+	for text != "" {
+		i := strings.IndexAny(text, letters)
+		if i < 0 {
+			return fmt.Errorf("no unit after %q", text)
+		}
+		at := strings.IndexByte(letters, text[i])
+		n, err := strconv.Atoi(text[:i])
+		if err != nil || n < 0 || n > 100_000 {
+			return fmt.Errorf("%q is not a number of units", text[:i])
+		}
+		offset := len(into) - len(letters)
+		into[offset+at] = n
+		letters, text = letters[at+1:], text[i+1:]
+	}
+	return nil
+}
+
+// Deletion is what a vault keeps of a deleted key.
+type Deletion struct {
+	Deleted time.Time
+	// Purge is when the vault will purge the key for good.
+	Purge time.Time
+}
+
+// Deleted reports whether the key was deleted and can be recovered (recording
+// keyvault.softdelete.2025). It makes one call.
+func (v *Vault) Deleted(ctx context.Context, key rotator.KeyID) (d Deletion, deleted bool, err error) {
+	c, err := v.client(key)
+	if err != nil {
+		return d, false, err
+	}
+	answer, err := c.GetDeletedKey(ctx, key.Name(), nil)
+	if isStatus(err, 404) {
+		return d, false, nil
+	}
+	if err != nil {
+		e := v.classify(key, call{"look for a deleted", false}, err)
+		return d, false, e
+	}
+	return Deletion{Deleted: utc(answer.DeletedDate), Purge: utc(answer.ScheduledPurgeDate)}, true, nil
+}

@@ -1,0 +1,78 @@
+package keyvault
+
+import (
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/Azure/azure-sdk-for-go/sdk/security/keyvault/azkeys"
+
+	"cmkd/rotator"
+)
+
+// appendVersions decodes a page of versions. An element that cannot be read is
+// an error: a version left out could be made a second time, or be retired while
+// it is the newest.
+func appendVersions(to []rotator.Version, page []*azkeys.KeyProperties, key rotator.KeyID) ([]rotator.Version, error) {
+	for _, p := range page {
+		if p == nil {
+			continue
+		}
+		version, err := decodeVersion(deref(p.KID), p.Attributes, p.Tags, key)
+		if err != nil {
+			return nil, err
+		}
+		to = append(to, version)
+	}
+	return to, nil
+}
+
+// bundleVersion decodes the answer of create, rotate, get and update.
+func bundleVersion(b azkeys.KeyBundle, key rotator.KeyID) (rotator.Version, error) {
+	if b.Key == nil {
+		return rotator.Version{}, unreadable(key, "the answer holds no key")
+	}
+	return decodeVersion(deref(b.Key.KID), b.Attributes, b.Tags, key)
+}
+
+// decodeVersion reads a version as lists and bundles describe it. Properties:
+// kid, attributes.{created,exp,nbf,enabled,recoveryLevel}, tags (recordings
+// keyvault.key.2025, keyvault.list-versions.2022, keyvault.hsm-rotate.2022).
+//
+// Without attributes.enabled a version counts as disabled, without created as
+// made at the epoch, without recoveryLevel as not protected from purging: what
+// the vault does not say is never taken for good.
+func decodeVersion(kid azkeys.ID, a *azkeys.KeyAttributes, tags map[string]*string, key rotator.KeyID) (rotator.Version, error) {
+	id, version, err := rotator.ParseKeyID(string(kid))
+	if err != nil {
+		return rotator.Version{}, unreadable(key, err.Error())
+	}
+	if version == "" || !id.Same(key) {
+		return rotator.Version{}, unreadable(key, fmt.Sprintf("it names %q", kid))
+	}
+	v := rotator.Version{ID: version, Operation: deref(tags[rotator.TagOperation])}
+	if a == nil {
+		return v, nil
+	}
+	v.Created, v.Expires, v.NotBefore = utc(a.Created), utc(a.Expires), utc(a.NotBefore)
+	v.Enabled = deref(a.Enabled)
+	level := strings.ToLower(deref(a.RecoveryLevel))
+	v.PurgeProtected = level != "" && !strings.Contains(level, "purgeable")
+	return v, nil
+}
+
+func utc(t *time.Time) time.Time {
+	if t == nil {
+		return time.Time{}
+	}
+	return t.UTC()
+}
+
+// unreadable leaves open whether the call had an effect.
+func unreadable(key rotator.KeyID, why string) error {
+	return &rotator.Error{
+		Code: rotator.CodeInternal, Reason: "UnreadableAnswer",
+		Message: fmt.Sprintf("read a version of %s: %s", key, why),
+		Hint:    "a proxy may have answered instead of the vault",
+	}
+}
