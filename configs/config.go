@@ -18,7 +18,8 @@ type Config struct {
 	Store string `yaml:"store" form:"path"`
 	// Socket is the unix socket on which the daemon listens for commands.
 	Socket string `yaml:"socket" form:"path"`
-	// SocketGroup is the group that owns the socket (mode 0660); empty leaves it to the daemon's own group.
+	// SocketGroup is the group that owns the socket (mode 0660); empty leaves it to
+	// the daemon's own group.
 	SocketGroup string `yaml:"socket_group,omitempty" form:"account"`
 	// Log says what is logged and how.
 	Log Log `yaml:"log"`
@@ -30,7 +31,8 @@ type Config struct {
 	Limits Limits `yaml:"limits"`
 	// Defaults holds what keys say by default.
 	Defaults Defaults `yaml:"defaults"`
-	// Windows says, by kind, how long a dependent may take before it counts as stalled.
+	// Windows says, by kind, how long a dependent may take before it counts as
+	// stalled.
 	Windows map[string]Duration `yaml:"windows,omitempty" form:"kind" range:"1m|8760h"`
 	// Keys are the keys under management.
 	Keys []Key `yaml:"keys"`
@@ -50,13 +52,15 @@ type Log struct {
 type Azure struct {
 	// Cloud is the Azure cloud of all vaults and dependents.
 	Cloud string `yaml:"cloud" enum:"public|usgovernment|china"`
-	// Credential is how cmkd signs in to Microsoft Entra ID; default tries what the machine offers.
+	// Credential is how cmkd signs in to Microsoft Entra ID; default tries what the
+	// machine offers.
 	Credential string `yaml:"credential" enum:"default|environment|managed-identity|workload-identity|client-certificate|azure-cli"`
 	// TenantID is the directory to sign in to.
 	TenantID string `yaml:"tenant_id,omitempty" form:"guid"`
 	// ClientID is the application or the user-assigned identity to sign in as.
 	ClientID string `yaml:"client_id,omitempty" form:"guid"`
-	// Certificate is for client-certificate: the name of a systemd credential, or an absolute path; never the certificate itself.
+	// Certificate is for client-certificate: the name of a systemd credential, or an
+	// absolute path; never the certificate itself.
 	Certificate string `yaml:"certificate,omitempty" form:"credential"`
 }
 
@@ -75,7 +79,8 @@ type Roles struct {
 type Limits struct {
 	// Calls is the greatest number of calls to Azure under way at once.
 	Calls int `yaml:"calls" range:"1|1024"`
-	// RotationsPerVault is the greatest number of rotations under way at once in one vault.
+	// RotationsPerVault is the greatest number of rotations under way at once in one
+	// vault.
 	RotationsPerVault int `yaml:"rotations_per_vault" range:"1|1000"`
 }
 
@@ -83,21 +88,28 @@ type Limits struct {
 type Defaults struct {
 	// Timezone is the IANA time zone in which schedules are read.
 	Timezone string `yaml:"timezone" form:"zone"`
-	// Jitter delays each scheduled rotation by a part of it that depends on the key alone.
+	// Jitter delays each scheduled rotation by a part of it that depends on the key
+	// alone.
 	Jitter Duration `yaml:"jitter" range:"0s|744h"`
-	// Misfire says what to do about a scheduled time that passed while the daemon was stopped.
+	// Misfire says what to do about a scheduled time that passed while the daemon
+	// was stopped.
 	Misfire string `yaml:"misfire" enum:"catch-up|skip|alert"`
-	// Retire says what becomes of the previous version once every dependent has left it.
+	// Retire says what becomes of the previous version once every dependent has left
+	// it.
 	Retire string `yaml:"retire" enum:"manual|auto|off"`
-	// Method says how a new version is made; auto rotates, and creates where the vault forbids rotation.
+	// Method says how a new version is made; auto rotates, and creates where the
+	// vault forbids rotation.
 	Method string `yaml:"method" enum:"auto|rotate|create"`
-	// Soak is how long all dependents must have been on the new version before the previous one may be retired.
+	// Soak is how long all dependents must have been on the new version before the
+	// previous one may be retired.
 	Soak Duration `yaml:"soak" range:"0s|8760h"`
 	// Require is the weakest evidence that counts as done.
 	Require string `yaml:"require" enum:"inferred|observed|confirmed"`
-	// Nudge says when a dependent may be made to re-read its key, which needs write permission on it.
+	// Nudge says when a dependent may be made to re-read its key, which needs write
+	// permission on it.
 	Nudge string `yaml:"nudge" enum:"never|when-stalled|always"`
-	// Discover names the subscriptions searched for unlisted dependents before a version is retired.
+	// Discover names the subscriptions searched for unlisted dependents before a
+	// version is retired.
 	Discover []string `yaml:"discover" form:"guid"`
 }
 
@@ -107,19 +119,25 @@ type Key struct {
 	Name string `yaml:"name" form:"name" need:"true"`
 	// URI is the key's identifier without a version.
 	URI string `yaml:"uri" form:"key" need:"true"`
-	// Schedule is when the key is rotated: five cron fields or a descriptor such as @monthly; empty means on demand only.
+	// Schedule is when the key is rotated: five cron fields or a descriptor such as
+	// @monthly; empty means on demand only.
 	Schedule string `yaml:"schedule,omitempty"`
 	// Timezone is the IANA time zone in which the schedule is read.
 	Timezone string `yaml:"timezone" form:"zone"`
-	// Jitter delays each scheduled rotation by a part of it that depends on the key alone.
+	// Jitter delays each scheduled rotation by a part of it that depends on the key
+	// alone.
 	Jitter Duration `yaml:"jitter" range:"0s|744h"`
-	// Misfire says what to do about a scheduled time that passed while the daemon was stopped.
+	// Misfire says what to do about a scheduled time that passed while the daemon
+	// was stopped.
 	Misfire string `yaml:"misfire" enum:"catch-up|skip|alert"`
-	// Retire says what becomes of the previous version once every dependent has left it.
+	// Retire says what becomes of the previous version once every dependent has left
+	// it.
 	Retire string `yaml:"retire" enum:"manual|auto|off"`
-	// Method says how a new version is made; auto rotates, and creates where the vault forbids rotation.
+	// Method says how a new version is made; auto rotates, and creates where the
+	// vault forbids rotation.
 	Method string `yaml:"method" enum:"auto|rotate|create"`
-	// Soak is how long all dependents must have been on the new version before the previous one may be retired.
+	// Soak is how long all dependents must have been on the new version before the
+	// previous one may be retired.
 	Soak Duration `yaml:"soak" range:"0s|8760h"`
 	// TwoPerson demands a second person's approval of a revocation.
 	TwoPerson bool `yaml:"two_person"`
@@ -127,7 +145,8 @@ type Key struct {
 	Require string `yaml:"require" enum:"inferred|observed|confirmed"`
 	// Nudge is the default of the key's dependents.
 	Nudge string `yaml:"nudge" enum:"never|when-stalled|always"`
-	// Discover names the subscriptions searched for unlisted dependents before a version is retired.
+	// Discover names the subscriptions searched for unlisted dependents before a
+	// version is retired.
 	Discover []string `yaml:"discover" form:"guid"`
 	// Windows overrides the windows of kinds for this key's dependents.
 	Windows map[string]Duration `yaml:"windows,omitempty" form:"kind" range:"1m|8760h"`
@@ -139,19 +158,25 @@ type Key struct {
 type Dependent struct {
 	// ID is the Azure resource id.
 	ID string `yaml:"id" form:"resource" need:"true"`
-	// Kind is the service as [Checks.KindOf] tells; empty if nothing told. It is not written in a configuration.
+	// Kind is the service as [Checks.KindOf] tells; empty if nothing told. It is not
+	// written in a configuration.
 	Kind string `yaml:"-"`
 	// Name is what people call the dependent; by default the last part of its id.
 	Name string `yaml:"name,omitempty" form:"label"`
-	// Nudge says when the dependent may be made to re-read its key, which needs write permission on it.
+	// Nudge says when the dependent may be made to re-read its key, which needs
+	// write permission on it.
 	Nudge string `yaml:"nudge" enum:"never|when-stalled|always"`
-	// Recreate consents to re-creating a dependent that can take a new version in no other way.
+	// Recreate consents to re-creating a dependent that can take a new version in no
+	// other way.
 	Recreate bool `yaml:"recreate"`
-	// Window is how long the dependent may take before it counts as stalled; by default its kind's.
+	// Window is how long the dependent may take before it counts as stalled; by
+	// default its kind's.
 	Window Duration `yaml:"window,omitempty" range:"1m|8760h"`
-	// Poll is how often the dependent is looked at; by default derived from its window.
+	// Poll is how often the dependent is looked at; by default derived from its
+	// window.
 	Poll Duration `yaml:"poll,omitempty" range:"10s|168h"`
-	// Exclude is the reason for leaving the dependent out; it is kept in the audit trail.
+	// Exclude is the reason for leaving the dependent out; it is kept in the audit
+	// trail.
 	Exclude string `yaml:"exclude,omitempty" form:"reason"`
 	// Settings are the kind's own.
 	Settings map[string]string `yaml:"settings,omitempty"`

@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"unicode"
 
 	"github.com/goccy/go-yaml/ast"
 	"github.com/goccy/go-yaml/token"
@@ -14,9 +15,9 @@ import (
 
 const (
 	maxDepth = 64
-	// maxNodes bounds what aliases can multiply: more than any file of the size
-	// allowed holds without them.
-	maxNodes = 4 << 20
+	// maxAliased bounds what aliases can multiply: how many values there may be
+	// beyond the file's bytes, which are more than its values.
+	maxAliased = 100_000
 )
 
 // place is where something stands in a file.
@@ -42,7 +43,25 @@ type decoder struct {
 	// is not worth a second complaint.
 	bad     map[string]bool
 	anchors map[string]ast.Node
-	nodes   int
+	// left is how many values may still come.
+	left int
+	// names are the names of the fields of types, by type.
+	names map[reflect.Type][]string
+}
+
+func newDecoder(file string, size int) *decoder {
+	return &decoder{
+		file: file, left: size + maxAliased, at: map[string]place{}, bad: map[string]bool{},
+		anchors: map[string]ast.Node{}, names: map[reflect.Type][]string{},
+	}
+}
+
+// fields returns the names of the fields of a struct.
+func (d *decoder) fields(t reflect.Type) []string {
+	if d.names[t] == nil {
+		d.names[t] = fieldNames(t)
+	}
+	return d.names[t]
 }
 
 func (d *decoder) fail(at place, path, message, hint string) {
@@ -85,10 +104,18 @@ func (d *decoder) has(path string) bool {
 	return ok
 }
 
+// endless stands in bad for a document that aliases make too large: it is said
+// once.
+const endless = "*"
+
 // value decodes node into v, which a field with the given tag holds.
 func (d *decoder) value(node ast.Node, v reflect.Value, path string, tag reflect.StructTag, depth int) {
 	at := placeOf(node.GetToken())
-	if d.nodes++; d.nodes > maxNodes || depth > maxDepth {
+	if d.left--; d.left < 0 || depth > maxDepth {
+		if d.bad[endless] {
+			return
+		}
+		d.bad[endless] = true
 		d.fail(at, path, "the document is nested or repeated too much", "write aliases out")
 		return
 	}
@@ -205,11 +232,12 @@ func (d *decoder) entry(key string, node ast.Node, v reflect.Value, path string,
 		d.mapEntry(key, node, v, under, tag, at, depth)
 		return
 	}
-	i := slices.Index(fieldNames(v.Type()), key)
+	i := slices.Index(d.fields(v.Type()), key)
 	if i < 0 || key == "-" {
-		hint := suggest(key, fieldNames(v.Type()))
+		known := listed(fieldNames(v.Type()))
+		hint := suggest(key, known)
 		if hint == "" {
-			hint = "known here: " + strings.Join(listed(fieldNames(v.Type())), ", ")
+			hint = "known here: " + strings.Join(known, ", ")
 		}
 		d.fail(at, under, "unknown field", hint)
 		return
@@ -253,23 +281,18 @@ func (d *decoder) sequence(node ast.Node, v reflect.Value, path string, tag refl
 			continue
 		}
 		d.value(element, v.Index(i), under, tag, depth+1)
-		if at, ok := firstKey(element); ok {
-			d.at[under] = at
-		}
+		d.at[under] = begin(element)
 	}
 }
 
-// firstKey returns where a mapping begins: its own token is a colon.
-func firstKey(node ast.Node) (place, bool) {
-	m, ok := node.(ast.MapNode)
-	if !ok {
-		return place{}, false
+// begin returns where a node begins: the token of a mapping is its first colon.
+func begin(node ast.Node) place {
+	if m, ok := node.(ast.MapNode); ok {
+		if it := m.MapRange(); it.Next() {
+			return placeOf(it.Key().GetToken())
+		}
 	}
-	it := m.MapRange()
-	if !it.Next() {
-		return place{}, false
-	}
-	return placeOf(it.Key().GetToken()), true
+	return placeOf(node.GetToken())
 }
 
 func isNull(node ast.Node) bool {
@@ -288,6 +311,9 @@ func keyText(key ast.MapKeyNode) string {
 }
 
 func join(path, key string) string {
+	if strings.ContainsFunc(key, func(r rune) bool { return !unicode.IsPrint(r) }) || len(key) > 200 {
+		key = quote(key)
+	}
 	if path == "" {
 		return key
 	}

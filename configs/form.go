@@ -14,6 +14,8 @@ import (
 type form struct {
 	pattern *regexp.Regexp
 	message string // completes "TEXT …"
+	// private keeps the text out of messages: people paste secrets there.
+	private bool
 	hint    string
 	// check returns what is wrong with a text that fits the pattern.
 	check func(text string) (message, hint string)
@@ -32,11 +34,13 @@ var forms = map[string]form{
 	},
 	"guid": {
 		pattern: regexp.MustCompile(`^` + guidPattern + `$`),
+		private: true,
 		message: "is not a GUID such as 11111111-2222-3333-4444-555555555555",
 		hint:    "`az account show` prints the subscription's id and tenantId",
 	},
 	"credential": {
 		pattern: regexp.MustCompile(`^(/[^\x00-\x1f]+|[A-Za-z0-9][A-Za-z0-9._-]{0,254})$`),
+		private: true,
 		message: "is neither the name of a credential nor an absolute path",
 		hint:    "name what LoadCredential= in the unit names, for instance cmkd-client.pem", check: checkCredential,
 	},
@@ -74,15 +78,22 @@ var forms = map[string]form{
 // inspect returns what is wrong with a text that should have the form.
 func (f form) inspect(text string) (message, hint string) {
 	if !f.pattern.MatchString(text) {
-		return quote(text) + " " + f.message, f.hint
+		return f.name(text) + " " + f.message, f.hint
 	}
 	if f.check == nil {
 		return "", ""
 	}
 	if message, hint = f.check(text); message != "" {
-		return quote(text) + " " + message, hint
+		return f.name(text) + " " + message, hint
 	}
 	return "", ""
+}
+
+func (f form) name(text string) string {
+	if f.private {
+		return "this"
+	}
+	return quote(text)
 }
 
 func checkPath(text string) (string, string) {

@@ -103,7 +103,7 @@ func Parse(name string, data []byte, checks ...Checks) (*Config, error) {
 	if err != nil {
 		return nil, err
 	}
-	d := &decoder{file: name, at: map[string]place{}, bad: map[string]bool{}, anchors: map[string]ast.Node{}}
+	d := newDecoder(name, len(data))
 	config := Default()
 	if body != nil {
 		ast.Walk(anchorVisitor(d.anchors), body)
@@ -116,11 +116,9 @@ func Parse(name string, data []byte, checks ...Checks) (*Config, error) {
 	v.resolve()
 	v.validate()
 	if len(d.problems) > 0 {
-		sortProblems(d.problems)
-		return nil, Errors(d.problems)
+		return nil, Errors(inOrder(d.problems))
 	}
-	sortProblems(d.warnings)
-	config.warnings = d.warnings
+	config.warnings = inOrder(d.warnings)
 	return config, nil
 }
 
@@ -147,9 +145,9 @@ func document(name string, data []byte) (body ast.Node, err error) {
 			err = Errors{{File: name, Message: "is not YAML", Hint: "rewrite it from `cmkd config init`"}}
 		}
 	}()
-	tokens := lexer.Tokenize(string(data))
+	tokens := lexer.Tokenize(strings.TrimPrefix(string(data), "\ufeff"))
 	if t := tooDeep(tokens); t != nil {
-		return nil, at(name, t, "nested too deeply", fmt.Sprintf("at most %d levels", maxDepth))
+		return nil, at(name, placeOf(t), "nested too deeply", fmt.Sprintf("at most %d levels", maxDepth))
 	}
 	file, err := parser.Parse(tokens, 0, parser.AllowDuplicateMapKey())
 	if err != nil {
@@ -164,7 +162,7 @@ func only(name string, file *ast.File) (body ast.Node, err error) {
 		switch {
 		case doc.Body == nil:
 		case body != nil:
-			return nil, at(name, doc.Body.GetToken(), "a second document begins", "keep one and remove the --- line")
+			return nil, at(name, begin(doc.Body), "a second document begins", "keep one and remove the --- line")
 		default:
 			body = doc.Body
 		}
@@ -226,8 +224,7 @@ func tooDeep(tokens token.Tokens) *token.Token {
 	return nil
 }
 
-func at(name string, t *token.Token, message, hint string) error {
-	p := placeOf(t)
+func at(name string, p place, message, hint string) error {
 	return Errors{{File: name, Line: p.line, Column: p.column, Message: message, Hint: hint}}
 }
 
@@ -235,9 +232,9 @@ func at(name string, t *token.Token, message, hint string) error {
 func syntax(name string, err error) error {
 	var wrong *yaml.SyntaxError
 	if !errors.As(err, &wrong) {
-		return Errors{{File: name, Message: "is not YAML: " + err.Error()}}
+		return Errors{{File: name, Message: "is not YAML: " + onOneLine(err.Error())}}
 	}
-	return at(name, wrong.Token, "is not YAML: "+wrong.Message, syntaxHint(wrong))
+	return at(name, placeOf(wrong.Token), "is not YAML: "+onOneLine(wrong.Message), syntaxHint(wrong))
 }
 
 func syntaxHint(wrong *yaml.SyntaxError) string {

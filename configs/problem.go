@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"unicode"
 )
 
 // Problem is one thing wrong with a configuration.
@@ -53,19 +54,44 @@ func (e Errors) Error() string {
 	return strings.Join(lines, "\n")
 }
 
-func sortProblems(problems []Problem) {
+// inOrder sorts problems by where they are. What stands behind an alias is
+// complained of once, however often it is used.
+func inOrder(problems []Problem) []Problem {
 	slices.SortStableFunc(problems, func(a, b Problem) int {
 		return cmp.Or(cmp.Compare(a.Line, b.Line), cmp.Compare(a.Column, b.Column))
 	})
+	return slices.CompactFunc(problems, func(a, b Problem) bool {
+		// Two fields may be missing in one place, so the last part of the path
+		// must be the same too.
+		return a.Line == b.Line && a.Column == b.Column && a.Message == b.Message && field(a.Path) == field(b.Path)
+	})
 }
+
+func field(path string) string { return path[strings.LastIndexByte(path, '.')+1:] }
 
 // quote renders what was written for a message: on one line, and cut short.
 func quote(text string) string {
-	const most = 80
+	const most = 200
 	if runes := []rune(text); len(runes) > most {
 		text = string(runes[:most]) + "…"
 	}
 	return strconv.Quote(text)
+}
+
+// onOneLine makes control characters visible in what others wrote.
+func onOneLine(text string) string {
+	if !strings.ContainsFunc(text, unicode.IsControl) {
+		return text
+	}
+	var b strings.Builder
+	for _, r := range text {
+		if unicode.IsControl(r) {
+			b.WriteString(strings.Trim(strconv.QuoteRune(r), "'"))
+		} else {
+			b.WriteRune(r)
+		}
+	}
+	return b.String()
 }
 
 // suggest returns "did you mean …?" for the word nearest to the one written,

@@ -7,8 +7,10 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"unicode/utf8"
 
 	"github.com/goccy/go-yaml/ast"
+	"github.com/goccy/go-yaml/token"
 )
 
 // scalar decodes a text, a number or a truth value.
@@ -87,8 +89,28 @@ func textOf(node ast.Node) (string, bool) {
 		return n.Value, true
 	case *ast.LiteralNode:
 		return n.Value.Value, true
+	case *ast.MappingNode:
+		return glued(n)
 	}
 	return "", false
+}
+
+// glued returns the text that the parser took for a mapping: in {a: [user:x]} a
+// colon without a space after it is part of the text, but not for this parser.
+func glued(m *ast.MappingNode) (string, bool) {
+	if len(m.Values) != 1 || m.Start == nil || m.Start.Type == token.MappingStartType {
+		return "", false
+	}
+	key, colon := m.Values[0].Key.GetToken(), m.Values[0].Start
+	if m.Values[0].Value == nil || colon == nil || key.Type != token.StringType {
+		return "", false
+	}
+	value := m.Values[0].Value.GetToken()
+	k, c, v := placeOf(key), placeOf(colon), placeOf(value)
+	if k.line != v.line || c.column != k.column+utf8.RuneCountInString(key.Value) || v.column != c.column+1 {
+		return "", false
+	}
+	return key.Value + ":" + value.Value, true
 }
 
 // outside complains of a text that is not among those its field allows.
@@ -111,10 +133,6 @@ func (d *decoder) outside(text, path string, tag reflect.StructTag, at place) bo
 }
 
 func (d *decoder) mistyped(node ast.Node, path, want string) {
-	at := placeOf(node.GetToken())
-	if first, ok := firstKey(node); ok {
-		at = first
-	}
 	hint := ""
 	switch n := node.(type) {
 	case *ast.IntegerNode, *ast.FloatNode, *ast.BoolNode:
@@ -126,10 +144,14 @@ func (d *decoder) mistyped(node ast.Node, path, want string) {
 		case want == "true or false":
 			hint = "without quotes; yes, no, on and off are texts"
 		case want == "a whole number":
-			hint = "without quotes"
+			hint = "in digits, without quotes"
+		}
+	case ast.MapNode:
+		if want == "a text" {
+			hint = "quote a text that holds a colon"
 		}
 	}
-	d.fail(at, path, fmt.Sprintf("want %s, not %s", want, kindOfNode(node)), hint)
+	d.fail(begin(node), path, fmt.Sprintf("want %s, not %s", want, kindOfNode(node)), hint)
 }
 
 func kindOfNode(node ast.Node) string {

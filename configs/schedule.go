@@ -30,7 +30,7 @@ func gapOf(spec string) gap {
 	parser := cron.NewParser(cron.Minute | cron.Hour | cron.Dom | cron.Month | cron.Dow | cron.Descriptor)
 	schedule, err := parser.Parse(spec)
 	if err != nil {
-		return gap{message: quote(spec) + " is not a schedule: " + err.Error(), hint: hint}
+		return gap{message: quote(spec) + " is not a schedule: " + onOneLine(err.Error()), hint: hint}
 	}
 	last := schedule.Next(time.Date(2023, time.December, 31, 23, 59, 59, 0, time.UTC))
 	if last.IsZero() {
@@ -71,7 +71,7 @@ func (v *validator) validateSchedule(k *Key, at string) {
 	}
 	if v.checks.CheckSchedule != nil {
 		if err := v.checks.CheckSchedule(k.Schedule, k.Timezone); err != nil {
-			v.problem(at+".schedule", err.Error(), "")
+			v.problem(at+".schedule", onOneLine(err.Error()), "")
 			return
 		}
 	}

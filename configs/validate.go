@@ -104,8 +104,11 @@ func (v *validator) validateWindows(windows map[string]Duration, path string) {
 
 // required complains of fields that must be there, by their tags.
 func (v *validator) required(s any, path string) {
+	if v.bad[path] {
+		return
+	}
 	value := reflect.ValueOf(s).Elem()
-	names := fieldNames(value.Type())
+	names := v.fields(value.Type())
 	for i := range value.NumField() {
 		if value.Type().Field(i).Tag.Get("need") != "" && value.Field(i).IsZero() {
 			v.problem(join(path, names[i]), "missing", "add it")

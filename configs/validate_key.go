@@ -97,7 +97,7 @@ func (v *validator) validateDependent(k *Key, d *Dependent, at string, labels ow
 	v.validateTraits(k, d, at)
 	if v.checks.CheckSettings != nil && d.Kind != "" {
 		if err := v.checks.CheckSettings(d.Kind, d.Settings); err != nil {
-			v.problem(at+".settings", err.Error(), "")
+			v.problem(at+".settings", onOneLine(err.Error()), "")
 		}
 	}
 }

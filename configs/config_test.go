@@ -1,0 +1,145 @@
+package configs
+
+import (
+	"encoding/json"
+	"fmt"
+	"testing"
+	"time"
+)
+
+func TestDuration(t *testing.T) {
+	t.Parallel()
+	for _, test := range []struct {
+		text string
+		want time.Duration
+		show string
+	}{
+		{"0", 0, "0s"}, {"0s", 0, "0s"}, {"90s", 90 * time.Second, "1m30s"}, {"1h30m", 90 * time.Minute, "1h30m"},
+		{"1d12h", 36 * time.Hour, "1d12h"}, {"36h", 36 * time.Hour, "1d12h"}, {"2d", 48 * time.Hour, "2d"}, {"30m", 30 * time.Minute, "30m"},
+		{"10s", 10 * time.Second, "10s"}, {"1d1s", 24*time.Hour + time.Second, "1d1s"}, {"1d0s", 24 * time.Hour, "1d"},
+		{"1h0m5s", time.Hour + 5*time.Second, "1h0m5s"}, {"1.5h", 90 * time.Minute, "1h30m"}, {"250ms", 250 * time.Millisecond, "250ms"},
+		{"106751d", 106751 * day, "106751d"},
+	} {
+		got, err := ParseDuration(test.text)
+		if err != nil || time.Duration(got) != test.want || got.String() != test.show {
+			t.Errorf("%s: got %v, %v, want %s", test.text, got, err, test.show)
+		}
+		if again, err := ParseDuration(got.String()); err != nil || again != got {
+			t.Errorf("%s: %s reads back as %v, %v", test.text, got, again, err)
+		}
+	}
+	for _, text := range []string{"", "d", "1", "1.5d", "-1h", "-1d", "1d-1h", "1w", "1h1d", "106752d", "106751d24h", "1d1d", "99999999999d", " 1h", "1e3s"} {
+		if got, err := ParseDuration(text); err == nil {
+			t.Errorf("%q is read as %v", text, got)
+		}
+	}
+}
+
+func TestDuration_JSON(t *testing.T) {
+	t.Parallel()
+	text, err := json.Marshal(Duration(36 * time.Hour))
+	if err != nil || string(text) != `"1d12h"` {
+		t.Errorf("%s, %v", text, err)
+	}
+	var back Duration
+	if err := json.Unmarshal(text, &back); err != nil || back != Duration(36*time.Hour) {
+		t.Errorf("%v, %v", back, err)
+	}
+}
+
+// TestParse_Inherits shows from where a dependent has its values: itself, its
+// key, the file's defaults, the kind.
+func TestParse_Inherits(t *testing.T) {
+	t.Parallel()
+	const storage = "/subscriptions/11111111-2222-3333-4444-555555555555/resourceGroups/rg/providers/Microsoft.Storage/storageAccounts/"
+	const cosmos = "/subscriptions/11111111-2222-3333-4444-555555555555/resourceGroups/rg/providers/Microsoft.DocumentDB/databaseAccounts/"
+	const disks = "/subscriptions/11111111-2222-3333-4444-555555555555/resourceGroups/rg/providers/Microsoft.Compute/diskEncryptionSets/"
+	c := MustParse(t, `
+defaults: {soak: 3h, nudge: when-stalled, timezone: Europe/Berlin, discover: [11111111-2222-3333-4444-555555555555]}
+windows: {storage: 20h}
+keys:
+  - name: a
+    uri: https://contoso.vault.azure.net/keys/a
+    windows: {cosmosdb: 26h}
+    dependents:
+      - id: `+storage+`one
+      - {id: `+storage+`two, nudge: always, window: 5h}
+      - id: `+cosmos+`three
+      - id: `+disks+`four
+  - name: b
+    uri: https://contoso.vault.azure.net/keys/b
+    soak: 0s
+    nudge: never
+    timezone: UTC
+    discover: []
+    dependents:
+      - id: `+storage+`five
+`)
+	for i, want := range []string{"3h0m0s Europe/Berlin 1", "0s UTC 0"} {
+		k := c.Keys[i]
+		if got := fmt.Sprintf("%v %s %d", time.Duration(k.Soak), k.Timezone, len(k.Discover)); got != want {
+			t.Errorf("key %s: got %s, want %s", k.Name, got, want)
+		}
+	}
+	want := []string{
+		"storage when-stalled 20h", "storage always 5h", "cosmosdb never 1d2h", "disk-encryption-set when-stalled 1h", "storage never 20h",
+	}
+	for i, d := range append(c.Keys[0].Dependents, c.Keys[1].Dependents...) {
+		if got := fmt.Sprintf("%s %s %s", d.Kind, d.Nudge, d.Window); got != want[i] {
+			t.Errorf("dependent %s: got %s, want %s", d.label(), got, want[i])
+		}
+	}
+}
+
+// TestParse_WithoutChecks shows that nothing is asked of hooks that are not
+// there.
+func TestParse_WithoutChecks(t *testing.T) {
+	t.Parallel()
+	c, err := Parse("cmkd.yaml", []byte(Example()))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if d := c.Keys[0].Dependents[1]; d.Kind != "" || d.Window != 0 {
+		t.Errorf("kind %q and window %s out of nowhere", d.Kind, d.Window)
+	}
+}
+
+func TestGapOf(t *testing.T) {
+	t.Parallel()
+	for spec, want := range map[string]time.Duration{
+		"* * * * *": time.Minute, "@every 36h": 36 * time.Hour, "@daily": day, "0 3 1 */3 *": 90 * day, "@yearly": 365 * day,
+		"0,5 4 * * *": 5 * time.Minute, "0 0 29 2 *": 1461 * day, "0 3 * * 1,5": 3 * day,
+	} {
+		if got := gapOf(spec); got.message != "" || got.least != want {
+			t.Errorf("%s: got %v %s, want %v", spec, got.least, got.message, want)
+		}
+	}
+}
+
+func TestSuggest(t *testing.T) {
+	t.Parallel()
+	words := []string{"schedule", "soak", "jitter", "retire", "require"}
+	for written, want := range map[string]string{
+		"shedule": "schedule", "Schedule": "schedule", "sokA": "soak", "jiter": "jitter", "retrie": "retire", "zzz": "", "": "", "x": "",
+	} {
+		got := suggest(written, words)
+		if want != "" {
+			want = fmt.Sprintf("did you mean %q?", want)
+		}
+		if got != want {
+			t.Errorf("%q: got %q, want %q", written, got, want)
+		}
+	}
+}
+
+func TestProblem_String(t *testing.T) {
+	t.Parallel()
+	for want, p := range map[string]Problem{
+		"f.yaml:3:5: keys[0]: wrong (mend it)": {"f.yaml", 3, 5, "keys[0]", "wrong", "mend it"},
+		"f.yaml: gone":                         {File: "f.yaml", Message: "gone"},
+	} {
+		if got := p.String(); got != want {
+			t.Errorf("got %s, want %s", got, want)
+		}
+	}
+}
