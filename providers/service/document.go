@@ -1,0 +1,188 @@
+package service
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"cmkd/rotator"
+)
+
+// document is what Azure sent of a resource, or a part of it. It is read by
+// paths of property names, joined by dots, without regard to case: services
+// spell names in ways of their own (azure/facts.md section 4, Storage). Null,
+// missing and mistyped properties all read as absent.
+type document struct{ root any }
+
+// UnmarshalJSON keeps numbers as they are written, so that a document can be
+// sent back unchanged.
+func (d *document) UnmarshalJSON(raw []byte) error {
+	dec := json.NewDecoder(bytes.NewReader(raw))
+	dec.UseNumber()
+	return dec.Decode(&d.root)
+}
+
+// MarshalJSON writes the document as it is.
+func (d document) MarshalJSON() ([]byte, error) { return json.Marshal(d.root) }
+
+// at returns the part at a path, nil if there is none.
+func (d document) at(path string) document {
+	here := d.root
+	for _, name := range strings.Split(path, ".") {
+		object, ok := here.(map[string]any)
+		if !ok {
+			return document{}
+		}
+		here = object[spelling(object, name)]
+	}
+	return document{here}
+}
+
+// spelling returns how an object spells a name: exactly, or else the first
+// spelling in order that differs by case only, or else the name itself.
+func spelling(object map[string]any, name string) string {
+	if _, ok := object[name]; ok {
+		return name
+	}
+	var found []string
+	for k := range object {
+		if strings.EqualFold(k, name) {
+			found = append(found, k)
+		}
+	}
+	if len(found) == 0 {
+		return name
+	}
+	return slices.Min(found)
+}
+
+// text returns the string at a path, empty if there is none.
+func (d document) text(path string) string {
+	s, _ := d.at(path).root.(string)
+	return s
+}
+
+// flag returns the truth value at a path, false if there is none.
+func (d document) flag(path string) bool {
+	b, _ := d.at(path).root.(bool)
+	return b
+}
+
+// has reports whether something is at a path.
+func (d document) has(path string) bool { return d.at(path).root != nil }
+
+// list returns the elements of the list at a path.
+func (d document) list(path string) []document {
+	elements, _ := d.at(path).root.([]any)
+	out := make([]document, 0, len(elements))
+	for _, e := range elements {
+		out = append(out, document{e})
+	}
+	return out
+}
+
+// strings returns the strings of the list at a path.
+func (d document) strings(path string) []string {
+	var out []string
+	for _, e := range d.list(path) {
+		if s, ok := e.root.(string); ok {
+			out = append(out, s)
+		}
+	}
+	return out
+}
+
+// object returns the object at a path, nil if there is none. It shares the
+// document's memory.
+func (d document) object(path string) map[string]any {
+	o, _ := d.at(path).root.(map[string]any)
+	return o
+}
+
+// drop removes properties of an object.
+func drop(object map[string]any, names ...string) {
+	for _, name := range names {
+		for k := range object {
+			if strings.EqualFold(k, name) {
+				delete(object, k)
+			}
+		}
+	}
+}
+
+// stamp returns the time at a path, zero if there is none, if it is not a time,
+// or if it is the epoch, by which Azure says "none" (azure/facts.md section 4,
+// Storage).
+func (d document) stamp(path string) time.Time {
+	t, err := time.Parse(time.RFC3339Nano, d.text(path))
+	if err != nil || t.Unix() <= 0 {
+		return time.Time{}
+	}
+	return t.UTC()
+}
+
+// maxFact is the longest raw value kept with an observation, in bytes.
+const maxFact = 512
+
+// facts returns the raw values at paths, by their Azure names.
+func (d document) facts(paths ...string) map[string]string {
+	facts := map[string]string{}
+	for _, path := range paths {
+		value, ok := d.at(path).scalar()
+		if !ok {
+			continue
+		}
+		if len(value) > maxFact {
+			value = strings.ToValidUTF8(value[:maxFact], "") + "…"
+		}
+		facts[strings.TrimPrefix(path, "properties.")] = value
+	}
+	return facts
+}
+
+func (d document) scalar() (string, bool) {
+	switch v := d.root.(type) {
+	case string:
+		return v, true
+	case bool, json.Number:
+		return fmt.Sprint(v), true
+	}
+	return "", false
+}
+
+// keyAt reads a key identifier, with or without a version. A missing one is
+// no problem and no key; one that cannot be parsed is a problem, never a guess.
+func (d document) keyAt(path string) (key rotator.KeyID, version string, problem *rotator.Problem) {
+	uri := d.text(path)
+	if uri == "" {
+		return "", "", nil
+	}
+	key, version, err := rotator.ParseKeyID(uri)
+	if err != nil {
+		return "", "", unreadableKey(path, err)
+	}
+	return key, version, nil
+}
+
+// keyOf puts a key identifier together from the parts by which some services
+// name it.
+func keyOf(vaultURI, name, version string) (rotator.KeyID, string, error) {
+	if strings.ContainsAny(name+version, "/?#") {
+		return "", "", fmt.Errorf("key name %q with version %q contains a separator", name, version)
+	}
+	uri := strings.TrimRight(vaultURI, "/") + "/keys/" + name
+	if version != "" {
+		uri += "/" + version
+	}
+	return rotator.ParseKeyID(uri)
+}
+
+func unreadableKey(path string, err error) *rotator.Problem {
+	return &rotator.Problem{
+		Code: "UnreadableKey", Message: path + ": " + err.Error(),
+		Hint: "look at the resource with az resource show; cmkd does not guess which key it uses",
+	}
+}
