@@ -3,6 +3,10 @@ package rotator
 import (
 	"context"
 	"errors"
+	"fmt"
+	"sync"
+	"sync/atomic"
+	"time"
 )
 
 // Options are what an engine is made of.
@@ -20,93 +24,367 @@ type Options struct {
 
 // Limits bound how much happens at once.
 type Limits struct {
-	// Calls is the number of calls out at a time.
+	// Calls is the number of calls out at a time; by default 16.
 	Calls int
-	// RotationsPerVault is the number of rotations in flight per vault.
+	// RotationsPerVault is the number of versions in the making per vault; by
+	// default 4 (azure/facts.md section 2: a vault makes 10 software keys or 5
+	// HSM keys in 10 s).
 	RotationsPerVault int
 }
 
-// Engine runs the operations.
-type Engine struct{}
+const (
+	// longestSleep bounds how long the loop trusts its timer, so that a clock
+	// that was set is noticed.
+	longestSleep = 10 * time.Second
+	// softDelay is how long changes wait to be committed that only say that a
+	// dependent was looked at: losing them costs another look.
+	softDelay = time.Second
+	// batch bounds how many results go into one commit.
+	batch = 4096
+	// stopGrace is how long calls that are out may go on when the engine stops.
+	stopGrace = 5 * time.Second
+	// revocationReserve is the number of calls that only revocations may make.
+	revocationReserve = 16
+)
 
-var errNotBuilt = errors.New("wip")
+// Engine runs the operations. Its state is owned by the goroutine of
+// [Engine.Run]; the other methods ask it, or read the store.
+type Engine struct {
+	o     Options
+	world world
+	core  *core
 
-// NewEngine reads the store and prepares the engine; [Engine.Run] starts it.
-func NewEngine(ctx context.Context, o Options) (*Engine, error) { return nil, errNotBuilt }
+	requests chan request
+	results  chan result
+	// calls are the goroutines that carry out tasks.
+	calls   sync.WaitGroup
+	waiting [3][]task // by priority
+	out     int
+
+	summary atomic.Pointer[Summary]
+	beat    atomic.Pointer[time.Time]
+	keys    atomic.Pointer[map[string]Key]
+	// last is when the core was last told the time.
+	last time.Time
+	// stopped is closed when Run returns.
+	stopped chan struct{}
+}
+
+// request is something that a person wants.
+type request struct {
+	// run changes the core. It returns the operation to answer with, or nil if
+	// it took answer to be called later.
+	run func(c *core, answer func(Operation, error)) (*live, error)
+	// answer is called once the change is committed, or could not be.
+	answer func(Operation, error)
+}
+
+// NewEngine prepares the engine; [Engine.Run] starts it.
+func NewEngine(o Options) *Engine {
+	if o.Limits.Calls <= 0 {
+		o.Limits.Calls = 16
+	}
+	if o.Limits.RotationsPerVault <= 0 {
+		o.Limits.RotationsPerVault = 4
+	}
+	e := &Engine{
+		o: o, core: newCore(o.Store, o.Services, o.Limits),
+		world:    world{vault: o.Vault, services: map[string]Service{}},
+		requests: make(chan request), results: make(chan result, batch), stopped: make(chan struct{}),
+	}
+	for _, s := range o.Services {
+		e.world.services[s.Kind()] = s
+		if f, ok := s.(Finder); ok {
+			e.world.finders = append(e.world.finders, f)
+		}
+	}
+	e.summary.Store(&Summary{})
+	e.setKeys(o.Keys)
+	return e
+}
+
+func (e *Engine) setKeys(keys []Key) {
+	byName := make(map[string]Key, len(keys))
+	for _, k := range keys {
+		byName[k.Name] = k
+	}
+	e.o.Keys = keys
+	e.keys.Store(&byName)
+}
 
 // Run works until ctx is done, then finishes the transaction under way, waits
-// for the calls that are out, and returns nil. It returns an error only if the
-// store cannot go on.
-func (e *Engine) Run(ctx context.Context) error { return errNotBuilt }
-
-// Reload replaces the configured keys. Live operations go on; dependents added
-// to their keys join them.
-func (e *Engine) Reload(ctx context.Context, keys []Key) error { return errNotBuilt }
-
-// Rotate begins a rotation.
-func (e *Engine) Rotate(ctx context.Context, r Request) (Operation, error) {
-	return Operation{}, errNotBuilt
+// for the calls that are out, commits what came of them and returns nil. It
+// returns an error only if the store cannot be read at the start.
+func (e *Engine) Run(ctx context.Context) error {
+	defer close(e.stopped)
+	callCtx, stopCalls := context.WithCancel(context.WithoutCancel(ctx))
+	defer e.calls.Wait()
+	defer stopCalls()
+	e.last = e.o.Clock.Now()
+	if err := e.core.reset(ctx, e.o.Keys, e.last); err != nil {
+		return err
+	}
+	e.core.daemonEvent(EventDaemonStarted, "cmkd started")
+	for failures := 0; ctx.Err() == nil; {
+		err := e.step(ctx, callCtx)
+		if err == nil {
+			failures = 0
+			continue
+		}
+		if ctx.Err() != nil {
+			break
+		}
+		failures++
+		e.blocked(err)
+		if !e.recover(ctx, backoff(failures)) {
+			break
+		}
+	}
+	return e.drain(callCtx, stopCalls)
 }
 
-// PlanRotation says what Rotate would do, from fresh reads, and changes nothing.
-func (e *Engine) PlanRotation(ctx context.Context, key string) (Plan, error) {
-	return Plan{}, errNotBuilt
+// step commits what is to be committed, lets go what waited for that, and takes
+// in what comes next.
+func (e *Engine) step(ctx, callCtx context.Context) error {
+	e.begin()
+	if err := e.core.tick(ctx); err != nil {
+		return err
+	}
+	if err := e.commit(ctx); err != nil {
+		return err
+	}
+	e.start(callCtx)
+	return e.gather(ctx)
 }
 
-// PlanRevocation says what Revoke would do and break, from fresh reads.
-func (e *Engine) PlanRevocation(ctx context.Context, key string) (Plan, error) {
-	return Plan{}, errNotBuilt
+// begin tells the core the time, and by how much the clock was set since the
+// last time: the difference between what the wall clock and the monotonic clock
+// say.
+func (e *Engine) begin() {
+	now := e.o.Clock.Now()
+	jump := now.Round(0).Sub(e.last.Round(0)) - now.Sub(e.last)
+	if now.Before(e.last) {
+		jump = now.Sub(e.last) // no monotonic reading tells how much passed
+	}
+	e.last = now
+	e.beat.Store(&now)
+	e.core.begin(now, jump)
 }
 
-// Revoke begins a revocation.
-func (e *Engine) Revoke(ctx context.Context, r RevokeRequest) (Operation, error) {
-	return Operation{}, errNotBuilt
+// commit makes the changes durable and then, and only then, hands out the tasks
+// and answers that rest on them.
+func (e *Engine) commit(ctx context.Context) error {
+	c := e.core
+	if !c.hard && (c.soft.IsZero() || c.now.Sub(c.soft) < softDelay) {
+		e.enqueue(c.tasks) // looks, which rest on nothing
+		c.tasks = nil
+		return nil
+	}
+	change, tasks, replies := c.take()
+	if !change.Empty() {
+		if err := e.o.Store.Commit(context.WithoutCancel(ctx), &change); err != nil {
+			c.replies = replies // to be refused
+			return fmt.Errorf("commit: %w", err)
+		}
+	}
+	e.enqueue(tasks)
+	for _, reply := range replies {
+		reply(nil)
+	}
+	e.tell(change.Events)
+	e.publish()
+	return nil
 }
 
-// Reinstate begins a reinstatement of a revoked key.
-func (e *Engine) Reinstate(ctx context.Context, r Request) (Operation, error) {
-	return Operation{}, errNotBuilt
+// tell hands committed events to the observer.
+func (e *Engine) tell(events []Event) {
+	if e.o.Observe == nil {
+		return
+	}
+	for _, event := range events {
+		e.o.Observe(event)
+	}
 }
 
-// Retire asks for the retirement of the previous versions of a key whose
-// rotation waits for it. It is CodeRefused, with the guard's objections, as long
-// as the guard has some.
-func (e *Engine) Retire(ctx context.Context, r Request) (Operation, error) {
-	return Operation{}, errNotBuilt
+// enqueue sorts tasks by how much they matter: a revocation first, then the
+// vault and what a person waits for, then the rest.
+func (e *Engine) enqueue(tasks []task) {
+	for _, t := range tasks {
+		l := e.core.live[t.operation]
+		switch {
+		case l != nil && l.op.Kind != KindRotation:
+			e.waiting[0] = append(e.waiting[0], t)
+		case t.dependent == nil && t.operation != 0, l != nil && l.op.Cause == CauseOperator:
+			e.waiting[1] = append(e.waiting[1], t)
+		default:
+			e.waiting[2] = append(e.waiting[2], t)
+		}
+	}
 }
 
-// Approve consents to an operation that waits for a second person.
-func (e *Engine) Approve(ctx context.Context, r OperationRequest) (Operation, error) {
-	return Operation{}, errNotBuilt
+// start carries out tasks as far as the limit on calls allows; a revocation has
+// some calls in reserve. An update of a dependent may take half an hour and does
+// not count.
+func (e *Engine) start(ctx context.Context) {
+	for p := range e.waiting {
+		limit := e.o.Limits.Calls
+		if p == 0 {
+			limit += revocationReserve
+		}
+		for len(e.waiting[p]) > 0 && e.out < limit {
+			t := e.waiting[p][0]
+			e.waiting[p] = e.waiting[p][1:]
+			if t.kind != taskApply {
+				e.out++
+			}
+			e.calls.Go(func() { e.results <- e.world.do(ctx, t) })
+		}
+	}
 }
 
-// Cancel ends an operation; what it did is not undone.
-func (e *Engine) Cancel(ctx context.Context, r OperationRequest) (Operation, error) {
-	return Operation{}, errNotBuilt
+// gather waits for something to happen and takes in all of it that is there.
+func (e *Engine) gather(ctx context.Context) error {
+	select {
+	case <-ctx.Done():
+		return nil
+	case r := <-e.results:
+		e.begin()
+		if err := e.take(r); err != nil {
+			return err
+		}
+	case r := <-e.requests:
+		e.begin()
+		e.serve(r)
+	case <-e.o.Clock.After(e.sleep(e.last)):
+		e.begin()
+	}
+	for range batch {
+		select {
+		case r := <-e.results:
+			if err := e.take(r); err != nil {
+				return err
+			}
+		case r := <-e.requests:
+			e.serve(r)
+		default:
+			return nil
+		}
+	}
+	return nil
 }
 
-// Keys returns the status of all configured keys, by name.
-func (e *Engine) Keys(ctx context.Context) ([]KeyStatus, error) { return nil, errNotBuilt }
-
-// Key returns the status of one key.
-func (e *Engine) Key(ctx context.Context, name string) (KeyStatus, error) {
-	return KeyStatus{}, errNotBuilt
+// sleep returns how long nothing is due.
+func (e *Engine) sleep(now time.Time) time.Duration {
+	next := e.core.agenda.next()
+	if !e.core.soft.IsZero() {
+		next = sooner(next, e.core.soft.Add(softDelay))
+	}
+	if next.IsZero() {
+		return longestSleep
+	}
+	return min(max(next.Sub(now), 0), longestSleep)
 }
 
-// Operation returns one operation with its trackers.
-func (e *Engine) Operation(ctx context.Context, id OperationID) (OperationStatus, error) {
-	return OperationStatus{}, errNotBuilt
+func (e *Engine) take(r result) error {
+	if r.kind != taskApply {
+		e.out--
+	}
+	return e.core.handle(r)
 }
 
-// Operations returns operations, newest first.
-func (e *Engine) Operations(ctx context.Context, f OperationFilter) ([]Operation, error) {
-	return nil, errNotBuilt
+// serve runs a request. Its answer waits for the commit.
+func (e *Engine) serve(r request) {
+	l, err := r.run(e.core, r.answer)
+	switch {
+	case err != nil:
+		r.answer(Operation{}, err)
+	case l != nil:
+		e.core.advance(l, false)
+		e.core.replies = append(e.core.replies, func(err error) { r.answer(l.op, err) })
+		e.core.hard = true
+	}
 }
 
-// Events returns events of the audit trail.
-func (e *Engine) Events(ctx context.Context, f EventFilter) ([]Event, error) {
-	return nil, errNotBuilt
+// blocked tells that nothing can be committed.
+func (e *Engine) blocked(err error) {
+	s := *e.summary.Load()
+	s.Blocked = err.Error()
+	e.summary.Store(&s)
+	if e.o.Observe != nil {
+		e.o.Observe(Event{At: e.o.Clock.Now(), Type: EventStoreBlocked, Actor: actorDaemon, Message: err.Error()})
+	}
 }
 
-// Summary returns the engine in numbers.
-func (e *Engine) Summary() Summary { return Summary{} }
+// recover forgets what could not be committed and reads the state anew, again
+// and again with growing pauses; requests are refused meanwhile. It reports
+// false if the engine is to stop.
+func (e *Engine) recover(ctx context.Context, pause time.Duration) bool {
+	refuse := Errorf(CodeUnavailable, "the store cannot be written: %s", e.summary.Load().Blocked).
+		WithHint("mend it (is the disk full?); cmkd goes on by itself")
+	for _, l := range e.core.live {
+		e.core.answerRetirers(l, refuse)
+	}
+	for _, reply := range e.core.replies {
+		reply(refuse)
+	}
+	for again := e.o.Clock.After(pause); ; {
+		select {
+		case <-ctx.Done():
+			return false
+		case r := <-e.requests:
+			r.answer(Operation{}, refuse)
+			continue
+		case <-again:
+		}
+		now := e.o.Clock.Now()
+		e.beat.Store(&now)
+		e.waiting = [3][]task{}
+		e.core.out = map[OperationID]int{}
+		err := e.core.reset(ctx, e.o.Keys, now)
+		if err == nil {
+			return true
+		}
+		again = e.o.Clock.After(max(pause, time.Second))
+	}
+}
+
+// drain waits for the calls that are out, for a while, and commits what came of
+// them: what a call did is better known now than found out later.
+func (e *Engine) drain(ctx context.Context, stopCalls func()) error {
+	grace := e.o.Clock.After(stopGrace)
+	done := make(chan struct{})
+	go func() { e.calls.Wait(); close(done) }()
+	for running := true; running; {
+		select {
+		case r := <-e.results:
+			e.begin()
+			if err := e.core.handle(r); err != nil {
+				return err
+			}
+		case r := <-e.requests:
+			r.answer(Operation{}, errStopping)
+		case <-grace:
+			stopCalls()
+		case <-done:
+			running = false
+		}
+	}
+	for len(e.results) > 0 {
+		if err := e.core.handle(<-e.results); err != nil {
+			return err
+		}
+	}
+	e.core.daemonEvent(EventDaemonStopped, "cmkd stopped")
+	change, _, replies := e.core.take()
+	err := e.o.Store.Commit(context.WithoutCancel(ctx), &change)
+	for _, reply := range replies {
+		reply(errors.Join(err, errStopping))
+	}
+	if err != nil {
+		return fmt.Errorf("commit: %w", err)
+	}
+	e.tell(change.Events)
+	return nil
+}
+
+var errStopping = Errorf(CodeUnavailable, "cmkd is stopping").WithHint("try again when it is back")

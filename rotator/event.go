@@ -28,6 +28,7 @@ const (
 	EventRetirementHeld     EventType = "retirement-held"
 	EventPreflightFailed    EventType = "preflight-failed"
 	EventClockJumped        EventType = "clock-jumped"
+	EventStoreBlocked       EventType = "store-blocked"
 	EventKeyProblem         EventType = "key-problem"
 	EventKeyProblemResolved EventType = "key-problem-resolved"
 )

@@ -74,6 +74,9 @@ type Version struct {
 	// Created is by the vault's clock, in whole seconds: two versions may share
 	// one.
 	Created time.Time `json:"created"`
+	// Updated is when the version was last changed, for instance disabled, by
+	// the vault's clock.
+	Updated time.Time `json:"updated,omitzero"`
 	Enabled bool      `json:"enabled"`
 	// Expires and NotBefore are zero when the version has none.
 	Expires   time.Time `json:"expires,omitzero"`

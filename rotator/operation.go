@@ -115,8 +115,10 @@ type Operation struct {
 	// Since is when State was entered.
 	Since    time.Time `json:"since"`
 	Finished time.Time `json:"finished,omitzero"`
-	// Due is when the operation or one of its trackers wants attention next;
-	// zero when it waits for an answer or a person.
+	// Wake is when the operation itself goes on, whatever its trackers do; zero
+	// when it waits for an answer or a person.
+	Wake time.Time `json:"wake,omitzero"`
+	// Due is when the operation or one of its trackers wants attention next.
 	Due time.Time `json:"due,omitzero"`
 
 	// Base are the versions that existed when the intent to make a new one was

@@ -64,6 +64,9 @@ type Traits struct {
 	Best Evidence
 	// CanNudge is true if ActionNudge works.
 	CanNudge bool
+	// Revoked says in half a sentence what a dependent can no longer do once its
+	// key is revoked, for instance "VMs shut down".
+	Revoked string
 	// WriteRole is the Azure role to grant for Apply, for hints.
 	WriteRole string
 }

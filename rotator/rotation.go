@@ -1,0 +1,346 @@
+package rotator
+
+import (
+	"fmt"
+	"slices"
+	"time"
+)
+
+const (
+	// readLag is how long a list of versions may lag a write, with something to
+	// spare (azure/facts.md section 2: up to 60 s).
+	readLag = 65 * time.Second
+	// heldRetry is how often a rotation is tried again that nothing but a
+	// person's action lets go on.
+	heldRetry = 15 * time.Minute
+)
+
+// newRotation begins a rotation of a key that has no live operation.
+func (c *core) newRotation(key *Key, cause Cause, actor, reason string) *live {
+	if p := c.states[key.Name].Problem; p != nil && p.Code == scheduleMissed {
+		c.keyProblem(c.states[key.Name], nil)
+	}
+	return c.newOperation(key, Operation{
+		Kind: KindRotation, State: StatePending, Cause: cause, Actor: actor, Reason: reason, Retire: key.Retire,
+	})
+}
+
+func (c *core) newOperation(key *Key, op Operation) *live {
+	c.lastOp++
+	op.ID, op.Key, op.KeyID = c.lastOp, key.Name, key.ID
+	op.Created, op.Since, op.Trackers = c.now, c.now, map[TrackerState]int{}
+	l := &live{op: op, loaded: true, changed: map[uint32]bool{}, dues: map[int64]int{}}
+	c.live[op.ID] = l
+	c.touchKey(key.Name).Operation = op.ID
+	e := c.event(l, EventOperationCreated, op.Actor, "%s of %s", op.Kind, key.Name)
+	e.Data = map[string]string{"cause": string(op.Cause), "state": string(op.State)}
+	if op.Reason != "" {
+		e.Data["reason"] = op.Reason
+	}
+	for _, d := range key.Dependents {
+		c.addTracker(l, d, c.now)
+	}
+	c.touch(l)
+	return l
+}
+
+// pending looks at everything before anything is changed.
+func (c *core) pending(l *live) {
+	switch {
+	case !l.op.Wake.IsZero():
+		return // tried before, and waits to try again
+	case l.listed.IsZero():
+		l.listed = c.now
+		c.do(l, task{kind: taskVersions})
+		return
+	}
+	blocked := l.op.Trackers[TrackerNeedsAction] + l.op.Trackers[TrackerUnreachable]
+	if c.busy(l) || l.askedN > 0 || l.dueN > blocked {
+		return
+	}
+	if l.listErr != nil && retryable(l.listErr) {
+		l.op.Failures++
+		c.hold(l, problemOf(l.listErr), max(backoff(l.op.Failures), l.listErr.RetryAfter))
+		return
+	}
+	if p := c.preflight(l); p != nil {
+		c.preflightFailed(l, p)
+		return
+	}
+	if c.vaultFull(l) {
+		l.op.Waiting = "another rotation in vault " + l.op.KeyID.Host()
+		c.wait(l, c.now.Add(minPoll))
+		return
+	}
+	c.intend(l)
+}
+
+func retryable(err *Error) bool {
+	return err.Code == CodeThrottled || err.Code == CodeUnavailable || err.Code == CodeConflict
+}
+
+// preflight returns what stands in the way of a rotation, nil if nothing does.
+func (c *core) preflight(l *live) *Problem {
+	if l.listErr != nil {
+		return problemOf(l.listErr)
+	}
+	newest, ok := Newest(l.versions, nil)
+	switch {
+	case !ok:
+		return &Problem{Code: "no-version", Message: "key " + string(l.op.KeyID) + " has no version"}
+	case !newest.Enabled:
+		return &Problem{
+			Code: "version-disabled", Message: "the current version " + newest.ID + " is disabled",
+			Hint: "enable it, or if it was revoked: cmkd reinstate " + l.op.Key,
+		}
+	case !newest.PurgeProtected:
+		return &Problem{
+			Code: "no-purge-protection", Message: "vault " + l.op.KeyID.Host() + " has no purge protection, which every service demands of it",
+			Hint: "az keyvault update --name VAULT --enable-purge-protection true",
+		}
+	}
+	for i := range l.trackers {
+		if t := &l.trackers[i]; t.State == TrackerNeedsAction || t.State == TrackerUnreachable {
+			p := *t.Detail.Problem
+			p.Message = t.Detail.Dependent.Kind + " " + t.Detail.Dependent.DisplayName() + ": " + p.Message
+			return &p
+		}
+	}
+	return nil
+}
+
+// preflightFailed ends a rotation that a person asked for, who is there to
+// mend it; a scheduled one stays and is tried again.
+func (c *core) preflightFailed(l *live, p *Problem) {
+	if l.op.Problem == nil || *l.op.Problem != *p {
+		c.event(l, EventPreflightFailed, actorDaemon, "nothing was changed: %s", p)
+	}
+	if l.op.Cause == CauseOperator {
+		c.enter(l, StateFailed, actorDaemon, p.String())
+		l.op.Problem = p
+		return
+	}
+	c.hold(l, p, heldRetry)
+}
+
+// vaultFull reports whether the vault has as many versions being made as it
+// should.
+func (c *core) vaultFull(l *live) bool {
+	n := 0
+	for _, other := range c.live {
+		if other.op.State == StateCreating && other.op.KeyID.Host() == l.op.KeyID.Host() {
+			n++
+		}
+	}
+	return n >= c.limits.RotationsPerVault
+}
+
+// intend commits to making a version: from here on, whatever is not in Base is
+// new.
+func (c *core) intend(l *live) {
+	newest, _ := Newest(l.versions, nil)
+	base := make([]string, len(l.versions))
+	for i, v := range l.versions {
+		base[i] = v.ID
+	}
+	versions := l.versions
+	c.enter(l, StateCreating, actorDaemon, "preflight passed")
+	l.op.Base = base
+	l.op.Previous = []string{newest.ID}
+	for _, old := range c.states[l.op.Key].Unretired {
+		if v, ok := findVersion(versions, old); ok && v.Enabled && old != newest.ID {
+			l.op.Previous = append(l.op.Previous, old)
+		}
+	}
+	c.attempt(l, c.keyMethod(l))
+}
+
+func (c *core) keyMethod(l *live) Method {
+	if key := c.keys[l.op.Key]; key != nil && key.Method != "" {
+		return key.Method
+	}
+	return MethodAuto
+}
+
+// attempt commits the intent of one call that makes a version.
+func (c *core) attempt(l *live, method Method) {
+	if method == MethodAuto {
+		method = MethodRotate
+	}
+	l.op.Attempt = Attempt{Number: l.op.Attempt.Number + 1, Method: method, At: c.now}
+	c.touch(l)
+	c.event(l, EventVersionIntended, actorDaemon, "attempt %d to %s a version", l.op.Attempt.Number, method).
+		Data = map[string]string{"base": l.op.Previous[0], "method": string(method)}
+	c.do(l, task{kind: taskCreate, method: method, attempt: l.op.Attempt.Number, tag: c.tag(&l.op)})
+}
+
+// tag is what marks a version as made by an operation of this store.
+func (c *core) tag(op *Operation) string { return c.store.Instance() + "/" + op.ID.String() }
+
+// creating waits for the version, or finds out whether there is one.
+func (c *core) creating(l *live, due bool) {
+	a := &l.op.Attempt
+	switch {
+	case c.busy(l):
+	case a.Uncertain.IsZero() && l.op.Wake.IsZero() && !due:
+		// The daemon was stopped while the call was out.
+		c.uncertain(l, "the daemon was stopped during the call")
+	case due && !a.Uncertain.IsZero():
+		l.listed = c.now
+		c.do(l, task{kind: taskVersions})
+	case due:
+		c.attempt(l, a.Method)
+	}
+}
+
+// uncertain notes that nobody knows whether the call had an effect.
+func (c *core) uncertain(l *live, why string) {
+	l.op.Attempt.Uncertain = c.now
+	l.op.Waiting = "to see whether the vault made a version: " + why
+	c.touch(l)
+	c.event(l, EventCallUncertain, actorDaemon, "attempt %d may have made a version: %s", l.op.Attempt.Number, why)
+	c.wait(l, c.now.Add(time.Second))
+}
+
+// created handles the answer to the call that makes a version.
+func (c *core) created(l *live, r result) {
+	if l.op.State != StateCreating || r.attempt != l.op.Attempt.Number || !l.op.Attempt.Uncertain.IsZero() {
+		return // the world was looked at meanwhile, and will be again
+	}
+	switch {
+	case r.err == nil:
+		c.adopt(l, r.version, true)
+	case !r.err.NoEffect:
+		c.uncertain(l, r.err.Error())
+	case r.err.Code == CodeForbidden && r.method == MethodRotate && c.keyMethod(l) == MethodAuto:
+		c.attempt(l, MethodCreate)
+	case retryable(r.err):
+		l.op.Failures++
+		l.op.Waiting = "to try again: " + r.err.Error()
+		c.touch(l)
+		c.wait(l, c.now.Add(max(backoff(l.op.Failures), r.err.RetryAfter)))
+	default:
+		c.createRefused(l, problemOf(r.err))
+	}
+}
+
+// createRefused handles a definite no: nothing was changed.
+func (c *core) createRefused(l *live, p *Problem) {
+	if l.op.Cause == CauseOperator || l.op.CancelledBy != "" {
+		c.enter(l, StateFailed, actorDaemon, p.String())
+		l.op.Problem = p
+		return
+	}
+	c.enter(l, StatePending, actorDaemon, p.String())
+	c.hold(l, p, heldRetry)
+}
+
+// searched handles a list of versions read to find out whether a call had an
+// effect.
+func (c *core) searched(l *live, r result) {
+	a := &l.op.Attempt
+	if r.err != nil {
+		l.op.Failures++
+		c.hold(l, problemOf(r.err), max(backoff(l.op.Failures), r.err.RetryAfter))
+		return
+	}
+	l.op.Problem = nil
+	tag := c.tag(&l.op)
+	fresh := slices.DeleteFunc(slices.Clone(r.versions), func(v Version) bool { return slices.Contains(l.op.Base, v.ID) })
+	if v, ok := Newest(fresh, func(v Version) bool { return v.Operation == tag }); ok {
+		for _, other := range fresh {
+			if other.ID != v.ID {
+				l.op.Base, l.op.Previous = append(l.op.Base, other.ID), append([]string{other.ID}, l.op.Previous...)
+			}
+		}
+		c.adopt(l, v, v.Operation == tag || len(fresh) == 1 && v.Operation == "")
+		return
+	}
+	waited := l.listed.Sub(a.Uncertain)
+	if waited < readLag {
+		c.wait(l, c.now.Add(min(max(waited, time.Second), readLag-waited)))
+		return
+	}
+	c.attempt(l, a.Method)
+}
+
+// adopt makes a version the target: our own, or one that someone else made.
+func (c *core) adopt(l *live, v Version, ours bool) {
+	op := &l.op
+	if op.Target.ID != "" && op.Target.ID != v.ID {
+		op.Previous = append([]string{op.Target.ID}, op.Previous...)
+	}
+	op.Target, op.Adopted, op.Attempt.Uncertain = v, !ours, time.Time{}
+	op.Base = append(op.Base, v.ID)
+	op.Settled, op.Retirer = time.Time{}, ""
+	c.touchKey(op.Key).Current = v
+	t, who := EventVersionCreated, actorDaemon
+	if !ours {
+		t, who = EventVersionAdopted, "unknown"
+	}
+	c.event(l, t, who, "version %s", v.ID).Data = map[string]string{
+		"version": v.ID, "created": v.Created.UTC().Format(time.RFC3339), "tag": v.Operation,
+	}
+	if op.CancelledBy != "" {
+		c.leaveUnretired(l)
+		c.enter(l, StateCancelled, op.CancelledBy, "its version is in place, the previous one stays enabled")
+		return
+	}
+	c.enter(l, StatePropagating, actorDaemon, "")
+	c.lookAtAll(l)
+}
+
+// propagating waits until every dependent is on the target.
+func (c *core) propagating(l *live) {
+	open := len(l.trackers) - l.op.Trackers[TrackerDone] - l.op.Trackers[TrackerExcluded]
+	if open > 0 || l.askedN > 0 {
+		return
+	}
+	settled := l.op.Target.Created
+	for i := range l.trackers {
+		settled = later(settled, l.trackers[i].Detail.DoneAt)
+	}
+	soak := c.soak(l)
+	c.enter(l, StateSoaking, actorDaemon, fmt.Sprintf("every dependent is on %s", l.op.Target.ID))
+	l.op.Settled = settled
+	c.wait(l, c.now.Add(soak))
+}
+
+func (c *core) soak(l *live) time.Duration {
+	if key := c.keys[l.op.Key]; key != nil {
+		return key.Soak
+	}
+	return 0
+}
+
+// soaked goes on to retirement.
+func (c *core) soaked(l *live) {
+	if l.op.Retire == RetireOff {
+		c.enter(l, StateCompleted, actorDaemon, "the previous version stays enabled")
+		return
+	}
+	c.enter(l, StateRetiring, actorDaemon, "")
+	c.retiring(l)
+}
+
+// leaveUnretired hands the versions not retired to the next rotation.
+func (c *core) leaveUnretired(l *live) {
+	state := c.touchKey(l.op.Key)
+	for _, v := range l.op.Previous {
+		if !slices.Contains(l.op.Retired, v) && !slices.Contains(state.Unretired, v) {
+			state.Unretired = append(slices.Clone(state.Unretired), v)
+		}
+	}
+}
+
+// supersede ends a rotation that only waits for somebody to retire the previous
+// version, so that the next one can begin.
+func (c *core) supersede(l *live, actor string) {
+	c.leaveUnretired(l)
+	c.enter(l, StateCompleted, actor, "the previous version stays enabled; the next rotation will offer it again")
+}
+
+// awaitsRetirement reports whether a rotation waits for `cmkd retire`.
+func awaitsRetirement(op *Operation) bool {
+	return op.State == StateRetiring && op.Retire == RetireManual && op.Retirer == ""
+}

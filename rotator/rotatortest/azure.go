@@ -1,0 +1,319 @@
+package rotatortest
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"cmkd/rotator"
+)
+
+// Clock is the time of the process, or of the synctest bubble around it.
+type Clock struct{}
+
+// Now implements [rotator.Clock].
+func (Clock) Now() time.Time { return time.Now() }
+
+// After implements [rotator.Clock].
+func (Clock) After(d time.Duration) <-chan time.Time { return time.After(d) }
+
+// Fault is what happens to a call to the vault instead of its answer.
+type Fault struct {
+	Err *rotator.Error
+	// AfterEffect is true if the call has its effect all the same.
+	AfterEffect bool
+}
+
+// Azure is a vault and the resources that depend on its keys, of all kinds
+// given.
+type Azure struct {
+	Clock rotator.Clock
+	// Fail, if set, is asked before each call: "create", "versions",
+	// "set-enabled", "tag", "observe", "apply" or "find" and what it concerns.
+	Fail func(call, of string) *Fault
+
+	mu       sync.Mutex
+	versions map[rotator.KeyID][]rotator.Version
+	made     int
+	deps     map[string]*Resource
+	calls    map[string]int
+}
+
+// Resource is a dependent with its behaviour.
+type Resource struct {
+	ID      string
+	Kind    string
+	Key     rotator.KeyID
+	Binding rotator.Binding
+	// Hidden is true if the service does not tell which version it uses.
+	Hidden bool
+	// Delay is how long it takes to follow a new version, and to lose or regain
+	// access; negative means never.
+	Delay time.Duration
+	// Pinned is the version it names.
+	Pinned string
+	// NoAccess is true if the service does not tell about access.
+	NoAccess bool
+	// Gone, Forbidden, Problem: what a look meets.
+	Gone, Forbidden bool
+	Problem         *rotator.Problem
+	told            time.Time
+}
+
+// NewAzure returns an empty Azure.
+func NewAzure() *Azure {
+	return &Azure{
+		Clock: Clock{}, versions: map[rotator.KeyID][]rotator.Version{}, deps: map[string]*Resource{}, calls: map[string]int{},
+	}
+}
+
+// AddKey adds a key with one version.
+func (a *Azure) AddKey(id rotator.KeyID) rotator.Version {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return a.make(id, "")
+}
+
+// AddResource adds a dependent on the current version of its key.
+func (a *Azure) AddResource(r Resource) *Resource {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if r.Binding == "" {
+		r.Binding = rotator.BindingFollows
+	}
+	if r.Binding != rotator.BindingFollows && r.Pinned == "" {
+		r.Pinned = a.current(r.Key).ID
+	}
+	a.deps[strings.ToLower(r.ID)] = &r
+	return &r
+}
+
+// Change changes a resource under the lock.
+func (a *Azure) Change(id string, f func(*Resource)) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	f(a.deps[strings.ToLower(id)])
+}
+
+// Outside makes a version as somebody else would.
+func (a *Azure) Outside(key rotator.KeyID) rotator.Version {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return a.make(key, "")
+}
+
+// Enable enables or disables a version as somebody else would.
+func (a *Azure) Enable(key rotator.KeyID, version string, enabled bool) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.set(key, version, enabled)
+}
+
+// Calls returns how often a call was made.
+func (a *Azure) Calls(call string) int {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return a.calls[call]
+}
+
+// List returns the versions of a key in the order they were made.
+func (a *Azure) List(key rotator.KeyID) []rotator.Version {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return slices.Clone(a.versions[key])
+}
+
+func (a *Azure) make(key rotator.KeyID, tag string) rotator.Version {
+	a.made++
+	v := rotator.Version{
+		ID: fmt.Sprintf("%032x", a.made), Created: a.Clock.Now().Truncate(time.Second).UTC(), Enabled: true,
+		PurgeProtected: true, Operation: tag,
+	}
+	v.Updated = v.Created
+	a.versions[key] = append(a.versions[key], v)
+	return v
+}
+
+func (a *Azure) current(key rotator.KeyID) rotator.Version {
+	v, _ := rotator.Newest(a.versions[key], nil)
+	return v
+}
+
+func (a *Azure) set(key rotator.KeyID, version string, enabled bool) (rotator.Version, bool) {
+	for i := range a.versions[key] {
+		if v := &a.versions[key][i]; v.ID == version {
+			if v.Enabled != enabled {
+				v.Enabled, v.Updated = enabled, a.Clock.Now().Truncate(time.Second).UTC()
+			}
+			return *v, true
+		}
+	}
+	return rotator.Version{}, false
+}
+
+// call counts a call and carries it out, or not, as the fault says.
+func (a *Azure) call(name, of string, effect func() error) error {
+	var f *Fault
+	if a.Fail != nil {
+		f = a.Fail(name, of)
+	}
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.calls[name]++
+	if f == nil {
+		return effect()
+	}
+	if f.AfterEffect {
+		_ = effect() // the answer is lost
+	}
+	return f.Err
+}
+
+// Versions implements [rotator.Vault].
+func (a *Azure) Versions(_ context.Context, key rotator.KeyID) (all []rotator.Version, err error) {
+	err = a.call("versions", string(key), func() error {
+		all = slices.Clone(a.versions[key])
+		slices.Reverse(all)
+		if len(all) == 0 {
+			return rotator.Errorf(rotator.CodeNotFound, "key %s does not exist", key).WithHint("check the uri of the key")
+		}
+		return nil
+	})
+	return all, err
+}
+
+// Create implements [rotator.Vault].
+func (a *Azure) Create(_ context.Context, key rotator.KeyID, method rotator.Method, tag string) (v rotator.Version, err error) {
+	err = a.call("create", string(method), func() error {
+		if method == rotator.MethodRotate {
+			tag = ""
+		}
+		v = a.make(key, tag)
+		return nil
+	})
+	return v, err
+}
+
+// Tag implements [rotator.Vault].
+func (a *Azure) Tag(_ context.Context, key rotator.KeyID, v rotator.Version, tag string) error {
+	return a.call("tag", v.ID, func() error {
+		for i := range a.versions[key] {
+			if a.versions[key][i].ID == v.ID {
+				a.versions[key][i].Operation = tag
+			}
+		}
+		return nil
+	})
+}
+
+// SetEnabled implements [rotator.Vault].
+func (a *Azure) SetEnabled(_ context.Context, key rotator.KeyID, version string, enabled bool) (v rotator.Version, err error) {
+	err = a.call("set-enabled", version, func() error {
+		var ok bool
+		if v, ok = a.set(key, version, enabled); !ok {
+			return rotator.Errorf(rotator.CodeNotFound, "version %s does not exist", version)
+		}
+		return nil
+	})
+	return v, err
+}
+
+// Services returns the kinds: "follower" tells its version, "silent" does not.
+func (a *Azure) Services() []rotator.Service {
+	return []rotator.Service{
+		&service{a, "follower", rotator.Traits{Window: time.Hour, Revocation: time.Hour, Best: rotator.EvidenceConfirmed, CanNudge: true}},
+		&service{a, "silent", rotator.Traits{Window: 24 * time.Hour, Revocation: time.Hour, Best: rotator.EvidenceInferred}},
+	}
+}
+
+type service struct {
+	a      *Azure
+	kind   string
+	traits rotator.Traits
+}
+
+func (s *service) Kind() string           { return s.kind }
+func (s *service) Traits() rotator.Traits { return s.traits }
+
+func (s *service) Observe(_ context.Context, d *rotator.Dependent, _ rotator.Ask) (o rotator.Observation, err error) {
+	err = s.a.call("observe", d.ID, func() error {
+		r := s.a.deps[strings.ToLower(d.ID)]
+		switch {
+		case r == nil || r.Gone:
+			return rotator.Errorf(rotator.CodeNotFound, "%s does not exist", d.ID).WithHint("remove it from the configuration")
+		case r.Forbidden:
+			return rotator.Errorf(rotator.CodeForbidden, "%s may not be read", d.ID).WithHint("grant Reader on %s", d.ID)
+		}
+		o = s.a.look(r)
+		return nil
+	})
+	return o, err
+}
+
+// look says what is to be seen of a resource now.
+func (a *Azure) look(r *Resource) rotator.Observation {
+	now := a.Clock.Now()
+	o := rotator.Observation{At: now, Key: r.Key, Binding: r.Binding, Problem: r.Problem, Facts: map[string]string{"kind": r.Kind}}
+	version := a.uses(r, now)
+	if !r.Hidden {
+		o.Version = version
+	}
+	if r.NoAccess {
+		return o
+	}
+	o.Access, o.AccessEvidence = rotator.AccessAllowed, rotator.EvidenceConfirmed
+	for _, v := range a.versions[r.Key] {
+		enabled := v.Enabled
+		if r.Delay < 0 || now.Sub(v.Updated) < r.Delay {
+			enabled = !enabled && v.Updated.After(v.Created) || enabled && !v.Updated.After(v.Created)
+		}
+		if v.ID == version && !enabled {
+			o.Access, o.AccessCode = rotator.AccessDenied, "KeyDisabled"
+		}
+	}
+	return o
+}
+
+// uses returns the version in use: that named, or the newest that has had time
+// to be noticed.
+func (a *Azure) uses(r *Resource, now time.Time) string {
+	if r.Binding != rotator.BindingFollows {
+		return r.Pinned
+	}
+	used := a.versions[r.Key][0]
+	for _, v := range a.versions[r.Key] {
+		noticed := r.Delay >= 0 && now.Sub(v.Created) >= r.Delay
+		if (noticed || !r.told.IsZero() && !v.Created.After(r.told)) && !v.Created.Before(used.Created) {
+			used = v
+		}
+	}
+	return used.ID
+}
+
+func (s *service) Apply(_ context.Context, d *rotator.Dependent, action rotator.Action, _ rotator.KeyID, v rotator.Version) error {
+	return s.a.call("apply", d.ID, func() error {
+		r := s.a.deps[strings.ToLower(d.ID)]
+		if action == rotator.ActionNudge {
+			r.told = s.a.Clock.Now()
+			return nil
+		}
+		r.Pinned = v.ID
+		return nil
+	})
+}
+
+// Find implements [rotator.Finder].
+func (s *service) Find(_ context.Context, subscription string, key rotator.KeyID) (found []rotator.Dependent, err error) {
+	err = s.a.call("find", subscription, func() error {
+		for _, r := range s.a.deps {
+			if r.Kind == s.kind && r.Key == key {
+				found = append(found, rotator.Dependent{ID: r.ID, Kind: r.Kind})
+			}
+		}
+		return nil
+	})
+	return found, err
+}

@@ -1,0 +1,198 @@
+// Package rotatortest has what tests of the engine need: a store in memory, a
+// vault and services that behave, and can be told to misbehave. It is for tests
+// only.
+package rotatortest
+
+import (
+	"cmp"
+	"context"
+	"encoding/json"
+	"fmt"
+	"maps"
+	"slices"
+	"sync"
+	"time"
+
+	"cmkd/rotator"
+)
+
+// Store keeps everything in memory. It passes the suite of store/storetest, but
+// is durable only as long as it lives: a test that "restarts" the engine hands
+// the same store to the next one.
+type Store struct {
+	// BeforeCommit, if set, may refuse a commit; AfterCommit hears of each one
+	// that was stored.
+	BeforeCommit func(*rotator.Change) error
+	AfterCommit  func(*rotator.Change)
+
+	mu       sync.Mutex
+	keys     map[string]rotator.KeyState
+	ops      map[rotator.OperationID]rotator.Operation
+	trackers map[rotator.OperationID][]rotator.Tracker
+	events   []rotator.Event
+}
+
+// NewStore returns an empty store.
+func NewStore() *Store {
+	return &Store{
+		keys: map[string]rotator.KeyState{}, ops: map[rotator.OperationID]rotator.Operation{},
+		trackers: map[rotator.OperationID][]rotator.Tracker{},
+	}
+}
+
+var _ rotator.Store = (*Store)(nil)
+
+// clone copies a record deeply, as a database would.
+func clone[T any](v T) T {
+	data, err := json.Marshal(v)
+	if err != nil {
+		panic(err)
+	}
+	var c T
+	if err := json.Unmarshal(data, &c); err != nil {
+		panic(err)
+	}
+	return c
+}
+
+// Commit implements [rotator.Store].
+func (s *Store) Commit(ctx context.Context, c *rotator.Change) error {
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	if s.BeforeCommit != nil {
+		if err := s.BeforeCommit(c); err != nil {
+			return err
+		}
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, op := range c.Operations {
+		if s.ops[op.ID].Revision != op.Revision-1 {
+			return fmt.Errorf("%s: %w", op.ID, rotator.ErrConflict)
+		}
+	}
+	for _, k := range c.Keys {
+		s.keys[k.Name] = clone(k)
+	}
+	for _, op := range c.Operations {
+		s.ops[op.ID] = clone(op)
+	}
+	for _, t := range c.Trackers {
+		s.put(t)
+	}
+	for i := range c.Events {
+		c.Events[i].Seq = uint64(len(s.events) + 1)
+		s.events = append(s.events, clone(c.Events[i]))
+	}
+	if s.AfterCommit != nil {
+		s.AfterCommit(c)
+	}
+	return nil
+}
+
+func (s *Store) put(t rotator.Tracker) {
+	all := s.trackers[t.Operation]
+	for uint32(len(all)) <= t.Number {
+		all = append(all, rotator.Tracker{})
+	}
+	detail := all[t.Number].Detail
+	all[t.Number] = clone(t)
+	if t.Detail == nil {
+		all[t.Number].Detail = detail
+	}
+	s.trackers[t.Operation] = all
+}
+
+// Keys implements [rotator.Store].
+func (s *Store) Keys(context.Context) ([]rotator.KeyState, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	all := make([]rotator.KeyState, 0, len(s.keys))
+	for _, name := range slices.Sorted(maps.Keys(s.keys)) {
+		all = append(all, clone(s.keys[name]))
+	}
+	return all, nil
+}
+
+// Operations implements [rotator.Store].
+func (s *Store) Operations(_ context.Context, f rotator.OperationFilter) ([]rotator.Operation, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	var all []rotator.Operation
+	ids := slices.Sorted(maps.Keys(s.ops))
+	slices.Reverse(ids)
+	for _, id := range ids {
+		op := s.ops[id]
+		switch {
+		case f.ID != 0 && f.ID != id, f.Key != "" && f.Key != op.Key, f.Live && op.State.Final(), f.Before != 0 && id >= f.Before:
+			continue
+		case f.Limit > 0 && len(all) == f.Limit:
+			return all, nil
+		}
+		all = append(all, clone(op))
+	}
+	return all, nil
+}
+
+// Trackers implements [rotator.Store].
+func (s *Store) Trackers(_ context.Context, op rotator.OperationID, from uint32, limit int) ([]rotator.Tracker, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	all := s.trackers[op]
+	all = all[min(int(from), len(all)):]
+	if limit > 0 {
+		all = all[:min(limit, len(all))]
+	}
+	out := make([]rotator.Tracker, len(all))
+	for i := range all {
+		out[i] = clone(all[i])
+	}
+	return out, nil
+}
+
+// Events implements [rotator.Store].
+func (s *Store) Events(_ context.Context, f rotator.EventFilter) ([]rotator.Event, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	var all []rotator.Event
+	for _, e := range s.events {
+		if e.Seq > f.After && (f.Key == "" || f.Key == e.Key) && (f.Operation == 0 || f.Operation == e.Operation) && !e.At.Before(f.Since) {
+			all = append(all, clone(e))
+		}
+	}
+	if f.Limit > 0 && len(all) > f.Limit {
+		if f.Last {
+			return all[len(all)-f.Limit:], nil
+		}
+		return all[:f.Limit], nil
+	}
+	return all, nil
+}
+
+// Due implements [rotator.Store].
+func (s *Store) Due(_ context.Context, until time.Time, limit int) ([]rotator.DueItem, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	var all []rotator.DueItem
+	for _, k := range s.keys {
+		if !k.NextRotation.IsZero() && !k.NextRotation.After(until) {
+			all = append(all, rotator.DueItem{At: k.NextRotation, Key: k.Name})
+		}
+	}
+	for _, op := range s.ops {
+		if !op.State.Final() && !op.Due.IsZero() && !op.Due.After(until) {
+			all = append(all, rotator.DueItem{At: op.Due, Operation: op.ID})
+		}
+	}
+	slices.SortFunc(all, func(a, b rotator.DueItem) int {
+		return cmp.Or(a.At.Compare(b.At), cmp.Compare(a.Operation, b.Operation), cmp.Compare(a.Key, b.Key))
+	})
+	if limit > 0 {
+		all = all[:min(limit, len(all))]
+	}
+	return all, nil
+}
+
+// Instance implements [rotator.Store].
+func (s *Store) Instance() string { return "0123456789abcdef" }

@@ -1,0 +1,133 @@
+package rotator
+
+import (
+	"context"
+	"time"
+)
+
+type taskKind string
+
+const (
+	taskVersions   taskKind = "list versions"
+	taskCreate     taskKind = "create version"
+	taskSetEnabled taskKind = "enable or disable version"
+	taskObserve    taskKind = "observe"
+	taskApply      taskKind = "apply"
+	taskFind       taskKind = "find dependents"
+)
+
+// task is a call to the outside world. A task is handed out only after the
+// change that intends it was committed.
+type task struct {
+	kind      taskKind
+	operation OperationID
+	// key is the short name; the id is that of the operation or the key.
+	key   string
+	keyID KeyID
+
+	// For a dependent.
+	asked     time.Time
+	tracker   uint32
+	dependent *Dependent
+	access    bool
+	action    Action
+
+	// For the vault.
+	version Version
+	method  Method
+	tag     string
+	attempt int
+	enable  bool
+
+	subscription string
+}
+
+// result is what came of a task.
+type result struct {
+	task
+	versions    []Version
+	version     Version
+	observation Observation
+	found       []Dependent
+	// applyErr is what came of the update of a taskApply, whose err is that of
+	// the look that follows.
+	applyErr *Error
+	err      *Error
+}
+
+// world is what tasks act on.
+type world struct {
+	vault    Vault
+	services map[string]Service
+	finders  []Finder
+}
+
+// taskTimeout bounds a task by the wall, so that a hung call ends. An update of
+// a dependent includes a long-running operation.
+func taskTimeout(k taskKind) time.Duration {
+	if k == taskApply {
+		return 30 * time.Minute
+	}
+	return time.Minute
+}
+
+// do carries out one task.
+func (w *world) do(ctx context.Context, t task) result {
+	ctx, cancel := context.WithTimeout(ctx, taskTimeout(t.kind))
+	defer cancel()
+	r := result{task: t}
+	var err error
+	switch t.kind {
+	case taskVersions:
+		r.versions, err = w.vault.Versions(ctx, t.keyID)
+	case taskCreate:
+		r.version, err = w.create(ctx, t)
+	case taskSetEnabled:
+		r.version, err = w.vault.SetEnabled(ctx, t.keyID, t.version.ID, t.enable)
+	case taskFind:
+		r.found, err = w.find(ctx, t)
+	case taskObserve:
+		r.observation, err = w.observe(ctx, t)
+	case taskApply:
+		if err := w.services[t.dependent.Kind].Apply(ctx, t.dependent, t.action, t.keyID, t.version); err != nil {
+			r.applyErr = AsError(err)
+		}
+		r.observation, err = w.observe(ctx, t)
+	}
+	if err != nil {
+		r.err = AsError(err)
+	}
+	return r
+}
+
+func (w *world) observe(ctx context.Context, t task) (Observation, error) {
+	s, ok := w.services[t.dependent.Kind]
+	if !ok {
+		return Observation{}, Errorf(CodeInvalid, "kind %q of %s is not supported", t.dependent.Kind, t.dependent.ID)
+	}
+	return s.Observe(ctx, t.dependent, Ask{Key: t.keyID, Access: t.access})
+}
+
+// create makes a version and tags it where making it could not. A version
+// without the tag is recognised too, so a failed tag is no failure.
+func (w *world) create(ctx context.Context, t task) (Version, error) {
+	v, err := w.vault.Create(ctx, t.keyID, t.method, t.tag)
+	if err != nil {
+		return Version{}, err
+	}
+	if v.Operation != t.tag && w.vault.Tag(ctx, t.keyID, v, t.tag) == nil {
+		v.Operation = t.tag
+	}
+	return v, nil
+}
+
+func (w *world) find(ctx context.Context, t task) (all []Dependent, err error) {
+	for _, f := range w.finders {
+		found, err := f.Find(ctx, t.subscription, t.keyID)
+		if err != nil {
+			return nil, err
+		}
+		all = append(all, found...)
+	}
+	return all, nil
+}

@@ -1,0 +1,260 @@
+package rotator
+
+import (
+	"cmp"
+	"context"
+	"slices"
+	"strings"
+	"time"
+)
+
+// ask runs a request in the engine's own goroutine and waits for the answer,
+// which comes after the commit.
+func (e *Engine) ask(ctx context.Context, run func(c *core, answer func(Operation, error)) (*live, error)) (Operation, error) {
+	type outcome struct {
+		op  Operation
+		err error
+	}
+	answers := make(chan outcome, 1)
+	r := request{run: run, answer: func(op Operation, err error) { answers <- outcome{op, err} }}
+	select {
+	case e.requests <- r:
+	case <-e.stopped:
+		return Operation{}, errStopping
+	case <-ctx.Done():
+		return Operation{}, ctx.Err()
+	}
+	select {
+	case a := <-answers:
+		return a.op, a.err
+	case <-e.stopped:
+		return Operation{}, errStopping
+	case <-ctx.Done():
+		return Operation{}, ctx.Err()
+	}
+}
+
+// now adapts a command that is answered as soon as it is committed.
+func now(run func(c *core) (*live, error)) func(*core, func(Operation, error)) (*live, error) {
+	return func(c *core, _ func(Operation, error)) (*live, error) { return run(c) }
+}
+
+// Reload replaces the configured keys. Live operations go on; dependents added
+// to their keys join them, and those excluded leave them.
+func (e *Engine) Reload(ctx context.Context, keys []Key) error {
+	_, err := e.ask(ctx, func(c *core, answer func(Operation, error)) (*live, error) {
+		e.setKeys(keys)
+		c.agenda = unwatched(c.agenda)
+		c.configure(keys)
+		c.daemonEvent(EventConfigLoaded, "configuration loaded")
+		for _, id := range c.liveIDs() {
+			c.advance(c.live[id], false)
+		}
+		c.replies = append(c.replies, func(err error) { answer(Operation{}, err) })
+		return nil, nil
+	})
+	return err
+}
+
+// Rotate begins a rotation.
+func (e *Engine) Rotate(ctx context.Context, r Request) (Operation, error) {
+	return e.ask(ctx, now(func(c *core) (*live, error) { return c.rotate(r) }))
+}
+
+// Revoke begins a revocation; a rotation of the key gives way to it.
+func (e *Engine) Revoke(ctx context.Context, r RevokeRequest) (Operation, error) {
+	return e.ask(ctx, now(func(c *core) (*live, error) { return c.revoke(r) }))
+}
+
+// Reinstate begins a reinstatement of a revoked key.
+func (e *Engine) Reinstate(ctx context.Context, r Request) (Operation, error) {
+	return e.ask(ctx, now(func(c *core) (*live, error) { return c.reinstate(r) }))
+}
+
+// Retire asks for the retirement of the previous versions of a key whose
+// rotation waits for it. It looks at everything afresh and returns when the
+// guard has spoken: the completed operation, or CodeRefused with the guard's
+// first objection.
+func (e *Engine) Retire(ctx context.Context, r Request) (Operation, error) {
+	return e.ask(ctx, func(c *core, answer func(Operation, error)) (*live, error) {
+		l, err := c.retire(r, answer)
+		if err != nil {
+			return nil, err
+		}
+		c.advance(l, false)
+		return nil, nil
+	})
+}
+
+// Approve consents to an operation that waits for a second person.
+func (e *Engine) Approve(ctx context.Context, r OperationRequest) (Operation, error) {
+	return e.ask(ctx, now(func(c *core) (*live, error) { return c.approve(r) }))
+}
+
+// Cancel ends an operation; what it did is not undone.
+func (e *Engine) Cancel(ctx context.Context, r OperationRequest) (Operation, error) {
+	return e.ask(ctx, now(func(c *core) (*live, error) { return c.cancel(r) }))
+}
+
+// Keys returns the status of all configured keys, by name.
+func (e *Engine) Keys(ctx context.Context) ([]KeyStatus, error) {
+	states, err := e.o.Store.Keys(ctx)
+	if err != nil {
+		return nil, err
+	}
+	byName := map[string]KeyState{}
+	for _, s := range states {
+		byName[s.Name] = s
+	}
+	keys := *e.keys.Load()
+	all := make([]KeyStatus, 0, len(keys))
+	for name, key := range keys {
+		status, err := e.keyStatus(ctx, key, byName[name])
+		if err != nil {
+			return nil, err
+		}
+		all = append(all, status)
+	}
+	slices.SortFunc(all, func(a, b KeyStatus) int { return strings.Compare(a.Name, b.Name) })
+	return all, nil
+}
+
+// Key returns the status of one key.
+func (e *Engine) Key(ctx context.Context, name string) (KeyStatus, error) {
+	key, ok := (*e.keys.Load())[name]
+	if !ok {
+		return KeyStatus{}, Errorf(CodeNotFound, "no key %q is configured", name).WithHint("cmkd status lists the keys")
+	}
+	states, err := e.o.Store.Keys(ctx)
+	if err != nil {
+		return KeyStatus{}, err
+	}
+	i := slices.IndexFunc(states, func(s KeyState) bool { return s.Name == name })
+	if i < 0 {
+		return e.keyStatus(ctx, key, KeyState{})
+	}
+	return e.keyStatus(ctx, key, states[i])
+}
+
+func (e *Engine) keyStatus(ctx context.Context, key Key, state KeyState) (KeyStatus, error) {
+	state.Name, state.ID = key.Name, key.ID
+	s := KeyStatus{KeyState: state, Schedule: key.Schedule.Spec(), Retire: key.Retire, Dependents: key.Dependents}
+	last, err := e.o.Store.Operations(ctx, OperationFilter{Key: key.Name, Limit: 1})
+	if err != nil {
+		return KeyStatus{}, err
+	}
+	if len(last) > 0 {
+		s.Last = &last[0]
+	}
+	return s, nil
+}
+
+// Operations returns operations, newest first.
+func (e *Engine) Operations(ctx context.Context, f OperationFilter) ([]Operation, error) {
+	return e.o.Store.Operations(ctx, f)
+}
+
+// Events returns events of the audit trail.
+func (e *Engine) Events(ctx context.Context, f EventFilter) ([]Event, error) {
+	return e.o.Store.Events(ctx, f)
+}
+
+// Operation returns one operation with its trackers, what needs somebody first.
+func (e *Engine) Operation(ctx context.Context, id OperationID) (OperationStatus, error) {
+	ops, err := e.o.Store.Operations(ctx, OperationFilter{ID: id})
+	if err != nil {
+		return OperationStatus{}, err
+	}
+	if len(ops) == 0 {
+		return OperationStatus{}, Errorf(CodeNotFound, "there is no operation %s", id).WithHint("cmkd history lists the operations")
+	}
+	trackers, err := e.o.Store.Trackers(ctx, id, 0, 0)
+	if err != nil {
+		return OperationStatus{}, err
+	}
+	s := OperationStatus{Operation: ops[0], Trackers: make([]TrackerStatus, len(trackers))}
+	for i, t := range trackers {
+		s.Trackers[i] = e.trackerStatus(&s.Operation, t)
+	}
+	s.Blockers = e.blockers(&s.Operation, trackers)
+	rank := map[TrackerState]int{}
+	for i, state := range TrackerStates() {
+		rank[state] = i
+	}
+	slices.SortStableFunc(s.Trackers, func(a, b TrackerStatus) int { return cmp.Compare(rank[a.State], rank[b.State]) })
+	return s, nil
+}
+
+func (e *Engine) trackerStatus(op *Operation, t Tracker) TrackerStatus {
+	d := &t.Detail.Dependent
+	l := look{op: op, traits: e.core.traits[d.Kind]}
+	s := TrackerStatus{Tracker: t, Window: windowOf(d, l.traits)}
+	if op.Kind != KindRotation {
+		s.Window = accessWindow(d, l.traits)
+	}
+	if t.State == TrackerDone || t.State == TrackerExcluded || op.State.Final() {
+		return s
+	}
+	s.Deadline = t.deadline(l)
+	if t.State == TrackerPropagating || t.State == TrackerApplying {
+		s.Expected = s.Deadline
+	}
+	return s
+}
+
+// blockers returns what would speak against retiring the previous versions as
+// far as is known without asking.
+func (e *Engine) blockers(op *Operation, trackers []Tracker) []Objection {
+	if op.Kind != KindRotation || op.Target.ID == "" || op.State.Final() {
+		return nil
+	}
+	g := &guardView{op: op, trackers: trackers, require: EvidenceInferred}
+	if key, ok := (*e.keys.Load())[op.Key]; ok {
+		g.soak, g.require = key.Soak, cmp.Or(key.Require, EvidenceInferred)
+	}
+	return objections(g)
+}
+
+// Summary returns the engine in numbers.
+func (e *Engine) Summary() Summary { return *e.summary.Load() }
+
+// Heartbeat returns when the engine last began a step, by its clock; zero before
+// the first. It is never older than some seconds while all is well.
+func (e *Engine) Heartbeat() time.Time {
+	if beat := e.beat.Load(); beat != nil {
+		return *beat
+	}
+	return time.Time{}
+}
+
+// publish makes the numbers of the moment available to other goroutines.
+func (e *Engine) publish() {
+	c := e.core
+	s := Summary{Keys: len(c.keys), Live: map[OperationKind]int{}, Trackers: map[TrackerState]int{}}
+	for _, l := range c.live {
+		s.Live[l.op.Kind]++
+		for state, n := range l.op.Trackers {
+			s.Trackers[state] += n
+		}
+		if l.op.NeedsAction() || l.op.Stalled() {
+			s.NeedsAction++
+		}
+	}
+	for name, state := range c.states {
+		if next := sooner(s.Next, state.NextRotation); !next.Equal(s.Next) {
+			s.Next, s.NextKey = next, name
+		}
+	}
+	e.summary.Store(&s)
+}
+
+// unwatched returns an agenda without the watches of keys, which a new
+// configuration plans anew.
+func unwatched(old agenda) (a agenda) {
+	for _, item := range old {
+		if !item.watch {
+			a.add(item)
+		}
+	}
+	return a
+}

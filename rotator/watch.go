@@ -1,0 +1,175 @@
+package rotator
+
+import (
+	"fmt"
+	"slices"
+	"time"
+)
+
+// watchKey reads the versions of a key that nothing is under way for, or whose
+// dependents are being followed.
+func (c *core) watchKey(name string) {
+	key, state := c.keys[name], c.states[name]
+	if key == nil {
+		return
+	}
+	c.agenda.add(agendaItem{key: name, watch: true, at: c.now.Add(watchEvery).UnixNano()})
+	if l := c.live[state.Operation]; l != nil && !watchedBeside(&l.op) {
+		return // the operation reads the versions itself
+	}
+	c.tasks = append(c.tasks, task{kind: taskVersions, key: name, keyID: key.ID})
+}
+
+func watchedBeside(op *Operation) bool {
+	return op.Kind == KindRotation && slices.Contains([]OperationState{StatePropagating, StateSoaking, StateRetiring}, op.State)
+}
+
+// watched handles a list of versions that no operation asked for.
+func (c *core) watched(r result) {
+	key, state := c.keys[r.key], c.states[r.key]
+	if key == nil {
+		return
+	}
+	if r.err != nil {
+		if !retryable(r.err) {
+			c.keyProblem(state, problemOf(r.err))
+		}
+		return
+	}
+	state.Seen = c.now
+	newest, ok := Newest(r.versions, func(v Version) bool { return v.ID == state.Current.ID })
+	if !ok {
+		return
+	}
+	if p := currentProblem(key, newest); p != nil || state.Problem == nil || state.Problem.Code != scheduleMissed {
+		c.keyProblem(state, p)
+	}
+	l := c.live[state.Operation]
+	switch {
+	case l != nil && watchedBeside(&l.op):
+		c.outside(l, r.versions)
+	case l != nil: // it looks for itself
+	case state.Current.ID == "":
+		c.touchKey(r.key).Current = newest
+	case newest.ID != state.Current.ID && newest.Created.Before(state.Current.Created):
+		// An old answer, or the newest version was deleted.
+	case newest.ID != state.Current.ID:
+		c.rotatedOutside(key, state, newest, r.versions)
+	case newest != state.Current:
+		c.touchKey(r.key).Current = newest
+	}
+}
+
+// scheduleMissed is the problem of a key whose rotation was missed; it lasts
+// until the next one begins.
+const scheduleMissed = "schedule-missed"
+
+func currentProblem(key *Key, v Version) *Problem {
+	if v.Enabled {
+		return nil
+	}
+	return &Problem{
+		Code: "current-version-disabled", Message: "the current version " + v.ID + " of " + string(key.ID) + " is disabled",
+		Hint: "if it was revoked with cmkd: cmkd reinstate " + key.Name + "; else find out who disabled it",
+	}
+}
+
+// keyProblem notes what is wrong with a key, or that nothing is any more.
+func (c *core) keyProblem(state *KeyState, p *Problem) {
+	if l := c.live[state.Operation]; l != nil && l.op.Kind != KindRotation {
+		p = nil // a revoked key is meant to be disabled
+	}
+	switch {
+	case p == nil && state.Problem != nil:
+		c.touchKey(state.Name).Problem = nil
+		c.keyEvent(state.Name, EventKeyProblemResolved, "the problem with the key is over")
+	case p != nil && (state.Problem == nil || *state.Problem != *p):
+		c.touchKey(state.Name).Problem = p
+		c.keyEvent(state.Name, EventKeyProblem, "%s", p)
+	}
+}
+
+// rotatedOutside follows a version that someone else made: from the making on,
+// it is a rotation like any other.
+func (c *core) rotatedOutside(key *Key, state *KeyState, v Version, versions []Version) {
+	before := state.Current.ID
+	l := c.newRotation(key, CauseVault, actorDaemon, "a new version was found in the vault")
+	l.op.Base = make([]string, 0, len(versions)+1)
+	for _, other := range versions {
+		if other.ID != v.ID {
+			l.op.Base = append(l.op.Base, other.ID)
+		}
+	}
+	l.op.Previous = append([]string{before}, slices.DeleteFunc(slices.Clone(state.Unretired), func(u string) bool { return u == before })...)
+	c.adopt(l, v, false)
+}
+
+// outside compares a list of versions with what a rotation knows: a version made
+// by someone else meanwhile becomes the target.
+func (c *core) outside(l *live, versions []Version) {
+	newest, ok := Newest(versions, func(v Version) bool { return v.ID == l.op.Target.ID })
+	if !ok || newest.ID == l.op.Target.ID || slices.Contains(l.op.Base, newest.ID) || newest.Created.Before(l.op.Target.Created) {
+		return
+	}
+	for _, v := range versions {
+		if v.ID != newest.ID && !slices.Contains(l.op.Base, v.ID) {
+			l.op.Base, l.op.Previous = append(l.op.Base, v.ID), append([]string{v.ID}, l.op.Previous...)
+		}
+	}
+	c.adopt(l, newest, false)
+}
+
+// strange reports whether a dependent uses a version that the operation has
+// never heard of: then somebody made one.
+func strange(op *Operation, version string) bool {
+	return op.Kind == KindRotation && op.Target.ID != "" && version != "" && !slices.Contains(op.Base, version)
+}
+
+// fire serves the schedule of a key.
+func (c *core) fire(name string) {
+	key, state := c.keys[name], c.states[name]
+	if key == nil || state.NextRotation.IsZero() || state.NextRotation.After(c.now) {
+		return
+	}
+	due := state.NextRotation
+	state = c.touchKey(name)
+	state.LastFired = due
+	state.NextRotation = key.Schedule.Next(later(c.now, due))
+	c.plan(agendaItem{key: name}, state.NextRotation)
+	late := c.now.Sub(due)
+	switch {
+	case late > MisfireGrace && key.Schedule.Misfire != MisfireCatchUp && key.Schedule.Misfire != "":
+		e := c.keyEvent(name, EventScheduleMissed, "the rotation of %s was missed by %s; the next is %s",
+			due.Format(time.RFC3339), late.Round(time.Second), state.NextRotation.Format(time.RFC3339))
+		e.Data = map[string]string{"misfire": string(key.Schedule.Misfire)}
+		if key.Schedule.Misfire == MisfireAlert {
+			c.keyProblem(state, &Problem{
+				Code: scheduleMissed, Message: e.Message, Hint: "cmkd rotate " + name + ", or wait for the next",
+			})
+		}
+	case !c.makeWay(name):
+		e := c.keyEvent(name, EventScheduleMissed, "no rotation at %s: %s is under way", due.Format(time.RFC3339), state.Operation)
+		e.Operation = state.Operation
+	default:
+		reason := "scheduled for " + due.Format(time.RFC3339)
+		if late > MisfireGrace {
+			reason += fmt.Sprintf(", %s late", late.Round(time.Second))
+		}
+		c.advance(c.newRotation(key, CauseSchedule, actorDaemon, reason), false)
+	}
+}
+
+// makeWay reports whether a key is free for a new rotation; a rotation that only
+// waits for somebody to retire its previous version gives way.
+func (c *core) makeWay(name string) bool {
+	l := c.live[c.states[name].Operation]
+	if l == nil {
+		return true
+	}
+	if !awaitsRetirement(&l.op) {
+		return false
+	}
+	c.load(l)
+	c.supersede(l, actorDaemon)
+	return true
+}
