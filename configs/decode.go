@@ -108,10 +108,21 @@ func (d *decoder) has(path string) bool {
 // once.
 const endless = "*"
 
-// value decodes node into v, which a field with the given tag holds.
-func (d *decoder) value(node ast.Node, v reflect.Value, path string, tag reflect.StructTag, depth int) {
+// slot is where a value goes: its path, the tag of the field that holds it, and
+// how deep in the document it is.
+type slot struct {
+	path  string
+	tag   reflect.StructTag
+	depth int
+}
+
+func (f slot) under(path string, tag reflect.StructTag) slot { return slot{path, tag, f.depth + 1} }
+
+// value decodes node into v.
+func (d *decoder) value(node ast.Node, v reflect.Value, f slot) {
+	path := f.path
 	at := placeOf(node.GetToken())
-	if d.left--; d.left < 0 || depth > maxDepth {
+	if d.left--; d.left < 0 || f.depth > maxDepth {
 		if d.bad[endless] {
 			return
 		}
@@ -130,16 +141,16 @@ func (d *decoder) value(node ast.Node, v reflect.Value, path string, tag reflect
 		d.at[path] = at
 	}
 	if u, ok := v.Addr().Interface().(encoding.TextUnmarshaler); ok {
-		d.text(node, u, path, tag, at)
+		d.text(node, u, f, at)
 		return
 	}
 	switch v.Kind() {
 	case reflect.Struct, reflect.Map:
-		d.mapping(node, v, path, tag, depth)
+		d.mapping(node, v, f)
 	case reflect.Slice:
-		d.sequence(node, v, path, tag, depth)
+		d.sequence(node, v, f)
 	default:
-		d.scalar(node, v, path, tag, at)
+		d.scalar(node, v, f, at)
 	}
 }
 
@@ -169,10 +180,10 @@ func (d *decoder) plain(node ast.Node, path string) (ast.Node, bool) {
 	return nil, false
 }
 
-func (d *decoder) mapping(node ast.Node, v reflect.Value, path string, tag reflect.StructTag, depth int) {
+func (d *decoder) mapping(node ast.Node, v reflect.Value, f slot) {
 	m, ok := node.(ast.MapNode)
 	if !ok {
-		d.mistyped(node, path, "a mapping (name: value)")
+		d.mistyped(node, f.path, "a mapping (name: value)")
 		return
 	}
 	if v.Kind() == reflect.Map {
@@ -188,48 +199,49 @@ func (d *decoder) mapping(node ast.Node, v reflect.Value, path string, tag refle
 		key := keyText(it.Key())
 		at := placeOf(it.Key().GetToken())
 		if first, twice := seen[key]; twice {
-			d.add(at, join(path, key), fmt.Sprintf("%s is given twice, first on line %d", quote(key), first.line), "remove one")
+			d.add(at, join(f.path, key),
+				fmt.Sprintf("%s is given twice, first on line %d", quote(key), first.line), "remove one")
 			continue
 		}
 		seen[key] = at
-		d.entry(key, it.Value(), v, path, tag, at, depth)
+		d.entry(key, it.Value(), v, f, at)
 	}
 	for _, from := range merged {
-		d.merge(from, seen, v, path, tag, depth)
+		d.merge(from, seen, v, f)
 	}
 }
 
 // merge takes from the mapping behind a << what the mapping itself leaves out.
-func (d *decoder) merge(from ast.Node, seen map[string]place, v reflect.Value, path string, tag reflect.StructTag, depth int) {
+func (d *decoder) merge(from ast.Node, seen map[string]place, v reflect.Value, f slot) {
 	at := placeOf(from.GetToken())
-	from, ok := d.plain(from, join(path, "<<"))
+	from, ok := d.plain(from, join(f.path, "<<"))
 	if !ok {
 		return
 	}
 	m, ok := from.(ast.MapNode)
 	if !ok {
-		d.fail(at, join(path, "<<"), "only a mapping can be merged", "give one alias")
+		d.fail(at, join(f.path, "<<"), "only a mapping can be merged", "give one alias")
 		return
 	}
 	for it := m.MapRange(); it.Next(); {
 		key := keyText(it.Key())
 		if it.Key().IsMergeKey() {
-			d.fail(at, join(path, "<<"), "a merged mapping merges another one", "write it out")
+			d.fail(at, join(f.path, "<<"), "a merged mapping merges another one", "write it out")
 		} else if _, own := seen[key]; !own {
 			seen[key] = at
-			d.entry(key, it.Value(), v, path, tag, at, depth)
+			d.entry(key, it.Value(), v, f, at)
 		}
 	}
 }
 
 // entry decodes one value of a mapping.
-func (d *decoder) entry(key string, node ast.Node, v reflect.Value, path string, tag reflect.StructTag, at place, depth int) {
-	under := join(path, key)
+func (d *decoder) entry(key string, node ast.Node, v reflect.Value, f slot, at place) {
+	under := join(f.path, key)
 	if refused := d.secretName(key, at, under); refused {
 		return
 	}
 	if v.Kind() == reflect.Map {
-		d.mapEntry(key, node, v, under, tag, at, depth)
+		d.mapEntry(key, node, v, f.under(under, f.tag), at)
 		return
 	}
 	i := slices.Index(d.fields(v.Type()), key)
@@ -245,42 +257,44 @@ func (d *decoder) entry(key string, node ast.Node, v reflect.Value, path string,
 	if isNull(node) {
 		return
 	}
-	d.value(node, v.Field(i), under, v.Type().Field(i).Tag, depth+1)
-	if kind := v.Field(i).Kind(); kind == reflect.Struct || kind == reflect.Slice || kind == reflect.Map {
+	d.value(node, v.Field(i), f.under(under, v.Type().Field(i).Tag))
+	switch v.Field(i).Kind() {
+	case reflect.Struct, reflect.Slice, reflect.Map:
 		d.at[under] = at
 	}
 }
 
-func (d *decoder) mapEntry(key string, node ast.Node, v reflect.Value, under string, tag reflect.StructTag, at place, depth int) {
-	if name := tag.Get("form"); name != "" {
+func (d *decoder) mapEntry(key string, node ast.Node, v reflect.Value, f slot, at place) {
+	if name := f.tag.Get("form"); name != "" {
 		if message, hint := forms[name].inspect(key); message != "" {
-			d.fail(at, under, message, hint)
+			d.fail(at, f.path, message, hint)
 			return
 		}
 	}
 	element := reflect.New(v.Type().Elem()).Elem()
 	// The form is of the keys; the range is of the values.
-	d.value(node, element, under, reflect.StructTag(`range:"`+tag.Get("range")+`"`), depth+1)
-	if d.bad[under] || isNull(node) {
+	f.tag = reflect.StructTag(`range:"` + f.tag.Get("range") + `"`)
+	d.value(node, element, f)
+	if d.bad[f.path] || isNull(node) {
 		return
 	}
 	v.SetMapIndex(reflect.ValueOf(key), element)
 }
 
-func (d *decoder) sequence(node ast.Node, v reflect.Value, path string, tag reflect.StructTag, depth int) {
+func (d *decoder) sequence(node ast.Node, v reflect.Value, f slot) {
 	s, ok := node.(*ast.SequenceNode)
 	if !ok {
-		d.mistyped(node, path, "a list (- value)")
+		d.mistyped(node, f.path, "a list (- value)")
 		return
 	}
 	v.Set(reflect.MakeSlice(v.Type(), len(s.Values), len(s.Values)))
 	for i, element := range s.Values {
-		under := path + "[" + strconv.Itoa(i) + "]"
+		under := f.path + "[" + strconv.Itoa(i) + "]"
 		if isNull(element) {
 			d.fail(placeOf(s.Start), under, "an empty entry", "remove it or fill it in")
 			continue
 		}
-		d.value(element, v.Index(i), under, tag, depth+1)
+		d.value(element, v.Index(i), f.under(under, f.tag))
 		d.at[under] = begin(element)
 	}
 }

@@ -49,7 +49,7 @@ func parseGo(text string) (Duration, error) {
 	case err == nil && d >= 0:
 		return Duration(d), nil
 	case text != "" && strings.Trim(text, "0123456789.") == "":
-		return 0, fmt.Errorf("%s lacks a unit: write %ss, %sm, %sh or %sd", quote(text), text, text, text, text)
+		return 0, fmt.Errorf("%s lacks a unit: write %[2]ss, %[2]sm, %[2]sh or %[2]sd", quote(text), text)
 	}
 	return 0, fmt.Errorf("%s is not a duration such as 30m, 12h or 1d12h", quote(text))
 }

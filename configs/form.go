@@ -21,7 +21,14 @@ type form struct {
 	check func(text string) (message, hint string)
 }
 
-const guidPattern = `[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}`
+const (
+	guidPattern = `[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}`
+	// Domain accounts hold a backslash or an @.
+	accountPattern = `[A-Za-z_][A-Za-z0-9_.@\\-]{0,255}\$?`
+	// Azure changes the case of parts of an id between calls.
+	resourcePattern = `^/[sS]ubscriptions/[^/]+/[rR]esource[gG]roups/[^/]+` +
+		`/[pP]roviders/[^/]+/[^/]+/[^/]+`
+)
 
 var forms = map[string]form{
 	"path": {
@@ -29,7 +36,7 @@ var forms = map[string]form{
 		message: "is not an absolute path", hint: "begin it with /", check: checkPath,
 	},
 	"account": {
-		pattern: regexp.MustCompile(`^[A-Za-z_][A-Za-z0-9_.@\\-]{0,255}\$?$`),
+		pattern: regexp.MustCompile(`^` + accountPattern + `$`),
 		message: "is not the name of a group",
 	},
 	"guid": {
@@ -42,10 +49,11 @@ var forms = map[string]form{
 		pattern: regexp.MustCompile(`^(/[^\x00-\x1f]+|[A-Za-z0-9][A-Za-z0-9._-]{0,254})$`),
 		private: true,
 		message: "is neither the name of a credential nor an absolute path",
-		hint:    "name what LoadCredential= in the unit names, for instance cmkd-client.pem", check: checkCredential,
+		hint:    "name what LoadCredential= in the unit names, for instance cmkd-client.pem",
+		check:   checkCredential,
 	},
 	"member": {
-		pattern: regexp.MustCompile(`^((user|group):[A-Za-z_][A-Za-z0-9_.@\\-]{0,255}\$?|(uid|gid):[0-9]{1,10})$`),
+		pattern: regexp.MustCompile(`^((user|group):` + accountPattern + `|(uid|gid):[0-9]{1,10})$`),
 		message: "is not of the form user:NAME, group:NAME, uid:NUMBER or gid:NUMBER",
 	},
 	"zone": {
@@ -58,18 +66,25 @@ var forms = map[string]form{
 	},
 	"name": {
 		pattern: regexp.MustCompile(`^[a-z0-9][a-z0-9._-]{0,62}$`),
-		message: "is not a name of at most 63 characters of a-z, 0-9, '.', '_' and '-', beginning with a letter or a digit",
-		check:   checkName,
+		message: "is not a name of at most 63 characters of a-z, 0-9, '.', '_' and '-', " +
+			"beginning with a letter or a digit",
+		check: checkName,
 	},
-	"label":  {pattern: regexp.MustCompile(`^[^\x00-\x1f\x7f]{1,128}$`), message: "is not one line of at most 128 characters"},
-	"reason": {pattern: regexp.MustCompile(`^[^\x00-\x1f\x7f]{1,512}$`), message: "is not one line of at most 512 characters"},
+	"label": {
+		pattern: regexp.MustCompile(`^[^\x00-\x1f\x7f]{1,128}$`),
+		message: "is not one line of at most 128 characters",
+	},
+	"reason": {
+		pattern: regexp.MustCompile(`^[^\x00-\x1f\x7f]{1,512}$`),
+		message: "is not one line of at most 512 characters",
+	},
 	"key": {
 		pattern: regexp.MustCompile(`^https://`),
 		message: "is not of the form https://VAULT.vault.azure.net/keys/NAME",
 		hint:    "`az keyvault key show --query key.kid` prints it; drop the version", check: checkKey,
 	},
 	"resource": {
-		pattern: regexp.MustCompile(`^/[sS]ubscriptions/[^/]+/[rR]esource[gG]roups/[^/]+/[pP]roviders/[^/]+/[^/]+/[^/]+`),
+		pattern: regexp.MustCompile(resourcePattern),
 		message: "is not of the form /subscriptions/GUID/resourceGroups/GROUP/providers/NAMESPACE/TYPE/NAME",
 		hint:    "`az resource list --query '[].id'` prints ids", check: checkResource,
 	},
@@ -148,7 +163,7 @@ var cloudOfSuffix = map[string]string{
 func checkKey(text string) (string, string) {
 	const form = "is not of the form https://VAULT.vault.azure.net/keys/NAME"
 	u, err := url.Parse(text)
-	if err != nil || u.User != nil || u.RawQuery != "" || u.Fragment != "" || strings.ContainsAny(text, "%?#") || u.Host == "" {
+	if err != nil || u.User != nil || u.Host == "" || strings.ContainsAny(text, "%?#") {
 		return form, ""
 	}
 	if p := u.Port(); p != "" && p != "443" {
@@ -156,7 +171,8 @@ func checkKey(text string) (string, string) {
 	}
 	vault, suffix, _ := strings.Cut(strings.ToLower(u.Hostname()), ".")
 	if cloudOfSuffix[suffix] == "" || !vaultPattern.MatchString(vault) {
-		return "is not at a Key Vault or Managed HSM", "its host name ends in one of " + strings.Join(suffixes(), ", ")
+		return "is not at a Key Vault or Managed HSM",
+			"its host name ends in one of " + strings.Join(suffixes(), ", ")
 	}
 	parts := strings.Split(strings.TrimPrefix(u.Path, "/"), "/")
 	if len(parts) == 3 && parts[0] == "keys" && versionPattern.MatchString(parts[2]) {

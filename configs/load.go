@@ -107,7 +107,7 @@ func Parse(name string, data []byte, checks ...Checks) (*Config, error) {
 	config := Default()
 	if body != nil {
 		ast.Walk(anchorVisitor(d.anchors), body)
-		d.value(body, reflect.ValueOf(config).Elem(), "", "", 0)
+		d.value(body, reflect.ValueOf(config).Elem(), slot{})
 	}
 	v := &validator{decoder: d, config: config}
 	if len(checks) > 0 {
@@ -147,7 +147,7 @@ func document(name string, data []byte) (body ast.Node, err error) {
 	}()
 	tokens := lexer.Tokenize(strings.TrimPrefix(string(data), "\ufeff"))
 	if t := tooDeep(tokens); t != nil {
-		return nil, at(name, placeOf(t), "nested too deeply", fmt.Sprintf("at most %d levels", maxDepth))
+		return nil, single(name, placeOf(t), "nested too deeply", fmt.Sprintf("at most %d levels", maxDepth))
 	}
 	file, err := parser.Parse(tokens, 0, parser.AllowDuplicateMapKey())
 	if err != nil {
@@ -162,7 +162,7 @@ func only(name string, file *ast.File) (body ast.Node, err error) {
 		switch {
 		case doc.Body == nil:
 		case body != nil:
-			return nil, at(name, begin(doc.Body), "a second document begins", "keep one and remove the --- line")
+			return nil, single(name, begin(doc.Body), "a second document begins", "keep one, without the --- line")
 		default:
 			body = doc.Body
 		}
@@ -224,7 +224,7 @@ func tooDeep(tokens token.Tokens) *token.Token {
 	return nil
 }
 
-func at(name string, p place, message, hint string) error {
+func single(name string, p place, message, hint string) error {
 	return Errors{{File: name, Line: p.line, Column: p.column, Message: message, Hint: hint}}
 }
 
@@ -234,7 +234,7 @@ func syntax(name string, err error) error {
 	if !errors.As(err, &wrong) {
 		return Errors{{File: name, Message: "is not YAML: " + onOneLine(err.Error())}}
 	}
-	return at(name, placeOf(wrong.Token), "is not YAML: "+onOneLine(wrong.Message), syntaxHint(wrong))
+	return single(name, placeOf(wrong.Token), "is not YAML: "+onOneLine(wrong.Message), syntaxHint(wrong))
 }
 
 func syntaxHint(wrong *yaml.SyntaxError) string {

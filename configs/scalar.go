@@ -14,7 +14,8 @@ import (
 )
 
 // scalar decodes a text, a number or a truth value.
-func (d *decoder) scalar(node ast.Node, v reflect.Value, path string, tag reflect.StructTag, at place) {
+func (d *decoder) scalar(node ast.Node, v reflect.Value, f slot, at place) {
+	path := f.path
 	switch v.Kind() {
 	case reflect.String:
 		text, ok := textOf(node)
@@ -22,7 +23,7 @@ func (d *decoder) scalar(node ast.Node, v reflect.Value, path string, tag reflec
 			d.mistyped(node, path, "a text")
 			return
 		}
-		if d.secretValue(text, at, path) || d.outside(text, path, tag, at) {
+		if d.secretValue(text, at, path) || d.outside(text, f, at) {
 			return
 		}
 		v.SetString(text)
@@ -39,45 +40,45 @@ func (d *decoder) scalar(node ast.Node, v reflect.Value, path string, tag reflec
 			d.mistyped(node, path, "a whole number")
 			return
 		}
-		d.number(n, v, path, tag, at)
+		d.number(n, v, f, at)
 	}
 }
 
-func (d *decoder) number(node *ast.IntegerNode, v reflect.Value, path string, tag reflect.StructTag, at place) {
-	least, most, _ := strings.Cut(tag.Get("range"), "|")
+func (d *decoder) number(node *ast.IntegerNode, v reflect.Value, f slot, at place) {
+	least, most, _ := strings.Cut(f.tag.Get("range"), "|")
 	low, _ := strconv.ParseInt(least, 10, 64)
 	high, _ := strconv.ParseInt(most, 10, 64)
 	n, err := strconv.ParseInt(fmt.Sprint(node.Value), 10, 64)
 	if err != nil || n < low || n > high {
-		d.fail(at, path, fmt.Sprintf("%v is out of range", node.Value), fmt.Sprintf("from %d to %d", low, high))
+		d.fail(at, f.path, fmt.Sprintf("%v is out of range", node.Value), fmt.Sprintf("from %d to %d", low, high))
 		return
 	}
 	v.SetInt(n)
 }
 
 // text decodes what reads itself from a text: a duration.
-func (d *decoder) text(node ast.Node, u encoding.TextUnmarshaler, path string, tag reflect.StructTag, at place) {
+func (d *decoder) text(node ast.Node, u encoding.TextUnmarshaler, f slot, at place) {
 	text, ok := textOf(node)
 	if n, isNumber := node.(*ast.IntegerNode); isNumber {
 		text, ok = n.GetToken().Value, true
 	}
 	if !ok {
-		d.mistyped(node, path, "a duration such as 30m or 1d12h")
+		d.mistyped(node, f.path, "a duration such as 30m or 1d12h")
 		return
 	}
 	if err := u.UnmarshalText([]byte(text)); err != nil {
-		d.fail(at, path, err.Error(), "")
+		d.fail(at, f.path, err.Error(), "")
 		return
 	}
 	got, isDuration := u.(*Duration)
-	least, most, found := strings.Cut(tag.Get("range"), "|")
+	least, most, found := strings.Cut(f.tag.Get("range"), "|")
 	if !isDuration || !found {
 		return
 	}
 	low, _ := ParseDuration(least)
 	high, _ := ParseDuration(most)
 	if *got < low || *got > high {
-		d.fail(at, path, quote(text)+" is out of range", fmt.Sprintf("from %s to %s", low, high))
+		d.fail(at, f.path, quote(text)+" is out of range", fmt.Sprintf("from %s to %s", low, high))
 		*got = 0
 	}
 }
@@ -107,25 +108,27 @@ func glued(m *ast.MappingNode) (string, bool) {
 	}
 	value := m.Values[0].Value.GetToken()
 	k, c, v := placeOf(key), placeOf(colon), placeOf(value)
-	if k.line != v.line || c.column != k.column+utf8.RuneCountInString(key.Value) || v.column != c.column+1 {
+	width := utf8.RuneCountInString(key.Value)
+	if k.line != v.line || c.column != k.column+width || v.column != c.column+1 {
 		return "", false
 	}
 	return key.Value + ":" + value.Value, true
 }
 
 // outside complains of a text that is not among those its field allows.
-func (d *decoder) outside(text, path string, tag reflect.StructTag, at place) bool {
-	if enum := tag.Get("enum"); enum != "" {
+func (d *decoder) outside(text string, f slot, at place) bool {
+	if enum := f.tag.Get("enum"); enum != "" {
 		words := strings.Split(enum, "|")
 		if slices.Contains(words, text) {
 			return false
 		}
-		d.fail(at, path, fmt.Sprintf("%s is not one of %s", quote(text), strings.Join(words, ", ")), suggest(text, words))
+		message := fmt.Sprintf("%s is not one of %s", quote(text), strings.Join(words, ", "))
+		d.fail(at, f.path, message, suggest(text, words))
 		return true
 	}
-	if name := tag.Get("form"); name != "" {
+	if name := f.tag.Get("form"); name != "" {
 		if message, hint := forms[name].inspect(text); message != "" {
-			d.fail(at, path, message, hint)
+			d.fail(at, f.path, message, hint)
 			return true
 		}
 	}
@@ -151,7 +154,7 @@ func (d *decoder) mistyped(node ast.Node, path, want string) {
 			hint = "quote a text that holds a colon"
 		}
 	}
-	d.fail(begin(node), path, fmt.Sprintf("want %s, not %s", want, kindOfNode(node)), hint)
+	d.fail(begin(node), path, "want "+want+", not "+kindOfNode(node), hint)
 }
 
 func kindOfNode(node ast.Node) string {

@@ -23,7 +23,8 @@ const manyFirings = 366
 // gapOf measures a schedule from a fixed day on, so that the same file is
 // always judged alike.
 func gapOf(spec string) gap {
-	const hint = `five fields (minute hour day month weekday) or a descriptor such as @monthly, for instance "0 3 1 */3 *"`
+	const hint = `five fields (minute hour day month weekday) or a descriptor such as @monthly, ` +
+		`for instance "0 3 1 */3 *"`
 	if strings.Contains(spec, "TZ=") {
 		return gap{message: quote(spec) + " holds a time zone", hint: "give it in timezone"}
 	}
@@ -83,7 +84,9 @@ func (v *validator) validateSchedule(k *Key, at string) {
 func (v *validator) unscheduled(k *Key, at string) {
 	from := v.config.Defaults
 	for field, set := range map[string]bool{
-		"timezone": k.Timezone != from.Timezone, "jitter": k.Jitter != from.Jitter, "misfire": k.Misfire != from.Misfire,
+		"timezone": k.Timezone != from.Timezone,
+		"jitter":   k.Jitter != from.Jitter,
+		"misfire":  k.Misfire != from.Misfire,
 	} {
 		if set {
 			v.warn(at+"."+field, "has no effect without a schedule", "add schedule or remove it")
@@ -114,8 +117,9 @@ func (v *validator) validatePace(k *Key, at string, least time.Duration) {
 			Duration(least), quote(slowest.label()), Duration(need)), "rotate less often")
 	}
 	if time.Duration(k.Jitter) > least {
-		v.warn(v.written(at, "jitter", "schedule"), fmt.Sprintf("a jitter of %s is longer than the time between rotations, %s",
-			k.Jitter, Duration(least)), "shorten it")
+		v.warn(v.written(at, "jitter", "schedule"),
+			fmt.Sprintf("a jitter of %s is longer than the time between rotations, %s", k.Jitter, Duration(least)),
+			"shorten it")
 	}
 }
 

@@ -5,13 +5,16 @@ import (
 	"strings"
 )
 
-const secretHint = "a configuration holds no secrets: use a managed identity, or a certificate that systemd hands over by LoadCredential="
+const secretHint = "a configuration holds no secrets: use a managed identity, " +
+	"or a certificate that systemd hands over by LoadCredential="
 
 // secretNames are the last words of names that people give to secrets.
-var secretNames = regexp.MustCompile(`(?i)(^|[_.-])(secret|password|passwd|passphrase|private_?key|access_?key|account_?key|connection_?string|sas_?token|api_?key|token)$|clientsecret$`)
+var secretNames = regexp.MustCompile(`(?i)clientsecret$|(^|[_.-])` +
+	`(secret|password|passwd|passphrase|token|connection_?string|(private|access|account|api)_?key)$`)
 
 // secretValues are beginnings and marks that only secrets have.
-var secretValues = regexp.MustCompile(`-----BEGIN|(?i)\b(accountkey|sharedaccesskey|sharedaccesssignature|clientsecret|password)=|[?&]sig=`)
+var secretValues = regexp.MustCompile(`-----BEGIN|[?&]sig=|` +
+	`(?i)\b(accountkey|sharedaccesskey|sharedaccesssignature|clientsecret|password)=`)
 
 // secretName refuses a field whose name promises a secret. The value is never
 // repeated.

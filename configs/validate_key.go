@@ -36,7 +36,8 @@ func (v *validator) validateKeys() {
 			d := &k.Dependents[j]
 			under := fmt.Sprintf("%s.dependents[%d]", at, j)
 			v.required(d, under)
-			v.unique(resources, strings.ToLower(d.ID), under+".id", quote(d.ID), "a dependent belongs to one key: remove one")
+			v.unique(resources, strings.ToLower(d.ID), under+".id", quote(d.ID),
+				"a dependent belongs to one key: remove one")
 			v.validateDependent(k, d, under, labels)
 		}
 	}
@@ -53,7 +54,8 @@ func (v *validator) unique(taken owners, name, at, what, hint string) {
 
 func (v *validator) validateKey(k *Key, at string) {
 	if cloud := vaultCloud(k.URI); cloud != "" && cloud != v.config.Azure.Cloud {
-		v.problem(at+".uri", fmt.Sprintf("%s is in the cloud %s, azure.cloud is %s", quote(k.URI), cloud, v.config.Azure.Cloud),
+		v.problem(at+".uri",
+			fmt.Sprintf("%s is in the cloud %s, azure.cloud is %s", quote(k.URI), cloud, v.config.Azure.Cloud),
 			"one daemon serves one cloud")
 	}
 	if why := v.config.Roles.alone(); k.TwoPerson && why != "" {
@@ -66,7 +68,8 @@ func (v *validator) validateKey(k *Key, at string) {
 	v.validateWindows(k.Windows, at+".windows")
 	v.validateSchedule(k, at)
 	if len(k.Dependents) == 0 && k.Retire == "auto" && len(k.Discover) == 0 {
-		v.warn(at+".retire", "auto, with no dependents and nowhere to search for them: the previous version is disabled after the soak time alone",
+		v.warn(at+".retire", "auto, with no dependents and nowhere to search for them: "+
+			"the previous version is disabled after the soak time alone",
 			"list dependents, or the subscriptions to search in discover")
 	}
 }
@@ -83,13 +86,15 @@ func (v *validator) repeated(ids []string, at string) {
 
 func (v *validator) validateDependent(k *Key, d *Dependent, at string, labels owners) {
 	if d.Name != "" {
-		v.unique(labels, strings.ToLower(d.Name), at+".name", "the name "+quote(d.Name), "names are unique among a key's dependents")
+		v.unique(labels, strings.ToLower(d.Name), at+".name", "the name "+quote(d.Name),
+			"names are unique among a key's dependents")
 	} else if before := labels.take(strings.ToLower(path.Base(d.ID)), at+".id"); before != "" && d.ID != "" {
 		v.warn(at+".id", fmt.Sprintf("has the same last part as %s", before), "give it a name to tell them apart")
 	}
 	if d.Poll > 0 && d.Window > 0 && d.Poll > d.Window {
 		v.problem(v.written(at, "poll", "window"),
-			fmt.Sprintf("looking every %s cannot tell what happens within %s", d.Poll, d.Window), "make poll shorter than the window")
+			fmt.Sprintf("looking every %s cannot tell what happens within %s", d.Poll, d.Window),
+			"make poll shorter than the window")
 	}
 	if d.Exclude != "" {
 		return // what it could do no longer matters
@@ -121,7 +126,8 @@ func (v *validator) validateTraits(k *Key, d *Dependent, at string) {
 	levels := []string{"inferred", "observed", "confirmed"}
 	if slices.Index(levels, traits.Evidence) < slices.Index(levels, k.Require) {
 		v.problem(at, fmt.Sprintf("require is %s, but %s never shows more than %s: the rotation could not complete",
-			k.Require, d.Kind, traits.Evidence), "set the key's require to "+traits.Evidence+", or exclude the dependent")
+			k.Require, d.Kind, traits.Evidence),
+			"set the key's require to "+traits.Evidence+", or exclude the dependent")
 	}
 	if d.Recreate && !traits.Recreate {
 		v.problem(at+".recreate", d.Kind+" takes new versions without being re-created", "remove it")

@@ -77,8 +77,8 @@ func CredentialPath(name string) (string, error) {
 	}
 	dir := os.Getenv("CREDENTIALS_DIRECTORY")
 	if dir == "" {
-		return "", fmt.Errorf("credential %s: not started by systemd with credentials; add LoadCredential=%[1]s:/path/to/file "+
-			"to the unit, or configure an absolute path", name)
+		return "", fmt.Errorf("credential %s: not started by systemd with credentials; "+
+			"add LoadCredential=%[1]s:/path/to/file to the unit, or configure an absolute path", name)
 	}
 	path := filepath.Join(dir, name)
 	if _, err := os.Stat(path); err != nil {
