@@ -65,10 +65,13 @@ func explain(path string, err error) error {
 	case isFull(err):
 		e := rotator.Errorf(rotator.CodeUnavailable, "store %s", path).
 			WithHint("free space for %s; nothing was changed and cmkd goes on by itself", path)
-		e.Err = fmt.Errorf("%w: %w", rotator.ErrStoreFull, err)
+		e.Err = fmt.Errorf("%w: %w", rotator.ErrStoreFull, withoutPath(err))
 		return e
 	case errors.Is(err, store.ErrDamaged):
 		return damaged(path, err)
+	case errors.Is(err, fs.ErrNotExist):
+		return rotator.Errorf(rotator.CodeNotFound, "store %s does not exist", path).
+			WithHint("name the file with --store; cmkd makes it when it runs")
 	case errors.Is(err, fs.ErrPermission):
 		e := rotator.Errorf(rotator.CodeForbidden, "store %s", path).
 			WithHint("run cmkd as the user that owns %s, or give it to this user: chown USER %s", path, path)

@@ -1,0 +1,118 @@
+package bolt
+
+import (
+	"fmt"
+
+	"cmkd/rotator"
+	"cmkd/store"
+)
+
+// prepared is a change in bytes. It is made outside the transaction, by the
+// caller, who thereby learns of what cannot be stored before it can harm anyone
+// else's commit.
+type prepared struct {
+	keys       []keyRecord
+	operations []operationRecord
+	hot, cold  []entry
+	runs       []trackerRun
+	// events are cleaned copies, which get their place in the chain within the
+	// transaction.
+	events []rotator.Event
+}
+
+type entry struct{ key, value []byte }
+
+type keyRecord struct {
+	name  string
+	due   uint64
+	value []byte
+}
+
+type operationRecord struct {
+	id    rotator.OperationID
+	head  store.OperationHead
+	value []byte
+}
+
+// trackerRun is what has to be checked of one operation's trackers.
+type trackerRun struct {
+	op rotator.OperationID
+	// bare is one more than the highest number that came without detail,
+	// detailed the same for those with one; zero if there is none.
+	bare, detailed uint64
+}
+
+func prepare(c *rotator.Change) (*prepared, error) {
+	p := &prepared{}
+	for i := range c.Keys {
+		value, due, err := store.EncodeKey(&c.Keys[i])
+		if err != nil {
+			return nil, err
+		}
+		p.keys = append(p.keys, keyRecord{name: c.Keys[i].Name, due: due, value: value})
+	}
+	for i := range c.Operations {
+		value, head, err := store.EncodeOperation(&c.Operations[i])
+		if err != nil {
+			return nil, err
+		}
+		p.operations = append(p.operations, operationRecord{id: c.Operations[i].ID, head: head, value: value})
+	}
+	if err := p.prepareTrackers(c.Trackers); err != nil {
+		return nil, err
+	}
+	return p, p.prepareEvents(c.Events)
+}
+
+func (p *prepared) prepareTrackers(trackers []rotator.Tracker) error {
+	p.hot = make([]entry, 0, len(trackers))
+	// One allocation for all: bbolt keeps the values until the commit.
+	slab := make([]byte, 0, len(trackers)*(store.TrackerKeySize+store.TrackerValueSize))
+	for i := range trackers {
+		t := &trackers[i]
+		start := len(slab)
+		slab = store.AppendTrackerKey(slab, t.Operation, t.Number)
+		middle := len(slab)
+		var err error
+		if slab, err = store.AppendTracker(slab, t); err != nil {
+			return err
+		}
+		e := entry{key: slab[start:middle:middle], value: slab[middle:len(slab):len(slab)]}
+		p.hot = append(p.hot, e)
+		if t.Detail != nil {
+			value, err := store.EncodeDetail(t.Detail)
+			if err != nil {
+				return fmt.Errorf("tracker %d of %s: %w", t.Number, t.Operation, err)
+			}
+			p.cold = append(p.cold, entry{key: e.key, value: value})
+		}
+		p.note(t)
+	}
+	return nil
+}
+
+// note adds a tracker to the run of its operation.
+func (p *prepared) note(t *rotator.Tracker) {
+	if n := len(p.runs); n == 0 || p.runs[n-1].op != t.Operation {
+		p.runs = append(p.runs, trackerRun{op: t.Operation})
+	}
+	r := &p.runs[len(p.runs)-1]
+	if next := uint64(t.Number) + 1; t.Detail == nil {
+		r.bare = max(r.bare, next)
+	} else {
+		r.detailed = max(r.detailed, next)
+	}
+}
+
+// prepareEvents encodes the events once in vain: what cannot be encoded has to
+// be found before the transaction.
+func (p *prepared) prepareEvents(events []rotator.Event) error {
+	p.events = make([]rotator.Event, len(events))
+	for i := range events {
+		p.events[i] = store.CleanEvent(&events[i])
+		if err := store.CheckEvent(&p.events[i]); err != nil {
+			return err
+		}
+	}
+	return nil
+}
