@@ -38,14 +38,13 @@ func (c *crasher) pass() bool {
 
 func newCrasher(s *estate, moment int) *crasher {
 	c := &crasher{s: s, moment: moment, now: make(chan struct{})}
-	s.store.BeforeCommit = func(*rotator.Change) error {
+	s.store.Hook(func(*rotator.Change) error {
 		if c.pass() {
 			return errCrashed
 		}
 		return nil
-	}
-	s.store.AfterCommit = func(*rotator.Change) { c.pass() }
-	s.azure.Fail = func(string, string) *rotatortest.Fault {
+	}, func(*rotator.Change) { c.pass() })
+	s.azure.FailWith(func(string, string) *rotatortest.Fault {
 		// A call can be cut off before it has its effect or after.
 		if c.pass() {
 			return &rotatortest.Fault{Err: refused(rotator.CodeUnavailable, false)}
@@ -54,7 +53,7 @@ func newCrasher(s *estate, moment int) *crasher {
 			return &rotatortest.Fault{Err: refused(rotator.CodeUnavailable, false), AfterEffect: true}
 		}
 		return nil
-	}
+	})
 	return c
 }
 
@@ -99,6 +98,7 @@ func TestCrash_AtEveryMoment(t *testing.T) {
 			inBubble(t, func(s *estate) {
 				s.azure.Change(cosmosID, func(r *rotatortest.Resource) { r.Kind = "follower"; r.Hidden = false })
 				s.key.Dependents[1].Kind = "follower"
+				s.azure.ReadLag = time.Minute
 				s.key.Schedule = schedule(t, "30 1 1 1 *", rotator.MisfireCatchUp)
 				c := newCrasher(s, moment)
 				came = c.runThroughCrash(func() {}, 6*time.Hour)
@@ -157,7 +157,7 @@ func TestStoreBlocked_NothingIsLostAndNothingIsDone(t *testing.T) {
 	inBubble(t, func(s *estate) {
 		s.start()
 		s.pass(time.Minute)
-		s.store.BeforeCommit = func(*rotator.Change) error { return rotator.ErrStoreFull }
+		s.store.Hook(func(*rotator.Change) error { return rotator.ErrStoreFull }, nil)
 		_, err := s.engine.Rotate(s.t.Context(), rotator.Request{Key: "payments", Actor: "alice"})
 		wantError(t, err, rotator.CodeUnavailable, "disk")
 		s.pass(time.Minute)
@@ -167,7 +167,7 @@ func TestStoreBlocked_NothingIsLostAndNothingIsDone(t *testing.T) {
 		if s.engine.Summary().Blocked == "" {
 			t.Error("the summary does not say so")
 		}
-		s.store.BeforeCommit = nil
+		s.store.Hook(nil, nil)
 		s.pass(5 * time.Minute)
 		op := s.rotate()
 		s.pass(time.Minute)

@@ -33,23 +33,23 @@ func TestGuard(t *testing.T) {
 			s.azure.AddResource(rotatortest.Resource{ID: late, Kind: "follower", Key: keyID, Binding: rotator.BindingFixed, Pinned: old})
 		}, "dependent-discovered", "late"},
 		{"a search that is not permitted", func(s *estate, _ string) {
-			s.azure.Fail = func(call, _ string) *rotatortest.Fault {
+			s.azure.FailWith(func(call, _ string) *rotatortest.Fault {
 				if call == "find" {
 					return &rotatortest.Fault{Err: refused(rotator.CodeForbidden, true).WithHint("grant Reader")}
 				}
 				return nil
-			}
+			})
 		}, "inventory-incomplete", "went wrong"},
 		{"a target that was disabled", func(s *estate, _ string) {
 			s.azure.Enable(keyID, s.azure.List(keyID)[1].ID, false)
 		}, "target-disabled", "disabled"},
 		{"a vault that cannot be read", func(s *estate, _ string) {
-			s.azure.Fail = func(call, _ string) *rotatortest.Fault {
+			s.azure.FailWith(func(call, _ string) *rotatortest.Fault {
 				if call == "versions" {
 					return &rotatortest.Fault{Err: refused(rotator.CodeForbidden, true)}
 				}
 				return nil
-			}
+			})
 		}, "versions-unknown", "went wrong"},
 	}
 	for _, tt := range tests {

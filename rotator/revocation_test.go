@@ -66,12 +66,12 @@ func TestRevocation_DisablesNewestFirst(t *testing.T) {
 		s.pass(time.Hour)
 		s.azure.Outside(keyID)
 		var order []string
-		s.azure.Fail = func(call, of string) *rotatortest.Fault {
+		s.azure.FailWith(func(call, of string) *rotatortest.Fault {
 			if call == "set-enabled" {
 				order = append(order, of)
 			}
 			return nil
-		}
+		})
 		s.start()
 		s.revoke("alice")
 		s.pass(time.Minute)
@@ -86,13 +86,13 @@ func TestRevocation_DoesNotGiveUp(t *testing.T) {
 	t.Parallel()
 	inBubble(t, func(s *estate) {
 		n := 0
-		s.azure.Fail = func(call, _ string) *rotatortest.Fault {
+		s.azure.FailWith(func(call, _ string) *rotatortest.Fault {
 			if call == "set-enabled" && n < 5 {
 				n++
 				return &rotatortest.Fault{Err: refused(rotator.CodeForbidden, true)}
 			}
 			return nil
-		}
+		})
 		s.start()
 		op := s.revoke("alice")
 		s.pass(10 * time.Second)
@@ -159,12 +159,12 @@ func TestRevocation_CatchesAVersionInTheMaking(t *testing.T) {
 	t.Parallel()
 	inBubble(t, func(s *estate) {
 		late := make(chan struct{})
-		s.azure.Fail = func(call, _ string) *rotatortest.Fault {
+		s.azure.FailWith(func(call, _ string) *rotatortest.Fault {
 			if call == "create" {
 				<-late
 			}
 			return nil
-		}
+		})
 		s.start()
 		s.rotate()
 		s.pass(time.Second)

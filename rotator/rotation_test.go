@@ -204,12 +204,12 @@ func TestRotation_PreflightChangesNothing(t *testing.T) {
 		{"a disabled current version", func(s *estate) { s.azure.Enable(keyID, s.azure.List(keyID)[0].ID, false) }, "disabled"},
 		{"a key that does not exist", func(s *estate) { s.key.ID = "https://contoso.vault.azure.net/keys/nosuch" }, "does not exist"},
 		{"a vault that may not be read", func(s *estate) {
-			s.azure.Fail = func(call, _ string) *rotatortest.Fault {
+			s.azure.FailWith(func(call, _ string) *rotatortest.Fault {
 				if call == "versions" {
 					return &rotatortest.Fault{Err: refused(rotator.CodeForbidden, true)}
 				}
 				return nil
-			}
+			})
 		}, "went wrong"},
 	}
 	for _, tt := range tests {
@@ -252,12 +252,12 @@ func TestRotation_ScheduledOneWaitsForTheProblemToEnd(t *testing.T) {
 func TestRotation_CreatesWhereRotateIsForbidden(t *testing.T) {
 	t.Parallel()
 	inBubble(t, func(s *estate) {
-		s.azure.Fail = func(call, of string) *rotatortest.Fault {
+		s.azure.FailWith(func(call, of string) *rotatortest.Fault {
 			if call == "create" && of == "rotate" {
 				return &rotatortest.Fault{Err: refused(rotator.CodeForbidden, true)}
 			}
 			return nil
-		}
+		})
 		s.start()
 		op := s.rotate()
 		s.pass(time.Minute)
@@ -289,13 +289,14 @@ func TestRotation_UncertainCalls(t *testing.T) {
 			t.Parallel()
 			inBubble(t, func(s *estate) {
 				n := 0
-				s.azure.Fail = func(call, _ string) *rotatortest.Fault {
+				s.azure.FailWith(func(call, _ string) *rotatortest.Fault {
 					if call != "create" || n == len(tt.faults) {
 						return nil
 					}
 					n++
 					return &tt.faults[n-1]
-				}
+				})
+				s.azure.ReadLag = time.Minute
 				s.start()
 				op := s.rotate()
 				s.pass(10 * time.Minute)

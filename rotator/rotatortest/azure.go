@@ -31,11 +31,11 @@ type Fault struct {
 // given.
 type Azure struct {
 	Clock rotator.Clock
-	// Fail, if set, is asked before each call: "create", "versions",
-	// "set-enabled", "tag", "observe", "apply" or "find" and what it concerns.
-	Fail func(call, of string) *Fault
+	// ReadLag is how long a list of versions does not show a new one.
+	ReadLag time.Duration
 
 	mu       sync.Mutex
+	fail     func(call, of string) *Fault
 	versions map[rotator.KeyID][]rotator.Version
 	made     int
 	deps     map[string]*Resource
@@ -68,6 +68,14 @@ func NewAzure() *Azure {
 	return &Azure{
 		Clock: Clock{}, versions: map[rotator.KeyID][]rotator.Version{}, deps: map[string]*Resource{}, calls: map[string]int{},
 	}
+}
+
+// FailWith has f asked before each call: "create", "versions", "set-enabled",
+// "tag", "observe", "apply" or "find", and what it concerns.
+func (a *Azure) FailWith(f func(call, of string) *Fault) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.fail = f
 }
 
 // AddKey adds a key with one version.
@@ -156,9 +164,12 @@ func (a *Azure) set(key rotator.KeyID, version string, enabled bool) (rotator.Ve
 
 // call counts a call and carries it out, or not, as the fault says.
 func (a *Azure) call(name, of string, effect func() error) error {
+	a.mu.Lock()
+	fail := a.fail
+	a.mu.Unlock()
 	var f *Fault
-	if a.Fail != nil {
-		f = a.Fail(name, of)
+	if fail != nil {
+		f = fail(name, of) // may wait, so not under the lock
 	}
 	a.mu.Lock()
 	defer a.mu.Unlock()
@@ -175,7 +186,9 @@ func (a *Azure) call(name, of string, effect func() error) error {
 // Versions implements [rotator.Vault].
 func (a *Azure) Versions(_ context.Context, key rotator.KeyID) (all []rotator.Version, err error) {
 	err = a.call("versions", string(key), func() error {
-		all = slices.Clone(a.versions[key])
+		all = slices.DeleteFunc(slices.Clone(a.versions[key]), func(v rotator.Version) bool {
+			return a.Clock.Now().Sub(v.Created) < a.ReadLag
+		})
 		slices.Reverse(all)
 		if len(all) == 0 {
 			return rotator.Errorf(rotator.CodeNotFound, "key %s does not exist", key).WithHint("check the uri of the key")

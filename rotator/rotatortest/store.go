@@ -20,12 +20,9 @@ import (
 // is durable only as long as it lives: a test that "restarts" the engine hands
 // the same store to the next one.
 type Store struct {
-	// BeforeCommit, if set, may refuse a commit; AfterCommit hears of each one
-	// that was stored.
-	BeforeCommit func(*rotator.Change) error
-	AfterCommit  func(*rotator.Change)
-
 	mu       sync.Mutex
+	before   func(*rotator.Change) error
+	after    func(*rotator.Change)
 	keys     map[string]rotator.KeyState
 	ops      map[rotator.OperationID]rotator.Operation
 	trackers map[rotator.OperationID][]rotator.Tracker
@@ -41,6 +38,14 @@ func NewStore() *Store {
 }
 
 var _ rotator.Store = (*Store)(nil)
+
+// Hook has before asked before each commit, which it may refuse, and after told
+// of each one that was stored. Either may be nil.
+func (s *Store) Hook(before func(*rotator.Change) error, after func(*rotator.Change)) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.before, s.after = before, after
+}
 
 // clone copies a record deeply, as a database would.
 func clone[T any](v T) T {
@@ -60,13 +65,13 @@ func (s *Store) Commit(ctx context.Context, c *rotator.Change) error {
 	if err := ctx.Err(); err != nil {
 		return err
 	}
-	if s.BeforeCommit != nil {
-		if err := s.BeforeCommit(c); err != nil {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.before != nil {
+		if err := s.before(c); err != nil {
 			return err
 		}
 	}
-	s.mu.Lock()
-	defer s.mu.Unlock()
 	for _, op := range c.Operations {
 		if s.ops[op.ID].Revision != op.Revision-1 {
 			return fmt.Errorf("%s: %w", op.ID, rotator.ErrConflict)
@@ -85,8 +90,8 @@ func (s *Store) Commit(ctx context.Context, c *rotator.Change) error {
 		c.Events[i].Seq = uint64(len(s.events) + 1)
 		s.events = append(s.events, clone(c.Events[i]))
 	}
-	if s.AfterCommit != nil {
-		s.AfterCommit(c)
+	if s.after != nil {
+		s.after(c)
 	}
 	return nil
 }
