@@ -26,6 +26,9 @@ func DecodeOperationKey(key []byte) (rotator.OperationID, error) {
 	return rotator.OperationID(binary.BigEndian.Uint64(key)), nil
 }
 
+// EventKey returns the key of an event.
+func EventKey(seq uint64) []byte { return binary.BigEndian.AppendUint64(nil, seq) }
+
 // KeyPrefix returns what the entries of one key's operations begin with in the
 // index of operations by key.
 func KeyPrefix(name []byte) []byte { return appendName(nil, string(name)) }

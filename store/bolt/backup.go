@@ -44,6 +44,8 @@ func (s *Store) backup(ctx context.Context, path string) (int64, error) {
 		return nil
 	})
 	switch {
+	case err != nil && ctx.Err() != nil:
+		return 0, ctx.Err() // bbolt does not always wrap it
 	case errors.Is(err, fs.ErrExist):
 		return 0, taken(path)
 	case errors.Is(err, fs.ErrNotExist):

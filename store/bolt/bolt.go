@@ -145,7 +145,7 @@ func checkFile(f *os.File, o Options, readOnly bool) error {
 	if !info.Mode().IsRegular() {
 		return rotator.Errorf(rotator.CodeInvalid, "store %s is not a regular file", f.Name())
 	}
-	if open := info.Mode().Perm() &^ fileMode; open != 0 && !readOnly {
+	if !readOnly && info.Mode().Perm()&0o077 != 0 {
 		if err := f.Chmod(info.Mode().Perm() & fileMode); err != nil {
 			return err
 		}

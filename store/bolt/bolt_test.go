@@ -375,3 +375,45 @@ func TestCommit_Withdrawn(t *testing.T) {
 	<-s.queue.writer
 	mustCommit(t, s, operationWith(1, 1))
 }
+
+// TestFail makes a store that cannot be written any more: commits say so, reads
+// go on, and it can be closed and opened again.
+func TestFail(t *testing.T) {
+	t.Parallel()
+	s := newStore(t)
+	mustCommit(t, s, operationWith(1, 1))
+	if err := s.fail(errors.New("on purpose"), false); err == nil {
+		t.Fatal("no error")
+	}
+	err := s.Commit(t.Context(), operationWith(2, 1))
+	wantError(t, err, rotator.CodeInternal, "can no longer be written: on purpose", "restart cmkd")
+	if ops, err := s.Operations(t.Context(), rotator.OperationFilter{}); err != nil || len(ops) != 1 {
+		t.Errorf("%d operations, %v", len(ops), err)
+	}
+	checkAndClose(t, s)
+	s = mustOpen(t, s.Path())
+	defer checkAndClose(t, s)
+	mustCommit(t, s, operationWith(2, 1))
+}
+
+// TestVisible is how a commit whose last sync failed is told from one that
+// never happened.
+func TestVisible(t *testing.T) {
+	t.Parallel()
+	s := newStore(t)
+	tx, err := s.db.Begin(true)
+	if err != nil {
+		t.Fatal(err)
+	}
+	id := tx.ID()
+	if s.visible(id) {
+		t.Error("a running transaction is visible")
+	}
+	if err := tx.Rollback(); err != nil || s.visible(id) {
+		t.Errorf("a rolled back transaction is visible, or %v", err)
+	}
+	mustCommit(t, s, operationWith(1, 1))
+	if !s.visible(id) {
+		t.Error("a committed transaction is not visible")
+	}
+}

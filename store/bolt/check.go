@@ -3,6 +3,7 @@ package bolt
 import (
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"maps"
 
@@ -21,7 +22,7 @@ func (s *Store) Check(ctx context.Context) error {
 		if _, err := verifyLog(ctx, tx); err != nil {
 			return err
 		}
-		return check(ctx, tx)
+		return s.check(ctx, tx)
 	})
 	if err != nil {
 		return fmt.Errorf("check store: %w", err)
@@ -29,7 +30,12 @@ func (s *Store) Check(ctx context.Context) error {
 	return nil
 }
 
-func check(ctx context.Context, tx *bbolt.Tx) error {
+func (s *Store) check(ctx context.Context, tx *bbolt.Tx) error {
+	// bbolt checks in a goroutine of its own, where a read beyond the end of the
+	// file could not be recovered from.
+	if info, err := s.file.Stat(); err != nil || info.Size() < tx.Size() {
+		return errors.Join(damagef("it is shorter than the %d bytes in use", tx.Size()), err)
+	}
 	if err := checkTree(tx); err != nil {
 		return err
 	}

@@ -2,7 +2,6 @@ package bolt
 
 import (
 	"bytes"
-	"encoding/binary"
 	"errors"
 	"fmt"
 	"math/rand/v2"
@@ -186,6 +185,7 @@ func TestDamage_WhileOpen(t *testing.T) {
 	}
 	_, err := s.Trackers(t.Context(), 2, 0, 0)
 	wantError(t, err, rotator.CodeInternal, "is damaged", "restore a backup")
+	wantError(t, s.Check(t.Context()), rotator.CodeInternal, "is damaged", "restore a backup")
 	err = s.Commit(t.Context(), operationWith(2, 1))
 	wantError(t, err, rotator.CodeInternal, s.Path(), "restore a backup")
 	if err := s.Close(); err != nil {
@@ -216,13 +216,11 @@ func logOf(t *testing.T) string {
 	return s.Path()
 }
 
-func seqKey(n uint64) []byte { return binary.BigEndian.AppendUint64(nil, n) }
-
 // rewrite replaces event n by what edit makes of it; its hash is computed anew
 // if rehash is set.
 func rewrite(tx *bbolt.Tx, n uint64, rehash bool, edit func(e *rotator.Event)) error {
 	b := bucket(tx, bucketEvents)
-	e, err := store.DecodeEvent(b.Get(seqKey(n)))
+	e, err := store.DecodeEvent(b.Get(store.EventKey(n)))
 	if err != nil {
 		return err
 	}
@@ -238,7 +236,7 @@ func rewrite(tx *bbolt.Tx, n uint64, rehash bool, edit func(e *rotator.Event)) e
 	if err != nil {
 		return err
 	}
-	return b.Put(seqKey(n), v)
+	return b.Put(store.EventKey(n), v)
 }
 
 func TestVerifyLog_Finds(t *testing.T) {
@@ -252,14 +250,14 @@ func TestVerifyLog_Finds(t *testing.T) {
 		"an edited event":     {func(tx *bbolt.Tx) error { return rewrite(tx, 4, false, edit) }, 4, "was edited"},
 		"one with a new hash": {func(tx *bbolt.Tx) error { return rewrite(tx, 4, true, edit) }, 5, "does not follow"},
 		"an edited last":      {func(tx *bbolt.Tx) error { return rewrite(tx, 9, true, edit) }, 9, "was edited"},
-		"a deleted event":     {func(tx *bbolt.Tx) error { return bucket(tx, bucketEvents).Delete(seqKey(4)) }, 4, "is missing"},
-		"a deleted first":     {func(tx *bbolt.Tx) error { return bucket(tx, bucketEvents).Delete(seqKey(1)) }, 1, "is missing"},
-		"a deleted last":      {func(tx *bbolt.Tx) error { return bucket(tx, bucketEvents).Delete(seqKey(9)) }, 9, "truncated"},
+		"a deleted event":     {func(tx *bbolt.Tx) error { return bucket(tx, bucketEvents).Delete(store.EventKey(4)) }, 4, "is missing"},
+		"a deleted first":     {func(tx *bbolt.Tx) error { return bucket(tx, bucketEvents).Delete(store.EventKey(1)) }, 1, "is missing"},
+		"a deleted last":      {func(tx *bbolt.Tx) error { return bucket(tx, bucketEvents).Delete(store.EventKey(9)) }, 9, "truncated"},
 		"an emptied log":      {emptyLog, 1, "is missing"},
 		"swapped events":      {swapEvents, 3, "out of order"},
 		"an added event":      {addEvent, 10, "should not exist"},
 		"garbage": {func(tx *bbolt.Tx) error {
-			return bucket(tx, bucketEvents).Put(seqKey(2), []byte("garbage"))
+			return bucket(tx, bucketEvents).Put(store.EventKey(2), []byte("garbage"))
 		}, 2, "cannot be read"},
 		"another instance": {func(tx *bbolt.Tx) error {
 			return bucket(tx, bucketMeta).Put([]byte(metaInstance), []byte("ffff"))
@@ -303,8 +301,8 @@ func emptyLog(tx *bbolt.Tx) error {
 
 func swapEvents(tx *bbolt.Tx) error {
 	b := bucket(tx, bucketEvents)
-	third, fourth := bytes.Clone(b.Get(seqKey(3))), bytes.Clone(b.Get(seqKey(4)))
-	return errors.Join(b.Put(seqKey(3), fourth), b.Put(seqKey(4), third))
+	third, fourth := bytes.Clone(b.Get(store.EventKey(3))), bytes.Clone(b.Get(store.EventKey(4)))
+	return errors.Join(b.Put(store.EventKey(3), fourth), b.Put(store.EventKey(4), third))
 }
 
 // addEvent appends an event whose chain is right, but not to the head.
@@ -319,7 +317,7 @@ func addEvent(tx *bbolt.Tx) error {
 	if err != nil {
 		return err
 	}
-	return bucket(tx, bucketEvents).Put(seqKey(10), v)
+	return bucket(tx, bucketEvents).Put(store.EventKey(10), v)
 }
 
 func TestVerifyLog_Report(t *testing.T) {

@@ -235,8 +235,8 @@ func (s *Store) Events(ctx context.Context, f rotator.EventFilter) (events []rot
 
 func scanEvents(ctx context.Context, tx *bbolt.Tx, f rotator.EventFilter, since uint64) (events []rotator.Event, err error) {
 	c := bucket(tx, bucketEvents).Cursor()
-	after := store.OperationKey(rotator.OperationID(f.After))
-	k, v := c.Seek(store.OperationKey(rotator.OperationID(f.After + 1)))
+	after := store.EventKey(f.After)
+	k, v := c.Seek(store.EventKey(f.After + 1))
 	next := c.Next
 	if f.Last {
 		k, v = c.Last()

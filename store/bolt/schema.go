@@ -211,7 +211,7 @@ func checkEnd(tx *bbolt.Tx, instance string, head logHead) error {
 		}
 		return nil
 	}
-	if want := store.OperationKey(rotator.OperationID(head.seq)); !bytes.Equal(k, want) {
+	if want := store.EventKey(head.seq); !bytes.Equal(k, want) {
 		return endDiffers(binary.BigEndian.Uint64(k), head.seq)
 	}
 	e, err := store.DecodeEvent(v)

@@ -73,7 +73,7 @@ func verifyFile(ctx context.Context, path string, o Options) (r LogReport, err e
 		if r, err = verifyLog(ctx, tx); err != nil {
 			return err
 		}
-		return check(ctx, tx)
+		return s.check(ctx, tx)
 	})
 	return r, err
 }

@@ -143,7 +143,7 @@ func (w *writer) putEvents(events []rotator.Event) error {
 		if err != nil {
 			return err
 		}
-		if err := w.events.Put(store.OperationKey(rotator.OperationID(e.Seq)), value); err != nil {
+		if err := w.events.Put(store.EventKey(e.Seq), value); err != nil {
 			return err
 		}
 		w.head = logHead{seq: e.Seq, hash: hash}
