@@ -48,7 +48,7 @@ func checkAndClose(tb testing.TB, s *Store) {
 	if s.closed {
 		return
 	}
-	if err := s.Check(context.Background()); err != nil {
+	if err := s.Check(context.WithoutCancel(tb.Context())); err != nil {
 		tb.Errorf("check: %v", err)
 	}
 	if err := s.Close(); err != nil {

@@ -255,10 +255,10 @@ func commitUntilFull(s *Store, where string) (*rotator.Change, error) {
 		again := s.Commit(ctx, operationWith(id, 500))
 		for _, err := range []error{err, again} {
 			if !errors.Is(err, rotator.ErrStoreFull) || rotator.AsError(err).Hint == "" {
-				return nil, fmt.Errorf("commit: %v, want ErrStoreFull with a hint", err)
+				return nil, fmt.Errorf("commit: %w, want ErrStoreFull with a hint", err)
 			}
 			if !strings.Contains(err.Error(), where) {
-				return nil, fmt.Errorf("commit: %v, want it to fail in %s", err, where)
+				return nil, fmt.Errorf("commit: %w, want it to fail in %s", err, where)
 			}
 		}
 		if c.Events[0].Seq != 0 {
@@ -273,15 +273,15 @@ func wantAbsent(s *Store, c *rotator.Change) error {
 	ctx, id := context.Background(), c.Operations[0].ID
 	ops, err := s.Operations(ctx, rotator.OperationFilter{ID: id})
 	if err != nil || len(ops) != 0 {
-		return fmt.Errorf("%d operations of the failed change, %v", len(ops), err)
+		return fmt.Errorf("%d operations of the failed change, %w", len(ops), err)
 	}
 	ts, err := s.Trackers(ctx, id, 0, 0)
 	if err != nil || len(ts) != 0 {
-		return fmt.Errorf("%d trackers of the failed change, %v", len(ts), err)
+		return fmt.Errorf("%d trackers of the failed change, %w", len(ts), err)
 	}
 	events, err := s.Events(ctx, rotator.EventFilter{Operation: id})
 	if err != nil || len(events) != 0 {
-		return fmt.Errorf("%d events of the failed change, %v", len(events), err)
+		return fmt.Errorf("%d events of the failed change, %w", len(events), err)
 	}
 	return nil
 }

@@ -25,7 +25,7 @@ func openLocked(path string, readOnly bool, timeout time.Duration) (*os.File, er
 	if readOnly {
 		flag, how = os.O_RDONLY, unix.LOCK_SH
 	}
-	deadline := time.NewTimer(timeout)
+	deadline := time.NewTimer(timeout) //nolint:forbidigo // waits for another process, which lives by the real clock
 	defer deadline.Stop()
 	for {
 		f, err := os.OpenFile(path, flag, 0)
@@ -46,7 +46,7 @@ func openLocked(path string, readOnly bool, timeout time.Duration) (*os.File, er
 }
 
 func lock(f *os.File, how int, deadline <-chan time.Time) error {
-	poll := time.NewTicker(lockPoll)
+	poll := time.NewTicker(lockPoll) //nolint:forbidigo // as above
 	defer poll.Stop()
 	for {
 		err := unix.Flock(int(f.Fd()), how|unix.LOCK_NB)

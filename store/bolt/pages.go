@@ -62,7 +62,7 @@ func readMeta(f io.ReaderAt, at int64) (header, bool) {
 	}
 	n := binary.NativeEndian
 	sum := fnv.New64a()
-	sum.Write(b[:56])
+	_, _ = sum.Write(b[:56])
 	if n.Uint32(b) != metaMagic || n.Uint32(b[4:]) != metaVersion || n.Uint64(b[56:]) != sum.Sum64() {
 		return header{}, false
 	}
