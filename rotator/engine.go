@@ -39,8 +39,8 @@ const (
 	// softDelay is how long changes wait to be committed that only say that a
 	// dependent was looked at: losing them costs another look.
 	softDelay = time.Second
-	// batch bounds how many results go into one commit.
-	batch = 4096
+	// gatherMost bounds how many results are taken in at once.
+	gatherMost = 4096
 	// stopGrace is how long calls that are out may go on when the engine stops.
 	stopGrace = 5 * time.Second
 	// revocationReserve is the number of calls that only revocations may make.
@@ -56,6 +56,10 @@ type Engine struct {
 
 	requests chan request
 	results  chan result
+	// committing is what the commit under way will let go; nil if there is none.
+	// Meanwhile the core decides what the next one takes.
+	committing *batch
+	committed  chan error
 	// calls are the goroutines that carry out tasks.
 	calls   sync.WaitGroup
 	waiting [3][]task // by priority
@@ -68,6 +72,13 @@ type Engine struct {
 	last time.Time
 	// stopped is closed when Run returns.
 	stopped chan struct{}
+}
+
+// batch is a change with what rests on it.
+type batch struct {
+	change  Change
+	tasks   []task
+	replies []func(error)
 }
 
 // request is something that a person wants.
@@ -90,7 +101,7 @@ func NewEngine(o Options) *Engine {
 	e := &Engine{
 		o: o, core: newCore(o.Store, o.Services, o.Limits),
 		world:    world{vault: o.Vault, services: map[string]Service{}},
-		requests: make(chan request), results: make(chan result, batch), stopped: make(chan struct{}),
+		requests: make(chan request), results: make(chan result, gatherMost), committed: make(chan error, 1), stopped: make(chan struct{}),
 	}
 	for _, s := range o.Services {
 		e.world.services[s.Kind()] = s
@@ -150,9 +161,7 @@ func (e *Engine) step(ctx, callCtx context.Context) error {
 	if err := e.core.tick(ctx); err != nil {
 		return err
 	}
-	if err := e.commit(ctx); err != nil {
-		return err
-	}
+	e.commit(ctx)
 	e.start(callCtx)
 	return e.gather(ctx)
 }
@@ -171,27 +180,38 @@ func (e *Engine) begin() {
 	e.core.begin(now, jump)
 }
 
-// commit makes the changes durable and then, and only then, hands out the tasks
-// and answers that rest on them.
-func (e *Engine) commit(ctx context.Context) error {
+// commit begins to make the changes durable, unless the last commit is still
+// under way.
+func (e *Engine) commit(ctx context.Context) {
 	c := e.core
-	if !c.hard && (c.soft.IsZero() || c.now.Sub(c.soft) < softDelay) {
+	if !c.hard {
 		e.enqueue(c.tasks) // looks, which rest on nothing
 		c.tasks = nil
-		return nil
 	}
-	change, tasks, replies := c.take()
-	if !change.Empty() {
-		if err := e.o.Store.Commit(context.WithoutCancel(ctx), &change); err != nil {
-			c.replies = replies // to be refused
-			return fmt.Errorf("commit: %w", err)
-		}
+	due := c.hard || !c.soft.IsZero() && c.now.Sub(c.soft) >= softDelay
+	if !due || e.committing != nil {
+		return
 	}
-	e.enqueue(tasks)
-	for _, reply := range replies {
+	b := &batch{}
+	b.change, b.tasks, b.replies = c.take()
+	e.committing = b
+	go func() { e.committed <- e.o.Store.Commit(context.WithoutCancel(ctx), &b.change) }()
+}
+
+// settle ends the commit under way: when it is durable, and only then, the tasks
+// and answers that rest on it may go.
+func (e *Engine) settle(err error) error {
+	b := e.committing
+	e.committing = nil
+	if err != nil {
+		e.core.replies = append(b.replies, e.core.replies...) // to be refused
+		return fmt.Errorf("commit: %w", err)
+	}
+	e.enqueue(b.tasks)
+	for _, reply := range b.replies {
 		reply(nil)
 	}
-	e.tell(change.Events)
+	e.tell(b.change.Events)
 	e.publish()
 	return nil
 }
@@ -255,10 +275,12 @@ func (e *Engine) gather(ctx context.Context) error {
 	case r := <-e.requests:
 		e.begin()
 		e.serve(r)
+	case err := <-e.committed:
+		return e.settle(err)
 	case <-e.o.Clock.After(e.sleep(e.last)):
 		e.begin()
 	}
-	for range batch {
+	for range gatherMost {
 		select {
 		case r := <-e.results:
 			if err := e.take(r); err != nil {
@@ -266,6 +288,8 @@ func (e *Engine) gather(ctx context.Context) error {
 			}
 		case r := <-e.requests:
 			e.serve(r)
+		case err := <-e.committed:
+			return e.settle(err)
 		default:
 			return nil
 		}
@@ -276,7 +300,7 @@ func (e *Engine) gather(ctx context.Context) error {
 // sleep returns how long nothing is due.
 func (e *Engine) sleep(now time.Time) time.Duration {
 	next := e.core.agenda.next()
-	if !e.core.soft.IsZero() {
+	if !e.core.soft.IsZero() && e.committing == nil {
 		next = sooner(next, e.core.soft.Add(softDelay))
 	}
 	if next.IsZero() {
@@ -321,6 +345,11 @@ func (e *Engine) blocked(err error) {
 func (e *Engine) recover(ctx context.Context, pause time.Duration) bool {
 	refuse := Errorf(CodeUnavailable, "the store cannot be written: %s", e.summary.Load().Blocked).
 		WithHint("mend it (is the disk full?); cmkd goes on by itself")
+	if e.committing != nil {
+		<-e.committed
+		e.core.replies = append(e.core.replies, e.committing.replies...)
+		e.committing = nil
+	}
 	for _, l := range e.core.live {
 		e.core.answerRetirers(l, refuse)
 	}
@@ -374,17 +403,20 @@ func (e *Engine) drain(ctx context.Context, stopCalls func()) error {
 			return err
 		}
 	}
+	if e.committing != nil {
+		if err := e.settle(<-e.committed); err != nil {
+			return err
+		}
+	}
 	e.core.daemonEvent(EventDaemonStopped, "cmkd stopped")
-	change, _, replies := e.core.take()
-	err := e.o.Store.Commit(context.WithoutCancel(ctx), &change)
-	for _, reply := range replies {
-		reply(errors.Join(err, errStopping))
+	last := &batch{}
+	last.change, _, last.replies = e.core.take()
+	e.committing = last
+	for i := range last.replies {
+		reply := last.replies[i]
+		last.replies[i] = func(err error) { reply(errors.Join(err, errStopping)) }
 	}
-	if err != nil {
-		return fmt.Errorf("commit: %w", err)
-	}
-	e.tell(change.Events)
-	return nil
+	return e.settle(e.o.Store.Commit(context.WithoutCancel(ctx), &last.change))
 }
 
 var errStopping = Errorf(CodeUnavailable, "cmkd is stopping").WithHint("try again when it is back")

@@ -252,7 +252,7 @@ func (c *core) retireNext(l *live) {
 		if !slices.Contains(l.op.Retired, v) {
 			l.op.Waiting = "for the vault to disable " + v
 			c.touch(l)
-			c.do(l, task{kind: taskSetEnabled, version: Version{ID: v}, enable: false})
+			c.do(l, task{kind: taskSetEnabled, version: &Version{ID: v}, enable: false})
 			return
 		}
 	}

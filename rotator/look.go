@@ -330,7 +330,7 @@ func (t Tracker) accessLook(l look, want Access) Tracker {
 // one before in anything but the moment of the last look.
 func (t *Tracker) changedFrom(old *Tracker) bool {
 	a, b := t.Detail, old.Detail
-	if t.State != old.State || t.Evidence != old.Evidence || a.Version != b.Version || a.Binding != b.Binding ||
+	if t.Evidence != old.Evidence || a.Version != b.Version || a.Binding != b.Binding ||
 		a.Before != b.Before || a.AppliedVersion != b.AppliedVersion || !a.Applied.Equal(b.Applied) ||
 		!a.DoneAt.Equal(b.DoneAt) || (a.Problem == nil) != (b.Problem == nil) {
 		return true

@@ -303,6 +303,10 @@ func (c *core) propagating(l *live) {
 	soak := c.soak(l)
 	c.enter(l, StateSoaking, actorDaemon, fmt.Sprintf("every dependent is on %s", l.op.Target.ID))
 	l.op.Settled = settled
+	if soak <= 0 {
+		c.soaked(l)
+		return
+	}
 	c.wait(l, c.now.Add(soak))
 }
 

@@ -166,10 +166,15 @@ func (c *core) ask(l *live, t *Tracker, kind taskKind, a Action) {
 	l.asked[t.Number] = true
 	l.askedN++
 	l.redue(t.Due, time.Time{})
-	c.tasks = append(c.tasks, task{
-		kind: kind, asked: c.now, operation: l.op.ID, key: l.op.Key, keyID: l.op.KeyID, tracker: t.Number, dependent: &t.Detail.Dependent,
-		access: l.op.Kind != KindRotation, action: a, version: l.op.Target,
-	})
+	k := task{
+		kind: kind, asked: c.now, operation: l.op.ID, key: l.op.Key, keyID: l.op.KeyID, tracker: t.Number,
+		dependent: &t.Detail.Dependent, access: l.op.Kind != KindRotation, action: a,
+	}
+	if kind == taskApply {
+		target := l.op.Target
+		k.version = &target
+	}
+	c.tasks = append(c.tasks, k)
 }
 
 // advance takes an operation as far as it goes on what is known; due is true if
@@ -331,7 +336,8 @@ func (c *core) looked(l *live, r result) {
 // storeLook stores the tracker after a look and notes what changed.
 func (c *core) storeLook(l *live, old *Tracker, t Tracker) {
 	c.setTracker(l, t, t.changedFrom(old))
-	if t.State == old.State && t.Evidence == old.Evidence {
+	begins := old.State == TrackerWaiting && t.State == TrackerPropagating // goes without saying
+	if begins || t.State == old.State && t.Evidence == old.Evidence {
 		return
 	}
 	d := t.Detail
@@ -417,6 +423,11 @@ func (c *core) join(l *live) {
 			c.addTracker(l, d, c.now)
 		case l.trackers[n].Detail.Dependent.changed(&d):
 			c.reconfigure(l, l.trackers[n], d)
+		default:
+			// The same, but with the configuration's strings: one copy is enough.
+			shared := *l.trackers[n].Detail
+			shared.Dependent = d
+			l.trackers[n].Detail = &shared
 		}
 	}
 }

@@ -32,8 +32,8 @@ type task struct {
 	access    bool
 	action    Action
 
-	// For the vault.
-	version Version
+	// For the vault, and for an update of a dependent.
+	version *Version
 	method  Method
 	tag     string
 	attempt int
@@ -89,7 +89,7 @@ func (w *world) do(ctx context.Context, t task) result {
 	case taskObserve:
 		r.observation, err = w.observe(ctx, t)
 	case taskApply:
-		if err := w.services[t.dependent.Kind].Apply(ctx, t.dependent, t.action, t.keyID, t.version); err != nil {
+		if err := w.services[t.dependent.Kind].Apply(ctx, t.dependent, t.action, t.keyID, *t.version); err != nil {
 			r.applyErr = AsError(err)
 		}
 		r.observation, err = w.observe(ctx, t)
