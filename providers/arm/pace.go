@@ -213,6 +213,15 @@ func (b *bucket) cap(remaining string) {
 	}
 }
 
+// empty bars the bucket for a time, at whose end it holds one call for every
+// priority: Azure says that calls may come again then, so no reserve is held
+// back from it.
+func (b *bucket) empty(now time.Time, wait time.Duration) {
+	b.barred = later(b.barred, now.Add(wait))
+	atEnd := 1 + b.limit.burst*Low.reserve()
+	b.tokens = min(b.tokens, atEnd-b.barred.Sub(now).Seconds()*b.limit.perSecond)
+}
+
 // stayAway bars what an answer says to leave alone: a 429 the whole quota, any
 // other failure with a Retry-After the one resource. The lock is held.
 func (p *pacer) stayAway(t ticket, resp Response, general, own *bucket, now time.Time) {
@@ -228,7 +237,7 @@ func (p *pacer) stayAway(t ticket, resp Response, general, own *bucket, now time
 		if parseError(resp.body).Code == "SubscriptionRequestsThrottled" {
 			b = general
 		}
-		b.tokens, b.barred = 0, later(b.barred, now.Add(after))
+		b.empty(now, after)
 	case resp.Status >= 400 && after > 0:
 		p.forget(now)
 		p.paths[t.path] = now.Add(after)
