@@ -40,13 +40,23 @@ type core struct {
 	keysTo map[string]bool
 	// soft is since when there are changes that may wait, zero if there are
 	// none; hard is true if there is one that may not.
-	soft    time.Time
-	hard    bool
-	replies []func(error)
+	soft time.Time
+	hard bool
+	// pendingTrackers counts the trackers to commit.
+	pendingTrackers int
+	replies         []func(error)
 
 	// out are the vault tasks under way, which survive a reset.
 	out map[OperationID]int
 }
+
+// mark says what of a tracker is to be committed.
+type mark uint8
+
+const (
+	markState  mark = 1 << iota // the small part
+	markDetail                  // the large part
+)
 
 // live is an operation under way.
 type live struct {
@@ -54,9 +64,12 @@ type live struct {
 	// trackers are read from the store when first needed.
 	trackers []Tracker
 	loaded   bool
-	changed  map[uint32]bool
-	asked    []bool // a task for the tracker is under way
-	askedN   int
+	// changed lists the trackers to commit; marks says for each tracker whether it
+	// is listed, and whether its large part is to be committed too.
+	changed []uint32
+	marks   []mark
+	asked   []bool // a task for the tracker is under way
+	askedN  int
 	// dues counts the trackers by due time, for the earliest, but those that are
 	// being looked at; dueN is their sum.
 	dues map[int64]int
@@ -208,8 +221,20 @@ func (c *core) setTracker(l *live, t Tracker, detail bool) {
 		l.redue(old.Due, t.Due)
 	}
 	*old = t
-	l.changed[t.Number] = l.changed[t.Number] || detail
+	c.changeTracker(l, t.Number, detail)
 	c.mark(l)
+}
+
+// changeTracker lists a tracker to be committed.
+func (c *core) changeTracker(l *live, number uint32, detail bool) {
+	if l.marks[number] == 0 {
+		l.changed = append(l.changed, number)
+		c.pendingTrackers++
+	}
+	l.marks[number] |= markState
+	if detail {
+		l.marks[number] |= markDetail
+	}
 }
 
 func (l *live) redue(from, to time.Time) {
@@ -245,13 +270,13 @@ func (c *core) addTracker(l *live, d Dependent, due time.Time) {
 		t.Detail.Problem = &Problem{Code: "excluded", Message: d.Excluded}
 	}
 	l.trackers = append(l.trackers, t)
-	l.asked = append(l.asked, false)
+	l.asked, l.marks = append(l.asked, false), append(l.marks, 0)
 	if l.guarding && t.State != TrackerExcluded {
 		l.stale[t.Number] = true
 	}
 	l.op.Trackers[t.State]++
 	l.redue(time.Time{}, t.Due)
-	l.changed[t.Number] = true
+	c.changeTracker(l, t.Number, true)
 	c.touch(l)
 }
 
@@ -296,28 +321,33 @@ func (c *core) takeOperation(l *live) {
 	op := l.op
 	op.Trackers = maps.Clone(op.Trackers)
 	c.change.Operations = append(c.change.Operations, op)
-	for _, n := range slices.Sorted(maps.Keys(l.changed)) {
+	slices.Sort(l.changed) // neighbours in the store
+	c.change.Trackers = slices.Grow(c.change.Trackers, len(l.changed))
+	for _, n := range l.changed {
 		t := l.trackers[n]
-		if !l.changed[n] {
+		if l.marks[n]&markDetail == 0 {
 			t.Detail = nil
-		} else {
+		} else if t.Detail.Last != nil {
 			// Memory keeps the small part: the last look is in the store.
 			slim := *t.Detail
 			slim.Last = nil
 			l.trackers[n].Detail = &slim
 		}
+		l.marks[n] = 0
 		c.change.Trackers = append(c.change.Trackers, t)
 	}
-	clear(l.changed)
+	l.changed = l.changed[:0]
 	if l.op.State.Final() {
 		delete(c.live, l.op.ID)
 	}
 }
 
 func (c *core) clear() {
-	c.change, c.tasks, c.replies = Change{}, nil, nil
+	// Room for as much as last time saves growing it step by step.
+	c.change = Change{Events: make([]Event, 0, len(c.change.Events))}
+	c.tasks, c.replies = nil, nil
 	c.dirty, c.keysTo = map[OperationID]*live{}, map[string]bool{}
-	c.soft, c.hard = time.Time{}, false
+	c.soft, c.hard, c.pendingTrackers = time.Time{}, false, 0
 }
 
 // planOperation puts the next due time of an operation on the agenda.

@@ -41,6 +41,9 @@ const (
 	softDelay = time.Second
 	// gatherMost bounds how many results are taken in at once.
 	gatherMost = 4096
+	// aheadMost bounds how many trackers may be decided on while a commit is
+	// under way, so that a slow disk slows the engine down.
+	aheadMost = 8192
 	// stopGrace is how long calls that are out may go on when the engine stops.
 	stopGrace = 5 * time.Second
 	// revocationReserve is the number of calls that only revocations may make.
@@ -62,7 +65,7 @@ type Engine struct {
 	committed  chan error
 	// calls are the goroutines that carry out tasks.
 	calls   sync.WaitGroup
-	waiting [3][]task // by priority
+	waiting [3][][]task // by priority, in the portions in which they came
 	out     int
 
 	summary atomic.Pointer[Summary]
@@ -229,16 +232,25 @@ func (e *Engine) tell(events []Event) {
 // enqueue sorts tasks by how much they matter: a revocation first, then the
 // vault and what a person waits for, then the rest.
 func (e *Engine) enqueue(tasks []task) {
-	for _, t := range tasks {
-		l := e.core.live[t.operation]
-		switch {
-		case l != nil && l.op.Kind != KindRotation:
-			e.waiting[0] = append(e.waiting[0], t)
-		case t.dependent == nil && t.operation != 0, l != nil && l.op.Cause == CauseOperator:
-			e.waiting[1] = append(e.waiting[1], t)
-		default:
-			e.waiting[2] = append(e.waiting[2], t)
+	for len(tasks) > 0 {
+		p, n := e.priority(&tasks[0]), 1
+		for n < len(tasks) && tasks[n].operation == tasks[0].operation && (tasks[n].dependent == nil) == (tasks[0].dependent == nil) {
+			n++
 		}
+		e.waiting[p] = append(e.waiting[p], tasks[:n])
+		tasks = tasks[n:]
+	}
+}
+
+func (e *Engine) priority(t *task) int {
+	l := e.core.live[t.operation]
+	switch {
+	case l != nil && l.op.Kind != KindRotation:
+		return 0
+	case t.dependent == nil && t.operation != 0, l != nil && l.op.Cause == CauseOperator:
+		return 1
+	default:
+		return 2
 	}
 }
 
@@ -252,22 +264,50 @@ func (e *Engine) start(ctx context.Context) {
 			limit += revocationReserve
 		}
 		for len(e.waiting[p]) > 0 && e.out < limit {
-			t := e.waiting[p][0]
-			e.waiting[p] = e.waiting[p][1:]
-			if t.kind != taskApply {
-				e.out++
-			}
-			e.calls.Go(func() { e.results <- e.world.do(ctx, t) })
+			e.carryOut(ctx, e.next(p, limit-e.out))
 		}
 	}
 }
 
+// carryOut starts a goroutine for each of some tasks of one kind.
+func (e *Engine) carryOut(ctx context.Context, tasks []task) {
+	if tasks[0].kind != taskApply {
+		e.out += len(tasks)
+	}
+	bound := newDeadline(ctx, tasks[0].kind, len(tasks))
+	for _, t := range tasks {
+		e.calls.Go(func() {
+			defer bound.done()
+			e.results <- e.world.do(bound.ctx, t)
+		})
+	}
+}
+
+// next takes the first tasks of a priority, at most so many, all of one kind.
+func (e *Engine) next(p, most int) []task {
+	portion := e.waiting[p][0]
+	n := 1
+	for n < min(most, len(portion)) && portion[n].kind == portion[0].kind {
+		n++
+	}
+	if n == len(portion) {
+		e.waiting[p] = e.waiting[p][1:]
+	} else {
+		e.waiting[p][0] = portion[n:]
+	}
+	return portion[:n]
+}
+
 // gather waits for something to happen and takes in all of it that is there.
 func (e *Engine) gather(ctx context.Context) error {
+	results := e.results
+	if e.committing != nil && e.core.pendingTrackers >= aheadMost {
+		results = nil
+	}
 	select {
 	case <-ctx.Done():
 		return nil
-	case r := <-e.results:
+	case r := <-results:
 		e.begin()
 		if err := e.take(r); err != nil {
 			return err
@@ -282,7 +322,7 @@ func (e *Engine) gather(ctx context.Context) error {
 	}
 	for range gatherMost {
 		select {
-		case r := <-e.results:
+		case r := <-results:
 			if err := e.take(r); err != nil {
 				return err
 			}
@@ -367,7 +407,7 @@ func (e *Engine) recover(ctx context.Context, pause time.Duration) bool {
 		}
 		now := e.o.Clock.Now()
 		e.beat.Store(&now)
-		e.waiting = [3][]task{}
+		e.waiting = [3][][]task{}
 		e.core.out = map[OperationID]int{}
 		err := e.core.reset(ctx, e.o.Keys, now)
 		if err == nil {

@@ -29,7 +29,7 @@ func (c *core) newOperation(key *Key, op Operation) *live {
 	c.lastOp++
 	op.ID, op.Key, op.KeyID = c.lastOp, key.Name, key.ID
 	op.Created, op.Since, op.Trackers = c.now, c.now, map[TrackerState]int{}
-	l := &live{op: op, loaded: true, changed: map[uint32]bool{}, dues: map[int64]int{}}
+	l := &live{op: op, loaded: true, dues: map[int64]int{}}
 	c.live[op.ID] = l
 	c.touchKey(key.Name).Operation = op.ID
 	e := c.event(l, EventOperationCreated, op.Actor, "%s of %s", op.Kind, key.Name)

@@ -91,7 +91,7 @@ func (c *core) load(l *live) error {
 		return fmt.Errorf("read trackers of %s: %w", l.op.ID, err)
 	}
 	l.trackers, l.asked, l.askedN = trackers, make([]bool, len(trackers)), 0
-	l.changed, l.dues, l.dueN = map[uint32]bool{}, map[int64]int{}, 0
+	l.changed, l.marks, l.dues, l.dueN = nil, make([]mark, len(trackers)), map[int64]int{}, 0
 	for i := range trackers {
 		slim := *trackers[i].Detail
 		slim.Last = nil
@@ -295,12 +295,13 @@ func (c *core) looked(l *live, r result) {
 	if int(r.tracker) >= len(l.trackers) {
 		return
 	}
+	old := l.trackers[r.tracker]
 	if l.asked[r.tracker] {
 		l.asked[r.tracker] = false
 		l.askedN--
-		l.redue(time.Time{}, l.trackers[r.tracker].Due)
+		old.Due = time.Time{} // it was taken out when the look began
+		l.trackers[r.tracker].Due = old.Due
 	}
-	old := l.trackers[r.tracker]
 	if old.State == TrackerExcluded || l.op.State.Final() {
 		return
 	}

@@ -2,6 +2,7 @@ package rotator
 
 import (
 	"context"
+	"sync/atomic"
 	"time"
 )
 
@@ -71,10 +72,30 @@ func taskTimeout(k taskKind) time.Duration {
 	return time.Minute
 }
 
+// deadline is a bound that tasks started together share: one timer serves a
+// thousand looks.
+type deadline struct {
+	ctx    context.Context
+	cancel context.CancelFunc
+	left   atomic.Int64
+}
+
+func newDeadline(ctx context.Context, k taskKind, tasks int) *deadline {
+	d := &deadline{}
+	d.ctx, d.cancel = context.WithTimeout(ctx, taskTimeout(k))
+	d.left.Store(int64(tasks))
+	return d
+}
+
+// done takes one task off the bound; the last one releases it.
+func (d *deadline) done() {
+	if d.left.Add(-1) == 0 {
+		d.cancel()
+	}
+}
+
 // do carries out one task.
 func (w *world) do(ctx context.Context, t task) result {
-	ctx, cancel := context.WithTimeout(ctx, taskTimeout(t.kind))
-	defer cancel()
 	r := result{task: t}
 	var err error
 	switch t.kind {

@@ -239,25 +239,6 @@ func DecodeOperation(value []byte) (o rotator.Operation, err error) {
 	return o, decodeJSON(rest, &o)
 }
 
-// EncodeDetail returns the cold part of a tracker as a value.
-func EncodeDetail(d *rotator.TrackerDetail) ([]byte, error) {
-	value, err := appendJSON(appendFrame(nil), d)
-	if err != nil {
-		return nil, err
-	}
-	return seal(value), nil
-}
-
-// DecodeDetail reads what EncodeDetail wrote.
-func DecodeDetail(value []byte) (*rotator.TrackerDetail, error) {
-	b, err := unseal(value)
-	if err != nil {
-		return nil, err
-	}
-	d := new(rotator.TrackerDetail)
-	return d, decodeJSON(b, d)
-}
-
 func orDamaged(err error) error {
 	if err != nil {
 		return err

@@ -114,10 +114,32 @@ func EncodeEvent(e *rotator.Event) ([]byte, error) {
 	value := binary.BigEndian.AppendUint64(appendFrame(make([]byte, 0, 512)), at)
 	value = binary.BigEndian.AppendUint64(value, uint64(e.Operation))
 	value = appendName(value, e.Key)
-	if value, err = appendJSON(value, e); err != nil {
-		return nil, fmt.Errorf("event %s: %w", e.Type, err)
-	}
-	return seal(value), nil
+	w := &fieldWriter{b: value}
+	w.event(e)
+	return seal(w.b), w.err
+}
+
+// event writes what the head does not hold.
+func (w *fieldWriter) event(e *rotator.Event) {
+	w.uint(e.Seq)
+	w.str(string(e.Type))
+	w.str(e.Dependent)
+	w.str(e.Actor)
+	w.str(e.Message)
+	w.pairs(e.Data)
+	w.str(e.Prev)
+	w.str(e.Hash)
+}
+
+func (r *fieldReader) event(e *rotator.Event) {
+	e.Seq = r.uint()
+	e.Type = rotator.EventType(r.str())
+	e.Dependent = r.str()
+	e.Actor = r.str()
+	e.Message = r.str()
+	e.Data = r.pairs()
+	e.Prev = r.str()
+	e.Hash = r.str()
 }
 
 // DecodeEventHead reads the head of an encoded event. It leaves the checksum to
@@ -147,14 +169,10 @@ func DecodeEvent(value []byte) (e rotator.Event, err error) {
 	if err != nil {
 		return e, err
 	}
-	if err := decodeJSON(rest, &e); err != nil {
-		return e, err
-	}
-	at, err := EncodeTime(e.At)
-	if err != nil || at != head.At || e.Operation != head.Operation || e.Key != string(head.Key) {
-		return e, fmt.Errorf("head and body disagree: %w", ErrDamaged)
-	}
-	return e, nil
+	e.At, e.Operation, e.Key = DecodeTime(head.At), head.Operation, string(head.Key)
+	r := &fieldReader{b: rest}
+	r.event(&e)
+	return e, r.err
 }
 
 // CheckEvent reports whether an event can be encoded, apart from what the store
