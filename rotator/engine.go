@@ -58,7 +58,7 @@ type Engine struct {
 	core  *core
 
 	requests chan request
-	results  chan result
+	results  chan *result
 	// committing is what the commit under way will let go; nil if there is none.
 	// Meanwhile the core decides what the next one takes.
 	committing *batch
@@ -104,7 +104,7 @@ func NewEngine(o Options) *Engine {
 	e := &Engine{
 		o: o, core: newCore(o.Store, o.Services, o.Limits),
 		world:    world{vault: o.Vault, services: map[string]Service{}},
-		requests: make(chan request), results: make(chan result, gatherMost), committed: make(chan error, 1), stopped: make(chan struct{}),
+		requests: make(chan request), results: make(chan *result, gatherMost), committed: make(chan error, 1), stopped: make(chan struct{}),
 	}
 	for _, s := range o.Services {
 		e.world.services[s.Kind()] = s
@@ -275,10 +275,10 @@ func (e *Engine) carryOut(ctx context.Context, tasks []task) {
 		e.out += len(tasks)
 	}
 	bound := newDeadline(ctx, tasks[0].kind, len(tasks))
-	for _, t := range tasks {
+	for i := range tasks {
 		e.calls.Go(func() {
-			defer bound.done()
-			e.results <- e.world.do(bound.ctx, t)
+			e.results <- e.world.do(bound.ctx, &tasks[i])
+			bound.done()
 		})
 	}
 }
@@ -349,7 +349,7 @@ func (e *Engine) sleep(now time.Time) time.Duration {
 	return min(max(next.Sub(now), 0), longestSleep)
 }
 
-func (e *Engine) take(r result) error {
+func (e *Engine) take(r *result) error {
 	if r.kind != taskApply {
 		e.out--
 	}

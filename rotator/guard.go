@@ -184,7 +184,7 @@ func (c *core) beginGuard(l *live) {
 }
 
 // found handles the result of a search for unlisted dependents.
-func (c *core) found(l *live, r result) {
+func (c *core) found(l *live, r *result) {
 	l.op.Searched = c.now
 	if r.err != nil {
 		l.searchErr = r.err
@@ -259,7 +259,7 @@ func (c *core) retireNext(l *live) {
 }
 
 // disabledPrevious handles the answer to the call that disables a version.
-func (c *core) disabledPrevious(l *live, r result) {
+func (c *core) disabledPrevious(l *live, r *result) {
 	if l.op.State != StateRetiring {
 		return
 	}

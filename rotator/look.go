@@ -13,8 +13,8 @@ type look struct {
 	traits Traits
 	// require is the weakest evidence that counts as done.
 	require Evidence
-	seen    Observation
-	// err is why nothing was seen; seen is then empty.
+	seen    *Observation
+	// err is why nothing was seen; seen is then nil.
 	err *Error
 	// applied is the update that was carried out before the look, if any, and
 	// applyErr what came of it.
@@ -40,7 +40,7 @@ func (t Tracker) decide(l look) (Tracker, Action) {
 	}
 	t.Failures = 0
 	t.Seen = l.seen.At
-	d.Last, d.Version, d.Problem = &l.seen, l.seen.Version, nil
+	d.Last, d.Version, d.Problem = l.seen, l.seen.Version, nil
 	if l.seen.Binding != "" {
 		d.Binding = l.seen.Binding
 	}
@@ -130,7 +130,7 @@ func problemOf(err *Error) *Problem {
 // preflightLook checks, before anything is changed, that the dependent is as
 // the configuration says and healthy.
 func (t Tracker) preflightLook(l look) Tracker {
-	o := &l.seen
+	o := l.seen
 	t.Detail.Before = o.Version
 	switch {
 	case o.Problem != nil:
@@ -164,7 +164,7 @@ func deniedNow(o *Observation) *Problem {
 
 // versionLook compares the version in use with the target of a rotation.
 func (t Tracker) versionLook(l look) (Tracker, Action) {
-	o := &l.seen
+	o := l.seen
 	switch {
 	case l.applyErr != nil && !t.onTarget(l):
 		return t.applyFailed(l), ""
@@ -191,7 +191,7 @@ func (t Tracker) versionLook(l look) (Tracker, Action) {
 // onTarget reports whether the service itself says that it uses the target, and
 // nothing but the target, of this key.
 func (t Tracker) onTarget(l look) bool {
-	o := &l.seen
+	o := l.seen
 	return o.Version != "" && o.Version == l.op.Target.ID && o.Key.Same(l.op.KeyID) && !holdsOther(o, l.op)
 }
 
@@ -204,7 +204,7 @@ func holdsOther(o *Observation, op *Operation) bool {
 // inferLook handles a service that does not tell which version it uses: the
 // documented time passes, by Azure's own clock, with nothing that contradicts.
 func (t Tracker) inferLook(l look) (Tracker, Action) {
-	o := &l.seen
+	o := l.seen
 	switch {
 	case o.Access == AccessDenied:
 		return t.block(TrackerNeedsAction, deniedNow(o), l), ""
@@ -311,7 +311,7 @@ func (t Tracker) applyFailed(l look) Tracker {
 // accessLook compares what was seen of the dependent's access with what a
 // revocation or reinstatement wants.
 func (t Tracker) accessLook(l look, want Access) Tracker {
-	o := &l.seen
+	o := l.seen
 	passed := !o.At.Before(t.deadline(l))
 	switch {
 	case !o.Key.Same(l.op.KeyID):

@@ -61,14 +61,14 @@ func (e *Engine) beginPlan(name string, kind OperationKind) (Key, Plan, error) {
 }
 
 // plainly carries out a task by itself.
-func (e *Engine) plainly(ctx context.Context, t task) result {
+func (e *Engine) plainly(ctx context.Context, t *task) *result {
 	bound := newDeadline(ctx, t.kind, 1)
 	defer bound.done()
 	return e.world.do(bound.ctx, t)
 }
 
 func (e *Engine) listVersions(ctx context.Context, key *Key) ([]Version, *Error) {
-	r := e.plainly(ctx, task{kind: taskVersions, keyID: key.ID})
+	r := e.plainly(ctx, &task{kind: taskVersions, keyID: key.ID})
 	return r.versions, r.err
 }
 
@@ -109,7 +109,7 @@ func (e *Engine) planDependent(ctx context.Context, key *Key, op *Operation, d *
 		p.Effect = "is left out: " + d.Excluded
 		return p
 	}
-	r := e.plainly(ctx, task{kind: taskObserve, keyID: key.ID, dependent: d})
+	r := e.plainly(ctx, &task{kind: taskObserve, keyID: key.ID, dependent: d})
 	t := Tracker{Detail: &TrackerDetail{Dependent: *d}}
 	preflight := *op
 	preflight.Kind, preflight.State = KindRotation, StatePending

@@ -103,7 +103,7 @@ func (c *core) record(l *live, versions []Version) (found bool) {
 
 // setEnabled handles the answer to a call of a revocation or reinstatement that
 // disables or enables a version.
-func (c *core) setEnabled(l *live, r result) {
+func (c *core) setEnabled(l *live, r *result) {
 	id := r.task.version.ID
 	if l.op.State != StateDisabling && l.op.State != StateEnabling {
 		return
@@ -126,7 +126,7 @@ func (c *core) setEnabled(l *live, r result) {
 
 // changeFailed tries again, soon if that may help: a revocation does not give
 // up.
-func (c *core) changeFailed(l *live, r result) {
+func (c *core) changeFailed(l *live, r *result) {
 	l.op.Failures++
 	if r.err == nil {
 		r.err = Errorf(CodeUnavailable, "version %s did not change", r.task.version.ID)

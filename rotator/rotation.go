@@ -203,7 +203,7 @@ func (c *core) uncertain(l *live, why string) {
 }
 
 // created handles the answer to the call that makes a version.
-func (c *core) created(l *live, r result) {
+func (c *core) created(l *live, r *result) {
 	if l.op.State != StateCreating || r.attempt != l.op.Attempt.Number || !l.op.Attempt.Uncertain.IsZero() {
 		return // the world was looked at meanwhile, and will be again
 	}
@@ -237,7 +237,7 @@ func (c *core) createRefused(l *live, p *Problem) {
 
 // searched handles a list of versions read to find out whether a call had an
 // effect.
-func (c *core) searched(l *live, r result) {
+func (c *core) searched(l *live, r *result) {
 	a := &l.op.Attempt
 	if r.err != nil {
 		l.op.Failures++

@@ -211,7 +211,7 @@ func (c *core) advance(l *live, due bool) {
 }
 
 // handle takes in the result of a task.
-func (c *core) handle(r result) error {
+func (c *core) handle(r *result) error {
 	if r.operation == 0 {
 		c.watched(r)
 		return nil
@@ -249,7 +249,7 @@ func (c *core) handle(r result) error {
 }
 
 // listed hands a list of versions to the phase that asked for it.
-func (c *core) listed(l *live, r result) {
+func (c *core) listed(l *live, r *result) {
 	if r.err == nil {
 		l.versions, l.listErr = r.versions, nil
 		if state := c.states[l.op.Key]; state != nil {
@@ -276,7 +276,7 @@ func (c *core) listed(l *live, r result) {
 }
 
 // changeListed handles a list of versions of a revocation, or tries again.
-func (c *core) changeListed(l *live, r result, use func(*live, []Version)) {
+func (c *core) changeListed(l *live, r *result, use func(*live, []Version)) {
 	if r.err != nil {
 		l.op.Failures++
 		c.hold(l, problemOf(r.err), max(backoff(l.op.Failures), r.err.RetryAfter))
@@ -291,7 +291,7 @@ func (c *core) changeListed(l *live, r result, use func(*live, []Version)) {
 }
 
 // looked takes in a look at a dependent.
-func (c *core) looked(l *live, r result) {
+func (c *core) looked(l *live, r *result) {
 	if int(r.tracker) >= len(l.trackers) {
 		return
 	}

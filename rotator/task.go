@@ -45,10 +45,10 @@ type task struct {
 
 // result is what came of a task.
 type result struct {
-	task
+	*task
 	versions    []Version
 	version     Version
-	observation Observation
+	observation *Observation
 	found       []Dependent
 	// applyErr is what came of the update of a taskApply, whose err is that of
 	// the look that follows.
@@ -95,8 +95,8 @@ func (d *deadline) done() {
 }
 
 // do carries out one task.
-func (w *world) do(ctx context.Context, t task) result {
-	r := result{task: t}
+func (w *world) do(ctx context.Context, t *task) *result {
+	r := &result{task: t}
 	var err error
 	switch t.kind {
 	case taskVersions:
@@ -121,17 +121,21 @@ func (w *world) do(ctx context.Context, t task) result {
 	return r
 }
 
-func (w *world) observe(ctx context.Context, t task) (Observation, error) {
+func (w *world) observe(ctx context.Context, t *task) (*Observation, error) {
 	s, ok := w.services[t.dependent.Kind]
 	if !ok {
-		return Observation{}, Errorf(CodeInvalid, "kind %q of %s is not supported", t.dependent.Kind, t.dependent.ID)
+		return nil, Errorf(CodeInvalid, "kind %q of %s is not supported", t.dependent.Kind, t.dependent.ID)
 	}
-	return s.Observe(ctx, t.dependent, Ask{Key: t.keyID, Access: t.access})
+	o, err := s.Observe(ctx, t.dependent, Ask{Key: t.keyID, Access: t.access})
+	if err != nil {
+		return nil, err
+	}
+	return &o, nil
 }
 
 // create makes a version and tags it where making it could not. A version
 // without the tag is recognised too, so a failed tag is no failure.
-func (w *world) create(ctx context.Context, t task) (Version, error) {
+func (w *world) create(ctx context.Context, t *task) (Version, error) {
 	v, err := w.vault.Create(ctx, t.keyID, t.method, t.tag)
 	if err != nil {
 		return Version{}, err
@@ -142,7 +146,7 @@ func (w *world) create(ctx context.Context, t task) (Version, error) {
 	return v, nil
 }
 
-func (w *world) find(ctx context.Context, t task) (all []Dependent, err error) {
+func (w *world) find(ctx context.Context, t *task) (all []Dependent, err error) {
 	for _, f := range w.finders {
 		found, err := f.Find(ctx, t.subscription, t.keyID)
 		if err != nil {

@@ -25,7 +25,7 @@ func watchedBeside(op *Operation) bool {
 }
 
 // watched handles a list of versions that no operation asked for.
-func (c *core) watched(r result) {
+func (c *core) watched(r *result) {
 	key, state := c.keys[r.key], c.states[r.key]
 	if key == nil {
 		return

@@ -3,7 +3,6 @@ package store
 import (
 	"encoding/binary"
 	"fmt"
-	"maps"
 	"slices"
 	"time"
 
@@ -19,8 +18,12 @@ import (
 // fields may be added at the end, and only there.
 
 // EncodeDetail returns the cold part of a tracker as a value.
-func EncodeDetail(d *rotator.TrackerDetail) ([]byte, error) {
-	w := &fieldWriter{b: appendFrame(make([]byte, 0, 640))}
+func EncodeDetail(d *rotator.TrackerDetail) ([]byte, error) { return AppendDetail(nil, d) }
+
+// AppendDetail appends the cold part of a tracker as a value.
+func AppendDetail(dst []byte, d *rotator.TrackerDetail) ([]byte, error) {
+	start := len(dst)
+	w := &fieldWriter{b: appendFrame(dst)}
 	w.dependent(&d.Dependent)
 	w.str(string(d.Binding))
 	w.str(d.Before)
@@ -33,7 +36,8 @@ func EncodeDetail(d *rotator.TrackerDetail) ([]byte, error) {
 	if w.err != nil {
 		return nil, w.err
 	}
-	return seal(w.b), nil
+	seal(w.b[start:])
+	return w.b, nil
 }
 
 // DecodeDetail reads what EncodeDetail wrote.
@@ -81,7 +85,13 @@ func (w *fieldWriter) time(t time.Time) {
 
 func (w *fieldWriter) pairs(m map[string]string) {
 	w.uint(uint64(len(m)))
-	for _, k := range slices.Sorted(maps.Keys(m)) {
+	var few [8]string // most maps are small, and need no room of their own
+	keys := few[:0]
+	for k := range m {
+		keys = append(keys, k)
+	}
+	slices.Sort(keys)
+	for _, k := range keys {
 		w.str(k)
 		w.str(m[k])
 	}

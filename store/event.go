@@ -80,10 +80,13 @@ func CleanEvent(e *rotator.Event) rotator.Event {
 	for _, s := range []*string{&c.Key, &c.Dependent, &c.Actor, &c.Message} {
 		*s = clean(*s)
 	}
-	c.Data = maps.Clone(e.Data)
+	cloned := false
 	for name, value := range e.Data {
 		if utf8.ValidString(name) && utf8.ValidString(value) {
 			continue
+		}
+		if !cloned {
+			c.Data, cloned = maps.Clone(e.Data), true
 		}
 		delete(c.Data, name)
 		c.Data[clean(name)] = clean(value)

@@ -42,6 +42,13 @@ type trackerRun struct {
 	bare, detailed uint64
 }
 
+// The values of details are made in slabs: an allocation for each would keep the
+// garbage collector busy.
+const (
+	slabSize = 64 << 10
+	slabRoom = 2 << 10
+)
+
 func prepare(c *rotator.Change) (*prepared, error) {
 	p := &prepared{}
 	for i := range c.Keys {
@@ -68,6 +75,7 @@ func (p *prepared) prepareTrackers(trackers []rotator.Tracker) error {
 	p.hot = make([]entry, 0, len(trackers))
 	// One allocation for all: bbolt keeps the values until the commit.
 	slab := make([]byte, 0, len(trackers)*(store.TrackerKeySize+store.TrackerValueSize))
+	var cold []byte
 	for i := range trackers {
 		t := &trackers[i]
 		start := len(slab)
@@ -80,11 +88,14 @@ func (p *prepared) prepareTrackers(trackers []rotator.Tracker) error {
 		e := entry{key: slab[start:middle:middle], value: slab[middle:len(slab):len(slab)]}
 		p.hot = append(p.hot, e)
 		if t.Detail != nil {
-			value, err := store.EncodeDetail(t.Detail)
-			if err != nil {
+			from := len(cold)
+			if cold, err = store.AppendDetail(cold, t.Detail); err != nil {
 				return fmt.Errorf("tracker %d of %s: %w", t.Number, t.Operation, err)
 			}
-			p.cold = append(p.cold, entry{key: e.key, value: value})
+			p.cold = append(p.cold, entry{key: e.key, value: cold[from:len(cold):len(cold)]})
+			if cap(cold)-len(cold) < slabRoom {
+				cold = make([]byte, 0, slabSize) // values stay where they are
+			}
 		}
 		p.note(t)
 	}
