@@ -109,13 +109,15 @@ func (p containerGroupPaths) observe(doc document) rotator.Observation {
 }
 
 func (p containerGroupPaths) key(doc document, o *rotator.Observation) {
-	key, version, err := keyOf(doc.text(p.VaultURI), doc.text(p.KeyName), doc.text(p.KeyVersion))
+	ref, err := keyOf(doc.text(p.VaultURI), doc.text(p.KeyName), doc.text(p.KeyVersion))
 	if err != nil {
 		complain(o, unreadableKey(p.Encryption, err))
+	}
+	if ref.key == "" {
 		return
 	}
-	o.Key, o.Binding, o.Version = key, rotator.BindingFixed, version
-	if version == "" {
+	o.Key, o.Binding, o.Version = ref.key, rotator.BindingFixed, ref.version
+	if !ref.versioned {
 		complain(o, &rotator.Problem{Code: "NoKeyVersion", Message: p.KeyVersion + " is empty", Hint: "look at the group with az container show"})
 	}
 }

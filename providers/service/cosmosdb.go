@@ -82,14 +82,13 @@ func (s *cosmosDB) Observe(ctx context.Context, d *rotator.Dependent, _ rotator.
 // observe reads the account's document.
 func (p cosmosDBPaths) observe(doc document) rotator.Observation {
 	o := rotator.Observation{Facts: doc.facts(p.KeyURI, p.Status, p.Identity, p.State)}
-	key, version, problem := doc.keyAt(p.KeyURI)
-	switch {
-	case problem != nil:
+	ref, problem := doc.keyAt(p.KeyURI)
+	if problem != nil {
 		complain(&o, problem)
-	case key == "":
-	default:
-		o.Key, o.Binding = key, rotator.BindingFollows
-		if version != "" {
+	}
+	if ref.key != "" {
+		o.Key, o.Binding = ref.key, rotator.BindingFollows
+		if ref.versioned {
 			// Never seen; that it would be in use is not said.
 			o.Binding = rotator.BindingPinned
 		}

@@ -128,16 +128,16 @@ func (s *diskEncryptionSet) Observe(ctx context.Context, d *rotator.Dependent, a
 // count as previous ones also when the set was given another key.
 func (p diskEncryptionSetPaths) observe(doc document, asked rotator.KeyID) rotator.Observation {
 	o := rotator.Observation{Facts: doc.facts(p.KeyURL, p.Follows, p.RotatedAt, p.ErrorCode, p.EncryptionType, p.State)}
-	key, version, problem := doc.keyAt(p.KeyURL)
+	active, problem := doc.keyAt(p.KeyURL)
 	if problem != nil {
 		complain(&o, problem)
 	}
-	if key != "" {
-		o.Key, o.Version, o.RotatedAt = key, version, doc.stamp(p.RotatedAt)
+	if active.key != "" {
+		o.Key, o.Version, o.RotatedAt = active.key, active.version, doc.stamp(p.RotatedAt)
 		switch {
 		case doc.flag(p.Follows):
 			o.Binding = rotator.BindingFollows
-		case version != "":
+		case active.versioned:
 			o.Binding = rotator.BindingPinned
 		}
 	}
@@ -155,13 +155,12 @@ func (p diskEncryptionSetPaths) observe(doc document, asked rotator.KeyID) rotat
 func (p diskEncryptionSetPaths) previous(doc document, asked rotator.KeyID, o *rotator.Observation) {
 	var urls []string
 	for _, element := range doc.list(p.Previous) {
-		key, version, problem := element.keyAt(p.PreviousKeyURL)
+		ref, problem := element.keyAt(p.PreviousKeyURL)
 		if problem != nil {
 			complain(o, problem)
-			continue
 		}
-		if version != "" && (key.Same(o.Key) || key.Same(asked)) {
-			o.Previous = append(o.Previous, version)
+		if ref.version != "" && (ref.key.Same(o.Key) || ref.key.Same(asked)) {
+			o.Previous = append(o.Previous, ref.version)
 		}
 		urls = append(urls, element.text(p.PreviousKeyURL))
 	}

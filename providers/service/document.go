@@ -153,31 +153,56 @@ func (d document) scalar() (string, bool) {
 	return "", false
 }
 
-// keyAt reads a key identifier, with or without a version. A missing one is
-// no problem and no key; one that cannot be parsed is a problem, never a guess.
-func (d document) keyAt(path string) (key rotator.KeyID, version string, problem *rotator.Problem) {
+// keyRef is how a property names a key.
+type keyRef struct {
+	key rotator.KeyID // empty if none is named, or none that can be read
+	// version is empty for a versionless identifier, and for one whose version
+	// cannot be read.
+	version string
+	// versioned is true if the identifier has a version.
+	versioned bool
+}
+
+// keyAt reads a key identifier, with or without a version. A missing one is no
+// problem and no key. Of one that cannot be parsed the problem is returned, with
+// the key if only its version is at fault: what cannot be read is never guessed.
+func (d document) keyAt(path string) (keyRef, *rotator.Problem) {
 	uri := d.text(path)
 	if uri == "" {
-		return "", "", nil
+		return keyRef{}, nil
 	}
-	key, version, err := rotator.ParseKeyID(uri)
+	ref, err := parseKey(uri)
 	if err != nil {
-		return "", "", unreadableKey(path, err)
+		return ref, unreadableKey(path, err)
 	}
-	return key, version, nil
+	return ref, nil
+}
+
+func parseKey(uri string) (keyRef, error) {
+	key, version, err := rotator.ParseKeyID(uri)
+	if err == nil {
+		return keyRef{key, version, version != ""}, nil
+	}
+	uri = strings.TrimRight(uri, "/")
+	if i := strings.LastIndexByte(uri, '/'); i > 0 {
+		if key, version, vague := rotator.ParseKeyID(uri[:i]); vague == nil && version == "" {
+			return keyRef{key: key, versioned: true}, err
+		}
+	}
+	return keyRef{}, err
 }
 
 // keyOf puts a key identifier together from the parts by which some services
-// name it.
-func keyOf(vaultURI, name, version string) (rotator.KeyID, string, error) {
-	if strings.ContainsAny(name+version, "/?#") {
-		return "", "", fmt.Errorf("key name %q with version %q contains a separator", name, version)
+// name it. Its error is that of [parseKey].
+func keyOf(vaultURI, name, version string) (keyRef, error) {
+	if name == "" || strings.ContainsAny(name+version, "/?#") {
+		return keyRef{}, fmt.Errorf("%q with version %q names no key", name, version)
 	}
 	uri := strings.TrimRight(vaultURI, "/") + "/keys/" + name
 	if version != "" {
 		uri += "/" + version
 	}
-	return rotator.ParseKeyID(uri)
+	return parseKey(uri)
 }
 
 func unreadableKey(path string, err error) *rotator.Problem {

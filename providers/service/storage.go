@@ -2,6 +2,7 @@ package service
 
 import (
 	"context"
+	"fmt"
 	"net/http"
 	"strings"
 	"time"
@@ -145,25 +146,30 @@ func (p storagePaths) observe(doc document) rotator.Observation {
 }
 
 func (p storagePaths) key(doc document, o *rotator.Observation) {
-	key, pinned, err := keyOf(doc.text(p.VaultURI), doc.text(p.KeyName), doc.text(p.KeyVersion))
+	set, err := keyOf(doc.text(p.VaultURI), doc.text(p.KeyName), doc.text(p.KeyVersion))
 	if err != nil {
 		complain(o, unreadableKey(p.VaultURI, err))
+	}
+	if set.key == "" {
 		return
 	}
-	o.Key, o.Binding = key, rotator.BindingFollows
-	if pinned != "" {
+	o.Key, o.Binding = set.key, rotator.BindingFollows
+	if set.versioned {
 		o.Binding = rotator.BindingPinned
 	}
-	current, version, problem := doc.keyAt(p.CurrentKey)
+	current, problem := doc.keyAt(p.CurrentKey)
 	switch {
 	case problem != nil:
 		complain(o, problem)
-	case current == "":
-	case !current.Same(key):
+	case current.key == "":
+	case !current.key.Same(set.key):
 		// Seen only while the account is given another key.
-		complain(o, &rotator.Problem{Code: "KeyMismatch", Message: "the account is set to " + string(key) + " and still uses " + string(current), Hint: "wait, or nudge the account"})
+		complain(o, &rotator.Problem{
+			Code: "KeyMismatch", Message: fmt.Sprintf("the account is set to %s and still uses %s", set.key, current.key),
+			Hint: "wait, or nudge the account",
+		})
 	default:
-		o.Version, o.RotatedAt = version, doc.stamp(p.RotatedAt)
+		o.Version, o.RotatedAt = current.version, doc.stamp(p.RotatedAt)
 	}
 }
 

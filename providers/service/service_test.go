@@ -1,0 +1,396 @@
+package service
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net/http"
+	"reflect"
+	"strings"
+	"testing"
+	"time"
+
+	"cmkd/providers/arm"
+	"cmkd/providers/arm/wire/wiretest"
+	"cmkd/rotator"
+)
+
+const (
+	subscription = "00000000-0000-0000-0000-000000000000"
+	group        = "/subscriptions/" + subscription + "/resourceGroups/rg/providers/"
+	accountID    = group + "Microsoft.Storage/storageAccounts/acc"
+	cosmosID     = group + "Microsoft.DocumentDB/databaseAccounts/cos"
+	setID        = group + "Microsoft.Compute/diskEncryptionSets/des"
+	clusterID    = group + "Microsoft.ContainerService/managedClusters/aks"
+	groupID      = group + "Microsoft.ContainerInstance/containerGroups/aci"
+
+	key = rotator.KeyID("https://contoso.vault.azure.net/keys/payments")
+	v1  = "11111111111111111111111111111111"
+	v2  = "22222222222222222222222222222222"
+)
+
+// kit is every kind over one transport.
+type kit struct {
+	*wiretest.Transport
+	clock *wiretest.Clock
+	kinds map[string]rotator.Service
+}
+
+func newKit(t *testing.T, answer func(wiretest.Request) wiretest.Answer) *kit {
+	t.Helper()
+	clock := wiretest.NewJumpingClock()
+	transport := &wiretest.Transport{Clock: clock, Answer: answer}
+	client, err := arm.NewClient(wiretest.Credential{}, arm.Options{Transport: transport, Clock: clock})
+	if err != nil {
+		t.Fatal(err)
+	}
+	k := &kit{Transport: transport, clock: clock, kinds: map[string]rotator.Service{}}
+	blob := NewBlobProbe(wiretest.Credential{}, BlobOptions{Transport: transport, Clock: clock})
+	for _, s := range All(Deps{ARM: client, Blob: blob}) {
+		k.kinds[s.Kind()] = s
+	}
+	return k
+}
+
+func parse(tb testing.TB, text string) document {
+	tb.Helper()
+	var doc document
+	if err := json.Unmarshal([]byte(text), &doc); err != nil {
+		tb.Fatal(err)
+	}
+	return doc
+}
+
+func mustError(t *testing.T, err error) *rotator.Error {
+	t.Helper()
+	var e *rotator.Error
+	if !errors.As(err, &e) {
+		t.Fatalf("error %v carries no *rotator.Error", err)
+	}
+	if text := err.Error() + " " + e.Hint; strings.Contains(text, wiretest.Token) || strings.Contains(text, "\n") {
+		t.Fatalf("unfit for people: %s", text)
+	}
+	return e
+}
+
+// observe reads a document as a kind does, by its type.
+func observe(doc document) (o rotator.Observation, kind string) {
+	switch kind, _ := KindOf(doc.text("id")); kind {
+	case "storage":
+		return newStoragePaths().observe(doc), kind
+	case "cosmosdb":
+		return newCosmosDBPaths().observe(doc), kind
+	case "disk-encryption-set":
+		return newDiskEncryptionSetPaths().observe(doc, ""), kind
+	case "container-group":
+		return newContainerGroupPaths().observe(doc), kind
+	}
+	return o, ""
+}
+
+const storageDoc = `{"id":"` + accountID + `","name":"acc","properties":{"encryption":{"keySource":"Microsoft.Keyvault","keyvaultproperties":{
+	"keyvaulturi":"https://contoso.vault.azure.net/","keyname":"payments","keyversion":"%s","currentVersionedKeyIdentifier":"https://contoso.vault.azure.net/keys/payments/` + v1 + `",
+	"lastKeyRotationTimestamp":"2024-06-20T04:47:52.9788262Z","currentVersionedKeyExpirationTimestamp":"1970-01-01T00:00:00.0000000Z"},
+	"services":{"blob":{"keyType":"Account","enabled":true,"lastEnabledTime":"2024-06-20T04:45:52.0173643Z"}},"identity":{"userAssignedIdentity":"/x"}},
+	"provisioningState":"Succeeded","primaryEndpoints":{"blob":"https://acc.blob.core.windows.net/"}}}`
+
+func TestObserve_by_kind(t *testing.T) {
+	t.Parallel()
+	stamp := time.Date(2024, 6, 20, 4, 47, 52, 978826200, time.UTC)
+	for _, tt := range []struct {
+		name, doc string
+		want      rotator.Observation
+		problem   string
+	}{
+		{"storage follows", fmt.Sprintf(storageDoc, ""), rotator.Observation{Key: key, Binding: rotator.BindingFollows, Version: v1, RotatedAt: stamp}, ""},
+		{"storage pinned", fmt.Sprintf(storageDoc, v1), rotator.Observation{Key: key, Binding: rotator.BindingPinned, Version: v1, RotatedAt: stamp}, ""},
+		{"storage in other cases", strings.NewReplacer("keyvaultproperties", "keyVaultProperties", "keyname", "keyName", "Microsoft.Keyvault", "microsoft.KEYVAULT").Replace(fmt.Sprintf(storageDoc, "")), rotator.Observation{Key: key, Binding: rotator.BindingFollows, Version: v1, RotatedAt: stamp}, ""},
+		{"storage's own key", `{"id":"` + accountID + `","properties":{"encryption":{"keySource":"Microsoft.Storage"}}}`, rotator.Observation{}, ""},
+		{"storage without encryption", `{"id":"` + accountID + `","properties":null}`, rotator.Observation{}, ""},
+		{"storage with a source of the future", `{"id":"` + accountID + `","properties":{"encryption":{"keySource":"Microsoft.Moon"}}}`, rotator.Observation{}, "UnknownKeySource"},
+		{"storage on another key still", strings.Replace(fmt.Sprintf(storageDoc, ""), "/keys/payments/", "/keys/old/", 1), rotator.Observation{Key: key, Binding: rotator.BindingFollows}, "KeyMismatch"},
+		{"storage with a bad vault", strings.Replace(fmt.Sprintf(storageDoc, ""), `"https://contoso.vault.azure.net/"`, `"http://contoso"`, 1), rotator.Observation{}, "UnreadableKey"},
+		{"storage updating", strings.Replace(fmt.Sprintf(storageDoc, ""), "Succeeded", "ResolvingDNS", 1), rotator.Observation{Key: key, Binding: rotator.BindingFollows, Version: v1, RotatedAt: stamp, Updating: true}, ""},
+		{"cosmos", `{"id":"` + cosmosID + `","properties":{"keyVaultKeyUri":"` + string(key) + `","customerManagedKeyStatus":"Access to the configured customer managed key confirmed."}}`, rotator.Observation{Key: key, Binding: rotator.BindingFollows, Access: rotator.AccessAllowed, AccessEvidence: rotator.EvidenceConfirmed}, ""},
+		{"cosmos without key", `{"id":"` + cosmosID + `","properties":{"keyVaultKeyUri":null}}`, rotator.Observation{}, ""},
+		{"set pinned", `{"id":"` + setID + `","properties":{"activeKey":{"keyUrl":"` + string(key) + "/" + v2 + `"},"previousKeys":[{"keyUrl":"` + string(key) + "/" + v1 + `"}]}}`, rotator.Observation{Key: key, Binding: rotator.BindingPinned, Version: v2, Previous: []string{v1}}, ""},
+		{"set follows", `{"id":"` + setID + `","properties":{"activeKey":{"keyUrl":"` + string(key) + "/" + v2 + `"},"rotationToLatestKeyVersionEnabled":true,"lastKeyRotationTimestamp":"2024-06-20T04:47:52.9788262+00:00","previousKeys":[],"provisioningState":"Updating"}}`, rotator.Observation{Key: key, Binding: rotator.BindingFollows, Version: v2, RotatedAt: stamp, Updating: true}, ""},
+		{"set with an error", `{"id":"` + setID + `","properties":{"activeKey":{"keyUrl":"` + string(key) + "/" + v2 + `"},"rotationToLatestKeyVersionEnabled":true,"autoKeyRotationError":{"code":"ManagedServiceIdentityNotFound","message":"m"}}}`, rotator.Observation{Key: key, Binding: rotator.BindingFollows, Version: v2}, "ManagedServiceIdentityNotFound"},
+		{"set with a version that is none", `{"id":"` + setID + `","properties":{"activeKey":{"keyUrl":"` + string(key) + `/keyVersion1"}}}`, rotator.Observation{Key: key, Binding: rotator.BindingPinned}, "UnreadableKey"},
+		{"group", `{"id":"` + groupID + `","properties":{"encryptionProperties":{"vaultBaseUrl":"https://contoso.vault.azure.net","keyName":"payments","keyVersion":"` + v1 + `"}}}`, rotator.Observation{Key: key, Binding: rotator.BindingFixed, Version: v1}, ""},
+		{"group without key", `{"id":"` + groupID + `","properties":{}}`, rotator.Observation{}, ""},
+		{"group without version", `{"id":"` + groupID + `","properties":{"encryptionProperties":{"vaultBaseUrl":"https://contoso.vault.azure.net","keyName":"payments"}}}`, rotator.Observation{Key: key, Binding: rotator.BindingFixed}, "NoKeyVersion"},
+		{"group with a path for a name", `{"id":"` + groupID + `","properties":{"encryptionProperties":{"vaultBaseUrl":"https://contoso.vault.azure.net","keyName":"payments/` + v2 + `"}}}`, rotator.Observation{}, "UnreadableKey"},
+		{"group failed", `{"id":"` + groupID + `","properties":{"provisioningState":"Failed"}}`, rotator.Observation{}, "ProvisioningFailed"},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			got, _ := observe(parse(t, tt.doc))
+			problem := ""
+			if got.Problem != nil {
+				problem = got.Problem.Code
+			}
+			if problem != tt.problem {
+				t.Errorf("problem %q, want %q", problem, tt.problem)
+			}
+			got.Facts, got.Problem = nil, nil
+			if !reflect.DeepEqual(got, tt.want) {
+				t.Errorf("got  %+v\nwant %+v", got, tt.want)
+			}
+		})
+	}
+}
+
+func TestKeyStatus(t *testing.T) {
+	t.Parallel()
+	const revoked = "Access to your account is currently revoked"
+	for text, want := range map[string]string{
+		"Access to the configured customer managed key confirmed.":                                                     "allowed ",
+		revoked + " because the Azure Cosmos DB service is unable to obtain the token; see https://aka.ms/x#y (4000).": "denied 4000",
+		revoked + " because the key is not found on the vault (4003)":                                                  "denied 4003",
+		revoked + "; for more details about this error visit https://aka.ms/x.":                                        "denied ",
+		"access to YOUR account is currently revoked (4017). ":                                                         "denied 4017",
+		"Something else (4018).": " 4018",
+		"Something else (4005).": "denied 4005",
+		"Access to the configured customer managed key confirmed. (4005)": " 4005",
+		"": " ",
+	} {
+		access, code := keyStatus(text)
+		if got := string(access) + " " + code; got != want {
+			t.Errorf("%q: got %q, want %q", text, got, want)
+		}
+	}
+}
+
+func TestRegistry(t *testing.T) {
+	t.Parallel()
+	k := newKit(t, nil)
+	for _, info := range Kinds() {
+		if k.kinds[info.Kind] == nil || k.kinds[info.Kind].Traits() != info.Traits || info.Traits.Window <= 0 || info.Traits.Revocation <= 0 {
+			t.Errorf("%s is not what All makes", info.Kind)
+		}
+		if len(info.Sources) == 0 || len(info.Properties) == 0 || len(info.Calls) == 0 || len(info.Permissions) == 0 || info.Evidence == "" {
+			t.Errorf("%s is not described", info.Kind)
+		}
+		if got, ok := KindOf(group + strings.ToUpper(info.Type) + "/x"); !ok || got != info.Kind {
+			t.Errorf("KindOf a %s: %s, %t", info.Type, got, ok)
+		}
+	}
+	for _, id := range []string{"", accountID + "/blobServices/default", group + "Microsoft.Sql/servers/s", "/subscriptions/x"} {
+		if kind, ok := KindOf(id); ok {
+			t.Errorf("KindOf(%q) = %s", id, kind)
+		}
+	}
+}
+
+// Each path that a kind reads is described, and read: breaking it changes what
+// the kind sees of some document.
+func TestPaths_are_described(t *testing.T) {
+	t.Parallel()
+	described := map[string]bool{}
+	for _, info := range Kinds() {
+		for _, p := range info.Properties {
+			described[p.Path] = true
+		}
+	}
+	for _, paths := range []any{newStoragePaths(), newCosmosDBPaths(), newDiskEncryptionSetPaths(), newMachinePaths(), newManagedClusterPaths(), newContainerGroupPaths()} {
+		v := reflect.ValueOf(paths)
+		for i := range v.NumField() {
+			if path := v.Field(i).String(); !described[path] {
+				t.Errorf("%s.%s = %q is not described by Kinds", v.Type().Name(), v.Type().Field(i).Name, path)
+			}
+		}
+	}
+}
+
+func TestCheckSettings(t *testing.T) {
+	t.Parallel()
+	for _, tt := range []struct {
+		kind     string
+		settings map[string]string
+		want     string
+	}{
+		{"storage", nil, ""},
+		{"storage", map[string]string{"probe_container": "cmkd-probe"}, ""},
+		{"storage", map[string]string{"probe_container": "../x"}, "probe_container is not"},
+		{"storage", map[string]string{"probe_container": "x", "container": "y"}, `storage has no setting "container"; probe_container is not`},
+		{"cosmosdb", map[string]string{"a": "b"}, "no setting"},
+		{"moon", nil, `no kind "moon"`},
+	} {
+		err := CheckSettings(tt.kind, tt.settings)
+		switch {
+		case tt.want == "" && err != nil:
+			t.Errorf("%s %v: %v", tt.kind, tt.settings, err)
+		case tt.want != "":
+			if e := mustError(t, err); e.Code != rotator.CodeInvalid || !strings.Contains(e.Message, tt.want) || e.Hint == "" {
+				t.Errorf("%s %v: got %+v", tt.kind, tt.settings, e)
+			}
+		}
+	}
+}
+
+func TestObserve_dates_by_Azures_clock(t *testing.T) {
+	t.Parallel()
+	k := newKit(t, func(wiretest.Request) wiretest.Answer {
+		return wiretest.Answer{Header: map[string]string{"Date": "Thu, 20 Jun 2024 04:47:53 GMT"}, Body: fmt.Sprintf(storageDoc, "")}
+	})
+	o, err := k.kinds["storage"].Observe(t.Context(), &rotator.Dependent{ID: accountID}, rotator.Ask{Key: key, Access: true})
+	if err != nil || !o.At.Equal(time.Date(2024, 6, 20, 4, 47, 53, 0, time.UTC)) || o.Access != rotator.AccessUnknown || o.Facts["encryption.keySource"] != "Microsoft.Keyvault" {
+		t.Errorf("got %+v, %v", o, err)
+	}
+	_, err = k.kinds["storage"].Observe(t.Context(), &rotator.Dependent{ID: cosmosID}, rotator.Ask{})
+	if e := mustError(t, err); e.Code != rotator.CodeInvalid || !strings.Contains(e.Hint, "kind") {
+		t.Errorf("a resource of another type: got %+v", e)
+	}
+}
+
+func TestStorage_probe(t *testing.T) {
+	t.Parallel()
+	for _, tt := range []struct {
+		name     string
+		answer   wiretest.Answer
+		access   rotator.Access
+		code     string
+		errCode  rotator.Code
+		errHint  string
+		endpoint string
+	}{
+		{"allowed", wiretest.Answer{Body: `<?xml version="1.0"?><EnumerationResults/>`}, rotator.AccessAllowed, "", "", "", ""},
+		{"denied by header", wiretest.Answer{Status: 403, Header: map[string]string{"x-ms-error-code": "KeyVaultEncryptionKeyNotFound"}}, rotator.AccessDenied, "KeyVaultEncryptionKeyNotFound", "", "", ""},
+		{"denied by document", wiretest.Answer{Status: 403, Body: "\ufeff<?xml version=\"1.0\"?><Error><Code>KeyVaultVaultNotFound</Code><Message>m</Message></Error>"}, rotator.AccessDenied, "KeyVaultVaultNotFound", "", "", ""},
+		{"no role", wiretest.Answer{Status: 403, Header: map[string]string{"x-ms-error-code": "AuthorizationPermissionMismatch"}}, "", "", rotator.CodeForbidden, `grant "Storage Blob Data Reader" on ` + accountID, ""},
+		{"firewall", wiretest.Answer{Status: 403, Header: map[string]string{"x-ms-error-code": "AuthorizationFailure"}}, "", "", rotator.CodeForbidden, "firewall", ""},
+		{"no container", wiretest.Answer{Status: 404, Header: map[string]string{"x-ms-error-code": "ContainerNotFound"}}, "", "", rotator.CodeNotFound, "probe_container", ""},
+		{"busy", wiretest.Answer{Status: 503, Header: map[string]string{"x-ms-error-code": "ServerBusy", "Retry-After": "7"}}, "", "", rotator.CodeUnavailable, "", ""},
+		{"another host", wiretest.Answer{}, "", "", rotator.CodeInternal, "own hosts", "https://acc.blob.evil.example/"},
+		{"another account", wiretest.Answer{}, "", "", rotator.CodeInternal, "own hosts", "https://other.blob.core.windows.net/"},
+		{"no TLS", wiretest.Answer{}, "", "", rotator.CodeInternal, "own hosts", "http://acc.blob.core.windows.net/"},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			k := newKit(t, func(r wiretest.Request) wiretest.Answer {
+				if strings.HasPrefix(r.URL, "https://management.azure.com/") {
+					doc := fmt.Sprintf(storageDoc, "")
+					if tt.endpoint != "" {
+						doc = strings.Replace(doc, "https://acc.blob.core.windows.net/", tt.endpoint, 1)
+					}
+					return wiretest.Answer{Body: doc}
+				}
+				if want := "https://acc.blob.core.windows.net/probe?comp=list&include=metadata&maxresults=1&restype=container"; r.URL != want || r.Header.Get("x-ms-version") == "" {
+					t.Errorf("asked %s", r.URL)
+				}
+				return tt.answer
+			})
+			d := &rotator.Dependent{ID: accountID, Settings: map[string]string{"probe_container": "probe"}}
+			o, err := k.kinds["storage"].Observe(t.Context(), d, rotator.Ask{Key: key, Access: true})
+			if tt.errCode != "" {
+				if e := mustError(t, err); e.Code != tt.errCode || !strings.Contains(e.Hint, tt.errHint) || !e.NoEffect {
+					t.Errorf("got %+v", e)
+				}
+				return
+			}
+			if err != nil || o.Access != tt.access || o.AccessCode != tt.code || o.AccessEvidence != rotator.EvidenceConfirmed {
+				t.Errorf("got %+v, %v", o, err)
+			}
+		})
+	}
+}
+
+func TestMachines(t *testing.T) {
+	t.Parallel()
+	vm := func(n string) string { return group + "Microsoft.Compute/virtualMachines/" + n }
+	for _, tt := range []struct {
+		name     string
+		owners   map[string]string // disk → managedBy
+		power    map[string]string // machine → state
+		access   rotator.Access
+		evidence rotator.Evidence
+	}{
+		{"all off", map[string]string{"a": vm("1"), "b": vm("2"), "c": vm("2")}, map[string]string{"1": "deallocated", "2": "stopped"}, rotator.AccessDenied, rotator.EvidenceConfirmed},
+		{"one runs", map[string]string{"a": vm("1"), "b": vm("2")}, map[string]string{"1": "deallocated", "2": "running"}, rotator.AccessAllowed, rotator.EvidenceConfirmed},
+		{"one unclear", map[string]string{"a": vm("1"), "b": vm("2")}, map[string]string{"1": "deallocated", "2": "stopping"}, "", ""},
+		{"none attached", map[string]string{"a": ""}, nil, "", ""},
+		{"no disks", nil, nil, "", ""},
+		{"one of a scale set", map[string]string{"a": group + "Microsoft.Compute/virtualMachineScaleSets/s/virtualMachines/0"}, map[string]string{"0": "deallocated"}, rotator.AccessDenied, rotator.EvidenceConfirmed},
+		{"gone meanwhile", map[string]string{"a": vm("9")}, nil, "", ""},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			k := newKit(t, func(r wiretest.Request) wiretest.Answer {
+				path, query, _ := strings.Cut(strings.TrimPrefix(r.URL, "https://management.azure.com"), "?")
+				name := path[strings.LastIndexByte(path, '/')+1:]
+				switch {
+				case strings.HasSuffix(path, "/associatedResources"):
+					ids := []string{group + "Microsoft.Compute/snapshots/s"}
+					for disk := range tt.owners {
+						ids = append(ids, group+"Microsoft.Compute/disks/"+disk)
+					}
+					raw, _ := json.Marshal(map[string]any{"value": ids})
+					return wiretest.Answer{Body: string(raw)}
+				case strings.Contains(path, "/disks/"):
+					return wiretest.Answer{Body: fmt.Sprintf(`{"managedBy":%q}`, tt.owners[name])}
+				case strings.Contains(path, "irtualMachines/"):
+					if !strings.Contains(query, "%24expand=instanceView") {
+						t.Errorf("asked %s", r.URL)
+					}
+					if tt.power[name] == "" {
+						return wiretest.Answer{Status: 404}
+					}
+					return wiretest.Answer{Body: fmt.Sprintf(`{"properties":{"instanceView":{"statuses":[{"code":"ProvisioningState/succeeded"},{"code":"PowerState/%s"}]}}}`, tt.power[name])}
+				}
+				return wiretest.Answer{Body: `{"id":"` + setID + `","properties":{"activeKey":{"keyUrl":"` + string(key) + "/" + v2 + `"}}}`}
+			})
+			o, err := k.kinds["disk-encryption-set"].Observe(t.Context(), &rotator.Dependent{ID: setID}, rotator.Ask{Key: key, Access: true})
+			if err != nil || o.Access != tt.access || o.AccessEvidence != tt.evidence || o.Version != v2 {
+				t.Errorf("got %+v, %v", o, err)
+			}
+		})
+	}
+}
+
+func TestManagedCluster_resolves_to_its_set(t *testing.T) {
+	t.Parallel()
+	set := `{"id":"` + setID + `","name":"des","properties":{"activeKey":{"keyUrl":"` + string(key) + "/" + v1 + `"},"rotationToLatestKeyVersionEnabled":true}}`
+	cluster := `{"id":"` + clusterID + `","name":"aks","properties":{"diskEncryptionSetID":"` + strings.ToUpper(setID) + `","provisioningState":"Succeeded"}}`
+	k := newKit(t, func(r wiretest.Request) wiretest.Answer {
+		switch lower := strings.ToLower(r.URL); {
+		case r.Method == http.MethodPatch:
+			return wiretest.Answer{Body: set}
+		case strings.Contains(lower, "/managedclusters?"):
+			return wiretest.Answer{Body: `{"value":[` + cluster + `,{"id":"x","properties":{}}]}`}
+		case strings.Contains(lower, "/managedclusters/"):
+			return wiretest.Answer{Body: cluster}
+		}
+		return wiretest.Answer{Body: set}
+	})
+	s, d := k.kinds["managed-cluster"], &rotator.Dependent{ID: clusterID}
+	o, err := s.Observe(t.Context(), d, rotator.Ask{Key: key})
+	if err != nil || o.Key != key || o.Version != v1 || !strings.EqualFold(o.Via, setID) || o.Binding != rotator.BindingFollows {
+		t.Fatalf("got %+v, %v", o, err)
+	}
+	if err := s.Apply(t.Context(), d, rotator.ActionNudge, key, rotator.Version{ID: v2}); err != nil {
+		t.Fatal(err)
+	}
+	last := k.Requests()[len(k.Requests())-1]
+	if last.Method != http.MethodPatch || !strings.Contains(strings.ToLower(last.URL), "/diskencryptionsets/des?") {
+		t.Errorf("the update went to %s %s", last.Method, last.URL)
+	}
+	found, err := s.(rotator.Finder).Find(t.Context(), subscription, key)
+	if err != nil || len(found) != 1 || found[0].Name != "aks" || found[0].Kind != "managed-cluster" || !found[0].Discovered {
+		t.Errorf("found %+v, %v", found, err)
+	}
+}
+
+func TestFind_filters_by_key(t *testing.T) {
+	t.Parallel()
+	k := newKit(t, func(wiretest.Request) wiretest.Answer {
+		return wiretest.Answer{Body: `{"value":[` + fmt.Sprintf(storageDoc, "") + `,` + strings.ReplaceAll(fmt.Sprintf(storageDoc, ""), "payments", "other") + `,{"id":"x"}]}`}
+	})
+	found, err := k.kinds["storage"].(rotator.Finder).Find(t.Context(), subscription, rotator.KeyID(strings.Replace(string(key), "payments", "PAYMENTS", 1)))
+	if err != nil || len(found) != 1 || found[0].ID != accountID {
+		t.Errorf("found %+v, %v", found, err)
+	}
+	if _, err := k.kinds["storage"].(rotator.Finder).Find(t.Context(), "prod/../x", key); rotator.CodeOf(err) != rotator.CodeInvalid {
+		t.Errorf("a bad subscription: %v", err)
+	}
+}
