@@ -291,6 +291,7 @@ func (e *Engine) next(p, most int) []task {
 		n++
 	}
 	if n == len(portion) {
+		e.waiting[p][0] = nil // or the array would keep it in memory
 		e.waiting[p] = e.waiting[p][1:]
 	} else {
 		e.waiting[p][0] = portion[n:]

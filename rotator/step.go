@@ -316,7 +316,7 @@ func (c *core) looked(l *live, r *result) {
 	c.storeLook(l, &old, t)
 	switch {
 	case l.stale[t.Number] && r.asked.Before(l.op.Verify):
-		c.setTracker(l, t.withDue(c.now), false) // looked at before the guard began
+		c.setTracker(l, l.trackers[t.Number].withDue(c.now), false) // looked at before the guard began
 	case r.err == nil || t.State == TrackerUnreachable:
 		delete(l.stale, t.Number)
 	}
@@ -336,7 +336,11 @@ func (c *core) looked(l *live, r *result) {
 
 // storeLook stores the tracker after a look and notes what changed.
 func (c *core) storeLook(l *live, old *Tracker, t Tracker) {
-	c.setTracker(l, t, t.changedFrom(old))
+	changed := t.changedFrom(old)
+	if !changed {
+		t.Detail = old.Detail // without the look, which shows nothing new
+	}
+	c.setTracker(l, t, changed)
 	begins := old.State == TrackerWaiting && t.State == TrackerPropagating // goes without saying
 	if begins || t.State == old.State && t.Evidence == old.Evidence {
 		return
