@@ -1,0 +1,35 @@
+package main
+
+import (
+	"cmkd/cmd/internal/control"
+
+	"github.com/spf13/cobra"
+)
+
+func (a *app) approveCmd() *cobra.Command {
+	var reason string
+	c := &cobra.Command{
+		Use:   "approve OPERATION",
+		Short: "Consent to a revocation that another person asked for",
+		Long: `Consent to an operation that waits for a second person. It takes the role approver,
+and another person than the one who asked.`,
+		Example: `  cmkd status            # shows what waits
+  cmkd approve op-17`,
+		Args: cobra.ExactArgs(1),
+		RunE: func(c *cobra.Command, args []string) error {
+			id, err := parseOperation(args[0])
+			if err != nil {
+				return err
+			}
+			client := a.client()
+			defer client.Close()
+			op, err := client.Approve(c.Context(), id, control.CommandRequest{Reason: reason})
+			if err != nil {
+				return err
+			}
+			return a.begun(c.Context(), client, op, waitFlags{})
+		},
+	}
+	c.Flags().StringVarP(&reason, "reason", "r", "", "why, in your own words; kept in the audit trail")
+	return c
+}

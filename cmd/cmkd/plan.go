@@ -1,0 +1,72 @@
+package main
+
+import (
+	"context"
+
+	"cmkd/cmd/internal/control"
+	"cmkd/rotator"
+
+	"github.com/spf13/cobra"
+)
+
+func (a *app) planCmd() *cobra.Command {
+	var revoke bool
+	c := &cobra.Command{
+		Use:   "plan KEY",
+		Short: "Say what a rotation or a revocation would do, and change nothing",
+		Long: `Read the key and every dependent afresh and say what a rotation would do with each,
+how it would be known, and what stands in the way. Exit code 3 means that the
+operation would fail before it changes anything.`,
+		Example: `  cmkd plan payments
+  cmkd plan payments --revoke     # what would break
+  cmkd plan payments -o json`,
+		Args: cobra.ExactArgs(1),
+		RunE: func(c *cobra.Command, args []string) error {
+			kind := rotator.KindRotation
+			if revoke {
+				kind = rotator.KindRevocation
+			}
+			client := a.client()
+			defer client.Close()
+			return a.showPlan(c.Context(), client, args[0], kind)
+		},
+	}
+	c.Flags().BoolVar(&revoke, "revoke", false, "plan a revocation")
+	return c
+}
+
+func (a *app) showPlan(ctx context.Context, client *control.Client, key string, kind rotator.OperationKind) error {
+	p, err := client.Plan(ctx, key, kind)
+	if err != nil {
+		return err
+	}
+	if err := a.print(p, func() error { a.printPlan(&p); return nil }); err != nil {
+		return err
+	}
+	if len(p.Problems) > 0 && kind == rotator.KindRotation {
+		return &outcomeError{code: exitNeedsAction}
+	}
+	return nil
+}
+
+func (a *app) printPlan(p *rotator.Plan) {
+	a.say("%s of %s (%s) would:", p.Kind, a.bold(clean(p.Key)), clean(string(p.KeyID)))
+	for i, s := range p.Steps {
+		a.say("  %d. %s", i+1, clean(s))
+	}
+	if len(p.Dependents) > 0 {
+		a.say("")
+		g := newGrid(a.out, "dependent", "kind", "binding", "version", "effect")
+		for i := range p.Dependents {
+			d := &p.Dependents[i]
+			g.add(clean(d.Dependent.DisplayName()), d.Dependent.Kind, dash(string(d.Binding)), short(d.Version), clean(d.Effect))
+		}
+		g.render()
+	}
+	for _, problem := range p.Problems {
+		a.say("%s %s", a.shade(string(rotator.TrackerNeedsAction)), clean(problem.String()))
+	}
+	if len(p.Problems) == 0 {
+		a.say("Nothing stands in the way. Nothing was changed.")
+	}
+}

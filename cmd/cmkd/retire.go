@@ -1,0 +1,38 @@
+package main
+
+import (
+	"strings"
+
+	"cmkd/cmd/internal/control"
+
+	"github.com/spf13/cobra"
+)
+
+func (a *app) retireCmd() *cobra.Command {
+	var reason string
+	c := &cobra.Command{
+		Use:   "retire KEY",
+		Short: "Disable the previous version of a key, if the guard agrees",
+		Long: `Disable the previous version of a key whose rotation waits for it. Every dependent
+is looked at afresh first; as long as one uses the old version, cannot be read or
+is unknown, the old version stays enabled, the command says which one and why, and
+the exit code is 5.`,
+		Example: `  cmkd retire payments --reason "all moved"
+  cmkd status payments        # shows what blocks it`,
+		Args: cobra.ExactArgs(1),
+		RunE: func(c *cobra.Command, args []string) error {
+			client := a.client()
+			defer client.Close()
+			op, err := client.Retire(c.Context(), args[0], control.CommandRequest{Reason: reason})
+			if err != nil {
+				return err
+			}
+			return a.print(op, func() error {
+				a.say("%s: %s is %s, disabled: %s", op.ID, clean(op.Key), op.State, dash(strings.Join(op.Retired, ", ")))
+				return nil
+			})
+		},
+	}
+	c.Flags().StringVarP(&reason, "reason", "r", "", "why, in your own words; kept in the audit trail")
+	return c
+}

@@ -1,0 +1,151 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	"cmkd/cmd/internal/control"
+	"cmkd/cmd/internal/daemon"
+	"cmkd/rotator"
+	"cmkd/rotator/rotatortest"
+
+	"github.com/rogpeppe/go-internal/testscript"
+)
+
+func TestMain(m *testing.M) {
+	testscript.Main(m, map[string]func(){
+		"cmkd": func() { os.Exit(run(os.Args[1:], os.Stdin, os.Stdout, os.Stderr)) },
+	})
+}
+
+// TestScript runs the scripts: one behaviour of the command line each. Their
+// command `daemon NAME` starts an engine with a small world of that name behind a
+// real control socket, on a clock that makes an hour pass in 36 ms.
+func TestScript(t *testing.T) {
+	t.Parallel()
+	testscript.Run(t, testscript.Params{
+		Dir: "testdata/script",
+		Setup: func(e *testscript.Env) error {
+			e.Setenv("CMKD_SOCKET", filepath.Join(e.WorkDir, "cmkd.sock"))
+			e.Setenv("CMKD_CONFIG", filepath.Join(e.WorkDir, "cmkd.yaml"))
+			return nil
+		},
+		Cmds: map[string]func(*testscript.TestScript, bool, []string){
+			"daemon": startWorld, "exits": exits,
+		},
+		RequireExplicitExec: true,
+	})
+}
+
+// exits runs cmkd and checks its exit code: exits CODE ARGS...
+func exits(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) < 1 {
+		ts.Fatalf("usage: exits CODE ARGS...")
+	}
+	want, err := strconv.Atoi(args[0])
+	ts.Check(err)
+	got := 0
+	if err := ts.Exec("cmkd", args[1:]...); err != nil {
+		got = -1
+		_, _ = fmt.Sscanf(err.Error(), "exit status %d", &got)
+	}
+	if got != want {
+		ts.Fatalf("cmkd %s: exit code %d, want %d", strings.Join(args[1:], " "), got, want)
+	}
+}
+
+const (
+	paymentsID = rotator.KeyID("https://contoso.vault.azure.net/keys/payments")
+	ledgerID   = "/subscriptions/11111111-2222-3333-4444-555555555555/resourceGroups/pay/providers/Microsoft.Storage/storageAccounts/ledger"
+	ordersID   = "/subscriptions/11111111-2222-3333-4444-555555555555/resourceGroups/pay/providers/Microsoft.DocumentDB/databaseAccounts/orders"
+)
+
+// newWorld returns a key and the world around it.
+func newWorld(name string, clock rotator.Clock) (*rotatortest.Azure, rotator.Key) {
+	azure := rotatortest.NewAzure()
+	azure.Clock = clock
+	azure.AddKey(paymentsID)
+	ledger := rotatortest.Resource{ID: ledgerID, Kind: "follower", Key: paymentsID, Delay: 20 * time.Minute}
+	orders := rotatortest.Resource{ID: ordersID, Kind: "silent", Key: paymentsID, Hidden: true, Delay: 10 * time.Minute}
+	key := rotator.Key{
+		Name: "payments", ID: paymentsID, Retire: rotator.RetireManual, Soak: time.Hour,
+		Dependents: []rotator.Dependent{{ID: ledgerID, Kind: "follower"}, {ID: ordersID, Kind: "silent"}},
+	}
+	switch name {
+	case "calm":
+	case "auto":
+		key.Retire = rotator.RetireAuto
+	case "stuck":
+		ledger.Delay = -1
+	case "fixed":
+		ledger.Binding = rotator.BindingFixed
+	case "forbidden":
+		ledger.Forbidden = true
+	case "two-person":
+		key.TwoPerson = true
+	default:
+		panic("no world " + name)
+	}
+	azure.AddResource(ledger)
+	azure.AddResource(orders)
+	return azure, key
+}
+
+// startWorld starts an engine and its control socket until the script ends.
+func startWorld(ts *testscript.TestScript, _ bool, args []string) {
+	clock := &daemon.SimulatedClock{Epoch: time.Date(2026, 1, 5, 8, 0, 0, 0, time.UTC), Anchor: time.Now(), Speed: 100_000}
+	azure, key := newWorld(args[0], clock)
+	store := rotatortest.NewStore()
+	var server *control.Server
+	engine := rotator.NewEngine(rotator.Options{
+		Store: store, Vault: azure, Services: azure.Services(), Clock: clock, Keys: []rotator.Key{key},
+		Observe: func(rotator.Event) { server.Committed() },
+	})
+	server = control.NewServer(control.Options{
+		Engine: engine, Clock: clock, About: control.Version{Version: "test", SimulatedClock: clock.String()},
+		Policy: control.Policy{Approvers: []string{"uid:" + strconv.Itoa(os.Getuid())}},
+		Backup: func(_ context.Context, path string) (int64, error) { return 5, os.WriteFile(path, []byte("store"), 0o600) },
+		Verify: func(context.Context) (control.LogReport, error) {
+			return control.LogReport{Instance: "0123", Events: 7, Head: "abcd"}, nil
+		},
+	})
+	listener, err := control.Listen(context.Background(), ts.Getenv("CMKD_SOCKET"), "")
+	ts.Check(err)
+	ctx, cancel := context.WithCancel(context.Background())
+	ends := make(chan error, 2)
+	go func() { ends <- engine.Run(ctx) }()
+	go func() { ends <- server.Serve(listener) }()
+	ts.Defer(func() {
+		cancel()
+		ts.Check(server.Shutdown(context.Background()))
+		ts.Check(<-ends)
+		ts.Check(<-ends)
+	})
+}
+
+// TestRun_Help checks that every command explains itself, with an example where
+// it does something.
+func TestRun_Help(t *testing.T) {
+	t.Parallel()
+	root := newRoot(&app{in: strings.NewReader(""), out: io.Discard, errs: io.Discard, getenv: func(string) string { return "" }})
+	for _, c := range root.Commands() {
+		if c.Short == "" {
+			t.Errorf("%s does not say what it does", c.CommandPath())
+		}
+		if !c.HasSubCommands() && c.Example == "" {
+			t.Errorf("%s has no example", c.CommandPath())
+		}
+		for _, sub := range c.Commands() {
+			if sub.Short == "" || sub.Example == "" {
+				t.Errorf("%s does not say what it does, with an example", sub.CommandPath())
+			}
+		}
+	}
+}

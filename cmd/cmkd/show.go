@@ -1,0 +1,95 @@
+package main
+
+import (
+	"strings"
+	"time"
+
+	"cmkd/rotator"
+)
+
+// printKey shows what is known of a key.
+func (a *app) printKey(k *rotator.KeyStatus, now time.Time) {
+	a.say("%s  %s", a.bold(clean(k.Name)), clean(string(k.ID)))
+	a.say("  version   %s, %s old", dash(k.Current.ID), age(k.Current.Created, now))
+	if k.Schedule != "" {
+		a.say("  schedule  %s, next %s (%s)", clean(k.Schedule), stamp(k.NextRotation), ahead(k.NextRotation, now))
+	} else {
+		a.say("  schedule  none: cmkd rotate %s", clean(k.Name))
+	}
+	a.say("  retire    %s", k.Retire)
+	if len(k.Unretired) > 0 {
+		a.say("  unretired %s, left enabled by earlier rotations", clean(strings.Join(k.Unretired, ", ")))
+	}
+	if k.Problem != nil {
+		a.say("  problem   %s", clean(k.Problem.String()))
+	}
+}
+
+// printOperation shows an operation with its dependents.
+func (a *app) printOperation(m *moment) {
+	op := &m.op
+	if m.simulated != "" {
+		a.say("SIMULATED CLOCK %s, now %s", clean(m.simulated), stamp(m.now))
+	}
+	a.say("%s  %s of %s: %s since %s", a.bold(op.ID.String()), op.Kind, clean(op.Key), a.shade(string(op.State)), ago(op.Since, m.now))
+	a.say("  begun     %s by %s (%s)%s", stamp(op.Created), clean(op.Actor), op.Cause, quoted(op.Reason))
+	if op.Target.ID != "" {
+		a.say("  version   %s%s", clean(op.Target.ID), adopted(&op.Operation))
+	}
+	if len(op.Previous) > 0 {
+		a.say("  previous  %s, retired: %s", clean(strings.Join(op.Previous, ", ")), dash(strings.Join(op.Retired, ", ")))
+	}
+	if op.Waiting != "" {
+		a.say("  waiting   %s", clean(op.Waiting))
+	}
+	if op.Problem != nil {
+		a.say("  problem   %s", clean(op.Problem.String()))
+	}
+	for _, b := range op.Blockers {
+		a.say("  blocked   %s: %s%s", b.Check, clean(b.Message), quoted(b.Hint))
+	}
+	if len(op.Trackers) > 0 {
+		a.say("")
+		a.printTrackers(m)
+	}
+}
+
+func quoted(text string) string {
+	if text == "" {
+		return ""
+	}
+	return " (" + clean(text) + ")"
+}
+
+func adopted(op *rotator.Operation) string {
+	if op.Adopted {
+		return ", made by someone else and adopted"
+	}
+	return ""
+}
+
+func (a *app) printTrackers(m *moment) {
+	g := newGrid(a.out, "dependent", "kind", "binding", "state", "evidence", "version", "since", "at the latest", "problem")
+	for i := range m.op.Trackers {
+		t := &m.op.Trackers[i]
+		d := t.Detail
+		name := clean(d.Dependent.DisplayName())
+		if d.Last != nil && d.Last.Via != "" {
+			name += " via " + clean(d.Last.Via[strings.LastIndexByte(d.Last.Via, '/')+1:])
+		}
+		g.add(name, d.Dependent.Kind, dash(string(d.Binding)), a.shade(string(t.State)), dash(string(t.Evidence)),
+			short(d.Version), ago(t.Since, m.now), ahead(t.Deadline, m.now), trackerProblem(t))
+	}
+	g.render()
+}
+
+func trackerProblem(t *rotator.TrackerStatus) string {
+	switch {
+	case t.State == rotator.TrackerExcluded:
+		return clean(t.Detail.Dependent.Excluded)
+	case t.Detail.Problem != nil:
+		return clean(t.Detail.Problem.String())
+	default:
+		return ""
+	}
+}

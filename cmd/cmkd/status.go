@@ -1,0 +1,249 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"cmkd/cmd/internal/control"
+	"cmkd/rotator"
+
+	"github.com/spf13/cobra"
+)
+
+func (a *app) statusCmd() *cobra.Command {
+	var watching bool
+	c := &cobra.Command{
+		Use:   "status [KEY | OPERATION]",
+		Short: "Say what needs you, what is under way and what comes next",
+		Long: `Without an argument: all keys, what needs somebody first. With a key: the key and
+its latest operation. With an operation: each dependent with its state, how that is
+known (confirmed by the service, observed in the vault's log, or inferred from the
+time that passed), and what holds it up.
+
+--watch follows an operation until it ends, or shows the overview again and again.`,
+		Example: `  cmkd status
+  cmkd status payments
+  cmkd status op-17 --watch
+  cmkd status -o json`,
+		Args: cobra.MaximumNArgs(1),
+		RunE: func(c *cobra.Command, args []string) error {
+			client := a.client()
+			defer client.Close()
+			if len(args) == 0 {
+				return a.statusAll(c.Context(), client, watching)
+			}
+			if id, err := parseOperation(args[0]); err == nil {
+				return a.statusOperation(c.Context(), client, id, watching)
+			}
+			return a.statusKey(c.Context(), client, args[0], watching)
+		},
+	}
+	c.Flags().BoolVar(&watching, "watch", false, "go on showing it; Ctrl-C ends that")
+	return c
+}
+
+func (a *app) statusOperation(ctx context.Context, client *control.Client, id rotator.OperationID, watching bool) error {
+	if watching {
+		return a.follow(ctx, client, id, 0)
+	}
+	m, err := look(ctx, client, id)
+	if err != nil {
+		return err
+	}
+	return a.print(m.op, func() error { a.printOperation(&m); return nil })
+}
+
+// keyReport is a key with its latest operation, for programs.
+type keyReport struct {
+	rotator.KeyStatus
+	Operation *rotator.OperationStatus `json:"latest_operation,omitempty"`
+}
+
+func (a *app) statusKey(ctx context.Context, client *control.Client, name string, watching bool) error {
+	key, err := client.Key(ctx, name)
+	if err != nil {
+		return err
+	}
+	if watching && key.Last != nil {
+		return a.follow(ctx, client, key.Last.ID, 0)
+	}
+	summary, err := client.Summary(ctx)
+	if err != nil {
+		return err
+	}
+	r := keyReport{KeyStatus: key}
+	if key.Last != nil {
+		op, err := client.Operation(ctx, key.Last.ID)
+		if err != nil {
+			return err
+		}
+		r.Operation = &op
+	}
+	return a.print(r, func() error {
+		a.printKey(&key, summary.Now)
+		if r.Operation != nil {
+			a.say("")
+			a.printOperation(&moment{op: *r.Operation, now: summary.Now, simulated: summary.SimulatedClock})
+		}
+		return nil
+	})
+}
+
+// overview is everything at a moment, for programs.
+type overview struct {
+	Summary control.Summary     `json:"summary"`
+	Keys    []rotator.KeyStatus `json:"keys"`
+}
+
+func (a *app) statusAll(ctx context.Context, client *control.Client, watching bool) error {
+	for {
+		o, err := seeAll(ctx, client)
+		if err != nil {
+			return err
+		}
+		if err := a.print(o, func() error { a.printOverview(o, watching); return nil }); err != nil || !watching {
+			return err
+		}
+		if rest(ctx, nil) != nil {
+			return nil // Ctrl-C is how it ends
+		}
+	}
+}
+
+func seeAll(ctx context.Context, client *control.Client) (o overview, err error) {
+	if o.Keys, err = client.Keys(ctx); err != nil {
+		return o, err
+	}
+	o.Summary, err = client.Summary(ctx)
+	slices.SortStableFunc(o.Keys, func(x, y rotator.KeyStatus) int { return urgency(&x) - urgency(&y) })
+	return o, err
+}
+
+// urgency sorts keys: what needs somebody first, then what is under way.
+func urgency(k *rotator.KeyStatus) int {
+	live := k.Last != nil && !k.Last.State.Final()
+	switch {
+	case k.Problem != nil, live && (k.Last.NeedsAction() || k.Last.Stalled()):
+		return 0
+	case live && k.Last.State == rotator.StateAwaitingApproval, live && waitsForRetire(k.Last):
+		return 1
+	case live:
+		return 2
+	default:
+		return 3
+	}
+}
+
+func waitsForRetire(op *rotator.Operation) bool {
+	return op.State == rotator.StateRetiring && op.Retire == rotator.RetireManual && op.Retirer == ""
+}
+
+func (a *app) printOverview(o overview, again bool) {
+	if _, ok := a.terminal(); ok && again {
+		fmt.Fprint(a.out, "\x1b[H\x1b[2J") // a fresh screen
+	}
+	s := &o.Summary
+	a.say("%s", a.bold(headline(s)))
+	if s.SimulatedClock != "" {
+		a.say("SIMULATED CLOCK %s, now %s", clean(s.SimulatedClock), stamp(s.Now))
+	}
+	if s.Blocked != "" {
+		a.say("%s nothing can be stored: %s", a.shade("failed"), clean(s.Blocked))
+	}
+	if len(o.Keys) == 0 {
+		a.say("No key is configured yet: cmkd config init shows how.")
+		return
+	}
+	a.say("")
+	g := newGrid(a.out, "key", "state", "dependents", "version", "age", "next rotation", "needs you")
+	for i := range o.Keys {
+		k := &o.Keys[i]
+		g.add(clean(k.Name), a.keyState(k), dependents(k), short(k.Current.ID), age(k.Current.Created, s.Now), ahead(k.NextRotation, s.Now), need(k))
+	}
+	g.render()
+}
+
+// headline says how things are in a sentence.
+func headline(s *control.Summary) string {
+	parts := []string{count(s.Keys, "key")}
+	for _, kind := range []rotator.OperationKind{rotator.KindRotation, rotator.KindRevocation, rotator.KindReinstatement} {
+		if n := s.Live[kind]; n > 0 {
+			parts = append(parts, count(n, string(kind))+" under way")
+		}
+	}
+	if s.NeedsAction > 0 {
+		parts = append(parts, fmt.Sprintf("%d need you", s.NeedsAction))
+	}
+	if !s.Next.IsZero() {
+		parts = append(parts, "next rotation "+ahead(s.Next, s.Now)+" ("+clean(s.NextKey)+")")
+	}
+	return strings.Join(parts, ", ")
+}
+
+func count(n int, noun string) string {
+	if n != 1 {
+		noun += "s"
+	}
+	return fmt.Sprintf("%d %s", n, noun)
+}
+
+func age(created, now time.Time) string {
+	if created.IsZero() {
+		return "-"
+	}
+	return span(max(now.Sub(created), 0))
+}
+
+func (a *app) keyState(k *rotator.KeyStatus) string {
+	switch {
+	case k.Last == nil || k.Last.State.Final():
+		return "idle"
+	case k.Last.State == rotator.StateEffective:
+		return a.shade("effective") + " (revoked, " + k.Last.ID.String() + ")"
+	default:
+		return a.shade(string(k.Last.State)) + " (" + k.Last.ID.String() + ")"
+	}
+}
+
+// dependents counts the dependents of a key by state, while something is under
+// way.
+func dependents(k *rotator.KeyStatus) string {
+	if k.Last == nil || k.Last.State.Final() || len(k.Last.Trackers) == 0 {
+		return fmt.Sprint(len(k.Dependents))
+	}
+	return counts(k.Last.Trackers)
+}
+
+func counts(trackers map[rotator.TrackerState]int) string {
+	var parts []string
+	for _, state := range rotator.TrackerStates() {
+		if n := trackers[state]; n > 0 {
+			parts = append(parts, fmt.Sprintf("%d %s", n, state))
+		}
+	}
+	return strings.Join(parts, ", ")
+}
+
+// need says what somebody has to do about a key.
+func need(k *rotator.KeyStatus) string {
+	live := k.Last != nil && !k.Last.State.Final()
+	switch {
+	case k.Problem != nil:
+		return clean(k.Problem.String())
+	case !live:
+		return ""
+	case k.Last.Problem != nil:
+		return clean(k.Last.Problem.String())
+	case k.Last.State == rotator.StateAwaitingApproval:
+		return "cmkd approve " + k.Last.ID.String()
+	case waitsForRetire(k.Last):
+		return "cmkd retire " + clean(k.Name)
+	case k.Last.NeedsAction() || k.Last.Stalled():
+		return "cmkd status " + k.Last.ID.String()
+	default:
+		return ""
+	}
+}

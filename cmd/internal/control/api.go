@@ -1,0 +1,164 @@
+package control
+
+import (
+	"context"
+	"net/http"
+	"time"
+
+	"cmkd/rotator"
+)
+
+// Viewer is what can be seen of the engine.
+type Viewer interface {
+	Summary() rotator.Summary
+	Keys(ctx context.Context) ([]rotator.KeyStatus, error)
+	Key(ctx context.Context, name string) (rotator.KeyStatus, error)
+	Operations(ctx context.Context, f rotator.OperationFilter) ([]rotator.Operation, error)
+	Operation(ctx context.Context, id rotator.OperationID) (rotator.OperationStatus, error)
+	Events(ctx context.Context, f rotator.EventFilter) ([]rotator.Event, error)
+}
+
+// Operator is what people can do with the engine.
+type Operator interface {
+	Rotate(ctx context.Context, r rotator.Request) (rotator.Operation, error)
+	Revoke(ctx context.Context, r rotator.RevokeRequest) (rotator.Operation, error)
+	Reinstate(ctx context.Context, r rotator.Request) (rotator.Operation, error)
+	Retire(ctx context.Context, r rotator.Request) (rotator.Operation, error)
+	Approve(ctx context.Context, r rotator.OperationRequest) (rotator.Operation, error)
+	Cancel(ctx context.Context, r rotator.OperationRequest) (rotator.Operation, error)
+}
+
+// Planner says what would happen.
+type Planner interface {
+	PlanRotation(ctx context.Context, key string) (rotator.Plan, error)
+	PlanRevocation(ctx context.Context, key string) (rotator.Plan, error)
+}
+
+// Engine is the part of *[rotator.Engine] that the server needs.
+type Engine interface {
+	Viewer
+	Operator
+	Planner
+}
+
+var _ Engine = (*rotator.Engine)(nil)
+
+// Version says what the daemon is.
+type Version struct {
+	Version  string `json:"version"`
+	Revision string `json:"revision,omitempty"`
+	Go       string `json:"go"`
+	Platform string `json:"platform"`
+	// SimulatedClock says which clock the daemon runs on if it is not the real
+	// one, for instance "×600 from 2026-01-05T08:00:00Z".
+	SimulatedClock string `json:"simulated_clock,omitempty"`
+}
+
+// Summary is the daemon in numbers, with its time: what it says of deadlines is
+// by that clock.
+type Summary struct {
+	rotator.Summary
+	Now            time.Time `json:"now"`
+	Version        string    `json:"version"`
+	SimulatedClock string    `json:"simulated_clock,omitempty"`
+}
+
+// CommandRequest is the body of a command.
+type CommandRequest struct {
+	// Reason is the person's own words, kept in the audit trail.
+	Reason string `json:"reason,omitempty"`
+	// Confirm repeats the name of the key to revoke.
+	Confirm string `json:"confirm,omitempty"`
+}
+
+// BackupRequest asks for a copy of the store.
+type BackupRequest struct {
+	// Path is where, absolute, on the daemon's machine; nothing may be there.
+	Path string `json:"path"`
+}
+
+// Backup is a copy of the store that was made.
+type Backup struct {
+	Path  string `json:"path"`
+	Bytes int64  `json:"bytes"`
+}
+
+// LogReport describes an event log that was found intact.
+type LogReport struct {
+	Instance string    `json:"instance"`
+	Events   uint64    `json:"events"`
+	Head     string    `json:"head"`
+	First    time.Time `json:"first,omitzero"`
+	Last     time.Time `json:"last,omitzero"`
+}
+
+// Reloaded says what a reload brought.
+type Reloaded struct {
+	Keys int `json:"keys"`
+	// Warnings are what is allowed in the configuration and yet looks wrong, and
+	// what takes effect only after a restart.
+	Warnings []string `json:"warnings,omitempty"`
+}
+
+// failure is how an error travels.
+type failure struct {
+	Error struct {
+		Code       rotator.Code `json:"code"`
+		Reason     string       `json:"reason,omitempty"`
+		Message    string       `json:"message"`
+		Hint       string       `json:"hint,omitempty"`
+		RetryAfter int          `json:"retry_after,omitempty"` // seconds
+	} `json:"error"`
+}
+
+func newFailure(e *rotator.Error) (f failure) {
+	f.Error.Code, f.Error.Reason, f.Error.Message, f.Error.Hint = e.Code, e.Reason, e.Error(), e.Hint
+	f.Error.RetryAfter = int(e.RetryAfter / time.Second)
+	return f
+}
+
+func (f *failure) err() *rotator.Error {
+	return &rotator.Error{
+		Code: f.Error.Code, Reason: f.Error.Reason, Message: f.Error.Message, Hint: f.Error.Hint,
+		RetryAfter: time.Duration(f.Error.RetryAfter) * time.Second,
+	}
+}
+
+// CodeUnreachable is the class of errors of a client that cannot reach the
+// daemon at all.
+const CodeUnreachable rotator.Code = "daemon-unreachable"
+
+// statuses maps the classes of errors to HTTP statuses, one to one.
+func statuses() map[rotator.Code]int {
+	return map[rotator.Code]int{
+		rotator.CodeInvalid:     http.StatusBadRequest,
+		rotator.CodeForbidden:   http.StatusForbidden,
+		rotator.CodeNotFound:    http.StatusNotFound,
+		rotator.CodeConflict:    http.StatusConflict,
+		rotator.CodeRefused:     http.StatusUnprocessableEntity,
+		rotator.CodeThrottled:   http.StatusTooManyRequests,
+		rotator.CodeInternal:    http.StatusInternalServerError,
+		rotator.CodeUnavailable: http.StatusServiceUnavailable,
+	}
+}
+
+// statusOf returns the HTTP status of a class.
+func statusOf(code rotator.Code) int {
+	if status, ok := statuses()[code]; ok {
+		return status
+	}
+	return http.StatusInternalServerError
+}
+
+// codeOf returns the class of an HTTP status, for answers that name none.
+func codeOf(status int) rotator.Code {
+	for code, s := range statuses() {
+		if s == status {
+			return code
+		}
+	}
+	if status >= http.StatusInternalServerError {
+		return rotator.CodeInternal
+	}
+	return rotator.CodeInvalid
+}

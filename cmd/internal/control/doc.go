@@ -1,0 +1,13 @@
+// Package control is the conversation between the daemon and those who command
+// it: JSON over HTTP on a unix socket. It holds both ends, so that they cannot
+// drift apart: [Server], which asks an [Engine], and [Client], which the command
+// line uses.
+//
+// Who may do what is decided by the kernel's word on the peer (SO_PEERCRED): its
+// uid and gids give the actor that the audit trail names, and a [Role] by the
+// configured [Policy]. Nothing in a request can change that. Requests that a
+// browser was tricked into are refused by their Host, Origin and Referer.
+//
+// Errors travel as {"error":{code,reason,message,hint}} and arrive as the
+// *rotator.Error that was sent. The routes are described by openapi.json.
+package control

@@ -1,0 +1,190 @@
+package control
+
+import (
+	"cmp"
+	"net/http"
+	"strconv"
+	"time"
+
+	"cmkd/rotator"
+)
+
+const (
+	defaultLimit = 100
+	// maxLimit bounds what one answer holds; paging gets the rest.
+	maxLimit = 10_000
+)
+
+func (s *Server) summary(w http.ResponseWriter, _ *http.Request) error {
+	return writeJSON(w, Summary{
+		Summary: s.o.Engine.Summary(), Now: s.o.Clock.Now().UTC(),
+		Version: s.o.About.Version, SimulatedClock: s.o.About.SimulatedClock,
+	})
+}
+
+func (s *Server) version(w http.ResponseWriter, _ *http.Request) error {
+	return writeJSON(w, s.o.About)
+}
+
+func (s *Server) keys(w http.ResponseWriter, r *http.Request) error {
+	keys, err := s.o.Engine.Keys(r.Context())
+	if err != nil {
+		return err
+	}
+	return writeJSON(w, some(keys))
+}
+
+// some makes an empty list of none, which JSON would write as null.
+func some[T any](list []T) []T {
+	if list == nil {
+		return []T{}
+	}
+	return list
+}
+
+func (s *Server) key(w http.ResponseWriter, r *http.Request) error {
+	key, err := s.o.Engine.Key(r.Context(), r.PathValue("name"))
+	if err != nil {
+		return err
+	}
+	return writeJSON(w, key)
+}
+
+func (s *Server) operations(w http.ResponseWriter, r *http.Request) error {
+	q := query{r: r}
+	f := rotator.OperationFilter{
+		Key: q.text("key"), Live: q.flag("live"), Before: q.operation("before"), Limit: q.limit(),
+	}
+	if q.err != nil {
+		return q.err
+	}
+	ops, err := s.o.Engine.Operations(r.Context(), f)
+	if err != nil {
+		return err
+	}
+	return writeJSON(w, some(ops))
+}
+
+func (s *Server) operation(w http.ResponseWriter, r *http.Request) error {
+	id, err := operationID(r.PathValue("id"))
+	if err != nil {
+		return err
+	}
+	op, err := s.o.Engine.Operation(r.Context(), id)
+	if err != nil {
+		return err
+	}
+	op.Trackers = some(op.Trackers)
+	return writeJSON(w, op)
+}
+
+func (s *Server) events(w http.ResponseWriter, r *http.Request) error {
+	q := query{r: r}
+	f := rotator.EventFilter{
+		After: q.number("after"), Key: q.text("key"), Operation: q.operation("operation"),
+		Since: q.time("since"), Last: q.flag("last"), Limit: q.limit(),
+	}
+	if q.err != nil {
+		return q.err
+	}
+	if wantsStream(r) {
+		return s.stream(w, r, f)
+	}
+	events, err := s.o.Engine.Events(r.Context(), f)
+	if err != nil {
+		return err
+	}
+	return writeJSON(w, some(events))
+}
+
+func (s *Server) verify(w http.ResponseWriter, r *http.Request) error {
+	if s.o.Verify == nil {
+		return cannot("verify the audit trail")
+	}
+	report, err := s.o.Verify(r.Context())
+	if err != nil {
+		return err
+	}
+	return writeJSON(w, report)
+}
+
+func cannot(what string) error {
+	return rotator.Errorf(rotator.CodeUnavailable, "this daemon cannot %s", what)
+}
+
+// operationID reads op-17, or 17.
+func operationID(text string) (rotator.OperationID, error) {
+	if n, err := strconv.ParseUint(text, 10, 64); err == nil && n > 0 {
+		return rotator.OperationID(n), nil
+	}
+	id, err := rotator.ParseOperationID(text)
+	if err != nil {
+		return 0, rotator.Errorf(rotator.CodeInvalid, "%v", err).WithHint("cmkd history lists the operations")
+	}
+	return id, nil
+}
+
+// query reads parameters and remembers the first that is wrong.
+type query struct {
+	r   *http.Request
+	err error
+}
+
+func (q *query) text(name string) string { return q.r.URL.Query().Get(name) }
+
+func (q *query) wrong(name, form string) {
+	q.err = cmp.Or(q.err, error(rotator.Errorf(rotator.CodeInvalid, "parameter %s=%s is not %s", name, q.text(name), form)))
+}
+
+func (q *query) flag(name string) bool {
+	switch q.text(name) {
+	case "", "false", "0":
+		return false
+	case "true", "1":
+		return true
+	default:
+		q.wrong(name, "true or false")
+		return false
+	}
+}
+
+func (q *query) number(name string) uint64 {
+	if q.text(name) == "" {
+		return 0
+	}
+	n, err := strconv.ParseUint(q.text(name), 10, 64)
+	if err != nil {
+		q.wrong(name, "a number")
+	}
+	return n
+}
+
+func (q *query) limit() int {
+	n := cmp.Or(q.number("limit"), defaultLimit)
+	if n > maxLimit {
+		q.wrong("limit", "at most "+strconv.Itoa(maxLimit))
+	}
+	return int(min(n, maxLimit))
+}
+
+func (q *query) operation(name string) rotator.OperationID {
+	if q.text(name) == "" {
+		return 0
+	}
+	id, err := operationID(q.text(name))
+	if err != nil {
+		q.wrong(name, "an operation id like op-17")
+	}
+	return id
+}
+
+func (q *query) time(name string) time.Time {
+	if q.text(name) == "" {
+		return time.Time{}
+	}
+	t, err := time.Parse(time.RFC3339Nano, q.text(name))
+	if err != nil {
+		q.wrong(name, "a time like 2026-01-31T08:00:00Z")
+	}
+	return t
+}

@@ -1,0 +1,62 @@
+package daemon
+
+import (
+	"fmt"
+
+	"cmkd/configs"
+	"cmkd/providers/arm"
+	"cmkd/providers/credential"
+	"cmkd/providers/keyvault"
+	"cmkd/providers/service"
+	"cmkd/rotator"
+
+	"github.com/Azure/azure-sdk-for-go/sdk/azcore/cloud"
+	"github.com/rs/zerolog"
+)
+
+// azure is everything that speaks to Azure.
+type azure struct {
+	vault    *keyvault.Vault
+	services []rotator.Service
+}
+
+func newAzure(c configs.Azure, clock rotator.Clock, log zerolog.Logger) (*azure, error) {
+	where := cloudOf(c.Cloud)
+	cred, err := credential.New(credential.Options{
+		Name: c.Credential, TenantID: c.TenantID, ClientID: c.ClientID, CertificatePath: c.Certificate, Cloud: where,
+	})
+	if err != nil {
+		return nil, fmt.Errorf("make the Azure credential: %w", err)
+	}
+	observe := func(call arm.Call) { logCall(log, call) }
+	client, err := arm.NewClient(cred, arm.Options{Cloud: where, Clock: clock, Observe: observe})
+	if err != nil {
+		return nil, fmt.Errorf("make the ARM client: %w", err)
+	}
+	blob := service.NewBlobProbe(cred, service.BlobOptions{Cloud: where, Clock: clock, Observe: observe})
+	return &azure{
+		vault:    keyvault.New(cred, keyvault.Options{Cloud: where, Clock: clock, Observe: observe}),
+		services: service.All(service.Deps{ARM: client, Blob: blob}),
+	}, nil
+}
+
+func cloudOf(name string) cloud.Configuration {
+	switch name {
+	case "usgovernment":
+		return cloud.AzureGovernment
+	case "china":
+		return cloud.AzureChina
+	default:
+		return cloud.AzurePublic
+	}
+}
+
+// checkKeys refuses keys whose vault is of another cloud: no token is sent there.
+func (a *azure) checkKeys(keys []rotator.Key) error {
+	for i := range keys {
+		if err := a.vault.CheckKey(keys[i].ID); err != nil {
+			return fmt.Errorf("key %s: %w", keys[i].Name, err)
+		}
+	}
+	return nil
+}

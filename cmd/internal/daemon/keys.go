@@ -1,0 +1,87 @@
+package daemon
+
+import (
+	"cmp"
+	"fmt"
+	"slices"
+	"time"
+
+	"cmkd/configs"
+	"cmkd/providers/service"
+	"cmkd/rotator"
+)
+
+// Checks are what the parts know of a configuration that it cannot know itself.
+func Checks() configs.Checks {
+	kinds := map[string]service.Info{}
+	for _, info := range service.Kinds() {
+		kinds[info.Kind] = info
+	}
+	return configs.Checks{
+		KindOf:        service.KindOf,
+		CheckKind:     func(kind string) bool { _, ok := kinds[kind]; return ok },
+		CheckSettings: service.CheckSettings,
+		CheckSchedule: func(spec, zone string) error {
+			_, err := rotator.ParseSchedule(spec, zone, 0, "", "")
+			return err
+		},
+		Traits: func(kind string) configs.Traits {
+			info := kinds[kind]
+			return configs.Traits{
+				Evidence: string(info.Traits.Best), Nudge: info.Traits.CanNudge,
+				Recreate: slices.Contains(info.Bindings, rotator.BindingFixed), Window: info.Traits.Window,
+			}
+		},
+	}
+}
+
+// keysOf turns the configured keys into the engine's.
+func keysOf(c *configs.Config) ([]rotator.Key, error) {
+	keys := make([]rotator.Key, 0, len(c.Keys))
+	for i := range c.Keys {
+		key, err := keyOf(c, &c.Keys[i])
+		if err != nil {
+			return nil, fmt.Errorf("key %s: %w", c.Keys[i].Name, err)
+		}
+		keys = append(keys, key)
+	}
+	return keys, nil
+}
+
+func keyOf(c *configs.Config, k *configs.Key) (rotator.Key, error) {
+	id, _, err := rotator.ParseKeyID(k.URI)
+	if err != nil {
+		return rotator.Key{}, err
+	}
+	schedule, err := rotator.ParseSchedule(k.Schedule, k.Timezone, time.Duration(k.Jitter), rotator.Misfire(k.Misfire), k.Name)
+	if err != nil {
+		return rotator.Key{}, err
+	}
+	key := rotator.Key{
+		Name: k.Name, ID: id, Schedule: schedule,
+		Retire: rotator.Retire(k.Retire), Method: rotator.Method(k.Method), Soak: time.Duration(k.Soak),
+		TwoPerson: k.TwoPerson, Discover: k.Discover, Require: rotator.Evidence(k.Require),
+		Dependents: make([]rotator.Dependent, 0, len(k.Dependents)),
+	}
+	for i := range k.Dependents {
+		key.Dependents = append(key.Dependents, dependentOf(c, k, &k.Dependents[i]))
+	}
+	return key, nil
+}
+
+func dependentOf(c *configs.Config, k *configs.Key, d *configs.Dependent) rotator.Dependent {
+	kind := d.Kind
+	if kind == "" {
+		kind, _ = service.KindOf(d.ID)
+	}
+	return rotator.Dependent{
+		ID: d.ID, Kind: kind, Name: d.Name, Nudge: rotator.Nudge(d.Nudge), Recreate: d.Recreate,
+		// What remains zero has its kind's window.
+		Window: time.Duration(cmp.Or(d.Window, k.Windows[kind], c.Windows[kind])),
+		Poll:   time.Duration(d.Poll), Excluded: d.Exclude, Settings: d.Settings,
+	}
+}
+
+func policyOf(r configs.Roles) policy {
+	return policy{Viewers: r.Viewers, Operators: r.Operators, Approvers: r.Approvers}
+}
