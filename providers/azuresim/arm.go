@@ -1,0 +1,292 @@
+package azuresim
+
+import (
+	"net/http"
+	"slices"
+	"strings"
+)
+
+// routeManagement finds the operation of a request to Azure Resource Manager.
+func (s *Server) routeManagement(c *call) func(*call) *answer {
+	c.target = parseID(c.path)
+	side := "read"
+	if c.method != http.MethodGet && c.method != http.MethodHead {
+		side = "write"
+	}
+	c.bucket = strings.ToLower(strings.Join(
+		[]string{c.caller.id, c.host, c.target.subscription, c.target.provider, side}, "|"))
+	c.operation = "management-unknown"
+	handler := s.managementHandler(c)
+	return func(c *call) *answer {
+		if a := s.guardManagement(c); a != nil {
+			return a
+		}
+		return handler(c)
+	}
+}
+
+// managementHandler names the operation and finds who answers it.
+func (s *Server) managementHandler(c *call) func(*call) *answer {
+	id := c.target
+	verb := strings.ToLower(c.method)
+	if op := operationID(id); op != "" && c.method == http.MethodGet {
+		c.operation = operationGet
+		c.bucket = "poll|" + op
+		return func(c *call) *answer { return s.pollOperation(c, op) }
+	}
+	if id.provider == "" {
+		return s.tenantHandler(c, id)
+	}
+	if strings.EqualFold(id.fullType(), "Microsoft.ResourceGraph/resources") {
+		c.operation = "graph-query"
+		return s.graphQuery
+	}
+	if id.typ == "" {
+		c.operation = "provider-" + verb
+		return s.provider
+	}
+	c.kind = s.kinds[strings.ToLower(id.fullType())]
+	switch {
+	case c.kind == nil:
+		return s.unknownType
+	case id.name == "":
+		c.operation = c.kind.name + "-list"
+		return s.listKind
+	case len(id.rest) > 0:
+		c.operation = c.kind.name + "-" + strings.ToLower(id.rest[0])
+		return s.childRequest
+	default:
+		c.operation = c.kind.name + "-" + verb
+		return s.resourceRequest
+	}
+}
+
+// operationID returns the id in the path of a long-running operation.
+func operationID(id resourceID) string {
+	collections := []string{
+		"diskoperations", "operations", "operationsstatus", "operationresults", "asyncoperations",
+	}
+	if len(id.rest) == 2 && slices.Contains(collections, strings.ToLower(id.rest[0])) {
+		return id.rest[1]
+	}
+	return ""
+}
+
+// guardManagement checks token, api-version and permission.
+func (s *Server) guardManagement(c *call) *answer {
+	if !c.caller.known() {
+		return s.managementChallenge(c)
+	}
+	if !c.isFor("https://management.azure.com", "https://management.core.windows.net") {
+		return problem(http.StatusUnauthorized, "InvalidAuthenticationTokenAudience",
+			"The access token has been obtained for wrong audience or resource '%s'. It should exactly match with one of"+
+				" the allowed audiences 'https://management.core.windows.net/','https://management.core.windows.net',"+
+				"'https://management.azure.com/','https://management.azure.com'.", c.audience)
+	}
+	if c.version() == "" {
+		return problem(http.StatusBadRequest, "MissingApiVersionParameter",
+			"The api-version query parameter (?api-version=) is required for all requests.")
+	}
+	if !c.caller.may(c.action(), c.path, false) {
+		return s.forbidden(c)
+	}
+	return nil
+}
+
+// managementChallenge answers without a token, or with a bad one (unverified).
+func (s *Server) managementChallenge(c *call) *answer {
+	code, message := "AuthenticationFailed", "Authentication failed. The 'Authorization' header is missing."
+	switch c.authError {
+	case "invalid":
+		code, message = "InvalidAuthenticationToken", "The access token is invalid."
+	case "expired":
+		code, message = "ExpiredAuthenticationToken", "The access token expiry is in the past."
+	}
+	return problem(http.StatusUnauthorized, code, "%s", message).set("Www-Authenticate",
+		`Bearer authorization_uri="https://login.windows.net/`+s.tenant+
+			`", error="invalid_token", error_description="`+message+`"`)
+}
+
+// action is the permission that a management request needs.
+func (c *call) action() string {
+	base := c.target.fullType()
+	if c.target.provider == "" {
+		base = "Microsoft.Resources/subscriptions"
+		if c.target.group != "" {
+			base += "/resourceGroups"
+		}
+	}
+	switch c.method {
+	case http.MethodGet, http.MethodHead:
+		return base + "/read"
+	case http.MethodDelete:
+		return base + "/delete"
+	case http.MethodPost:
+		if c.operation == "graph-query" {
+			return "Microsoft.ResourceGraph/resources/read"
+		}
+		return base + "/" + strings.Join(c.target.rest, "/") + "/action"
+	default:
+		return base + "/write"
+	}
+}
+
+// forbidden refuses the caller in the form of the surface.
+func (s *Server) forbidden(c *call) *answer {
+	switch {
+	case c.host == managementHost:
+		return problem(http.StatusForbidden, "AuthorizationFailed",
+			"The client '%s' with object id '%s' does not have authorization to perform action '%s' over scope '%s' or"+
+				" the scope is invalid. If access was recently granted, please refresh your credentials.",
+			c.caller.id, c.caller.objectID, c.action(), strings.TrimRight(c.path, "/"))
+	case c.vault != nil:
+		parts := strings.Split(strings.Trim(c.path, "/"), "/")
+		name := ""
+		if len(parts) > 1 {
+			name = parts[1]
+		}
+		return s.forbiddenByRBAC(c, "Microsoft.KeyVault/vaults/keys/"+strings.TrimPrefix(c.operation, "key-")+"/action", name)
+	case strings.HasSuffix(c.host, blobSuffix):
+		return blobProblem(c, http.StatusForbidden, "AuthorizationPermissionMismatch",
+			"This request is not authorized to perform this operation using this permission.")
+	default:
+		return problem(http.StatusForbidden, "Forbidden", "Access denied.")
+	}
+}
+
+func (s *Server) unknownType(c *call) *answer {
+	return problem(http.StatusNotFound, "InvalidResourceType",
+		"The resource type '%s' could not be found in the namespace '%s' for api version '%s'. The supported api-versions"+
+			" are ''.", c.target.typ, c.target.provider, c.version())
+}
+
+// missing answers for a resource, or its group, that is not there [recording
+// compute.disk-encryption-set-disk-update].
+func (s *Server) missing(c *call) *answer {
+	if a := s.missingGroup(c); a != nil {
+		return a
+	}
+	typ := c.target.fullType()
+	if c.kind != nil {
+		typ = c.kind.typ
+	}
+	return problem(http.StatusNotFound, "ResourceNotFound",
+		"The Resource '%s/%s' under resource group '%s' was not found. For more details please go to"+
+			" https://aka.ms/ARMResourceNotFoundFix", typ, c.target.name, c.target.group)
+}
+
+// missingGroup answers when the subscription or the group does not exist.
+func (s *Server) missingGroup(c *call) *answer {
+	known := slices.ContainsFunc(s.subs, func(sub SubscriptionSpec) bool {
+		return strings.EqualFold(sub.ID, c.target.subscription)
+	})
+	if !known {
+		return problem(http.StatusNotFound, "SubscriptionNotFound",
+			"The subscription '%s' could not be found.", c.target.subscription)
+	}
+	if c.target.group != "" && s.groups[fold(c.target.subscription+"/"+c.target.group)] == nil {
+		return problem(http.StatusNotFound, "ResourceGroupNotFound",
+			"Resource group '%s' could not be found.", c.target.group)
+	}
+	return nil
+}
+
+// resourceRequest answers for one resource.
+func (s *Server) resourceRequest(c *call) *answer {
+	r := s.resources[fold(c.target.path())]
+	switch c.method {
+	case http.MethodGet, http.MethodHead:
+		if r == nil {
+			return s.missing(c)
+		}
+		return reply(http.StatusOK, r.view(c)).set("Content-Type", c.kind.content)
+	case http.MethodPut, http.MethodPatch:
+		return s.writeRequest(c, r)
+	case http.MethodDelete:
+		if r == nil {
+			if a := s.missingGroup(c); a != nil {
+				return a
+			}
+			return newAnswer(http.StatusNoContent)
+		}
+		return c.kind.remove(s, c, r)
+	default:
+		return problem(http.StatusMethodNotAllowed, "MethodNotAllowed",
+			"The request method '%s' is not supported.", c.method)
+	}
+}
+
+// writeRequest answers a PUT or PATCH.
+func (s *Server) writeRequest(c *call, r *resource) *answer {
+	if r == nil {
+		if c.method == http.MethodPatch {
+			return s.missing(c)
+		}
+		if a := s.missingGroup(c); a != nil {
+			return a
+		}
+	}
+	body, err := decodeDoc(c.body)
+	if err != nil {
+		return problem(http.StatusBadRequest, "InvalidRequestContent",
+			"The request content was invalid and could not be deserialized: '%s'.", err)
+	}
+	if r == nil && text(body, "location") == "" {
+		return problem(http.StatusBadRequest, "LocationRequired",
+			"The location property is required for this definition.")
+	}
+	if a := s.precondition(c, r); a != nil {
+		return a
+	}
+	if r != nil && r.running != nil && c.kind.name != kindStorage {
+		return problem(http.StatusConflict, "AnotherOperationInProgress",
+			"Another operation on this or dependent resource is in progress.")
+	}
+	a := c.kind.write(s, c, r, body, c.method == http.MethodPatch)
+	if a.status < 300 {
+		a.set("Content-Type", c.kind.content)
+	}
+	return a
+}
+
+// precondition honours If-Match and If-None-Match where the kind has an ETag;
+// the others ignore them, as Azure does.
+func (s *Server) precondition(c *call, r *resource) *answer {
+	match, none := c.header.Get("If-Match"), c.header.Get("If-None-Match")
+	if match == "" && none == "" {
+		return nil
+	}
+	tag := ""
+	if r != nil {
+		tag, _ = r.view(c)["eTag"].(string)
+	}
+	switch {
+	case r != nil && tag == "" && none != "*":
+		return nil
+	case match == "*" && r != nil, match != "" && match != "*" && strings.Trim(match, `"`) == tag && r != nil:
+		return nil
+	case match == "" && r == nil:
+		return nil
+	}
+	return problem(http.StatusPreconditionFailed, "PreconditionFailed",
+		"The condition '%s' specified in the request was not met.", match+none)
+}
+
+// childRequest answers below a resource.
+func (s *Server) childRequest(c *call) *answer {
+	r := s.resources[fold(c.target.path())]
+	if r == nil {
+		return s.missing(c)
+	}
+	var a *answer
+	switch {
+	case c.method == http.MethodGet && c.kind.child != nil:
+		a = c.kind.child(s, c, r, c.target.rest)
+	case c.method == http.MethodPost && c.kind.post != nil:
+		a = c.kind.post(s, c, r, strings.ToLower(c.target.rest[0]))
+	}
+	if a == nil {
+		return s.unknownType(c)
+	}
+	return a
+}

@@ -1,0 +1,175 @@
+package azuresim
+
+import (
+	"slices"
+	"time"
+)
+
+// over lays the values that a scenario gives over the default of a kind.
+func (p Pace) over(fallback Pace) Pace {
+	p.Check.Duration = p.Check.or(fallback.Check.Duration)
+	p.Rewrap.Duration = p.Rewrap.or(fallback.Rewrap.Duration)
+	p.DenyAfter.Duration = p.DenyAfter.or(fallback.DenyAfter.Duration)
+	p.RecoverAfter.Duration = p.RecoverAfter.or(fallback.RecoverAfter.Duration)
+	p.FirstCheck.Duration = p.FirstCheck.or(p.Check.Duration)
+	return p
+}
+
+// watch lets a service look after its key from the moment now: Storage once a
+// day, disk encryption sets every hour (facts §1). Eager kinds are woken by
+// the key instead.
+func (s *Server) watch(r *resource, first time.Time) {
+	if r.kind.eager || r.kind.adopt == nil || r.pace.Check.Duration <= 0 {
+		return
+	}
+	if jitter := r.pace.Jitter.Duration; jitter > 0 {
+		first = first.Add(time.Duration(s.mint.number(uint64(jitter), "jitter", r.id.path())))
+	}
+	s.agenda.add(first, func(at time.Time) { s.look(r, at) })
+}
+
+// look is one check of a service, and plans the next.
+func (s *Server) look(r *resource, now time.Time) {
+	if r.gone {
+		return
+	}
+	if !r.pace.Stuck && s.follows(r) {
+		s.follow(r, now)
+	}
+	s.agenda.add(now.Add(r.pace.Check.Duration), func(at time.Time) { s.look(r, at) })
+}
+
+// follows says whether a resource takes new versions by itself.
+func (s *Server) follows(r *resource) bool {
+	if r.kind.name == kindDiskSet {
+		return truth(r.doc, "properties.rotationToLatestKeyVersionEnabled") &&
+			at(r.doc, "properties.autoKeyRotationError") == nil
+	}
+	return r.link.key != "" && r.link.pinned == ""
+}
+
+// follow takes the newest usable version into use, if the service can read it.
+func (s *Server) follow(r *resource, now time.Time) {
+	k := s.keyOf(r)
+	if k == nil || r.noAccess || k.vault.deleted {
+		return
+	}
+	if v := k.state.current(now); v != nil && v.id != r.inUse {
+		s.use(r, v.id, now)
+	}
+}
+
+// use makes a version the one in use. The one before wraps the rest of the data
+// until re-wrapping is done.
+func (s *Server) use(r *resource, id string, now time.Time) {
+	before := r.inUse
+	r.inUse = id
+	if rewrap := r.pace.Rewrap.Duration; rewrap > 0 && before != "" && before != id && s.hasData(r) {
+		r.older = append(r.older, before)
+		s.agenda.add(now.Add(rewrap), func(at time.Time) { s.rewrapped(r, before, at) })
+	}
+	if r.kind.adopt != nil {
+		r.before = clone(r.doc)
+		r.kind.adopt(s, r, id, now)
+		s.relink(r)
+	}
+	s.settle(r, now)
+}
+
+// hasData says whether there is anything to re-wrap: a disk encryption set
+// without disks has no previousKeys [recording compute.disk-encryption-set-update].
+func (s *Server) hasData(r *resource) bool {
+	return r.kind.name != kindDiskSet || len(s.disksOn(r)) > 0
+}
+
+// rewrapped ends the use of an older version.
+func (s *Server) rewrapped(r *resource, id string, now time.Time) {
+	r.older = slices.DeleteFunc(r.older, func(other string) bool { return other == id })
+	s.settle(r, now)
+}
+
+// keyChanged tells the dependents of a key that something about it changed.
+func (s *Server) keyChanged(k *key, now time.Time) {
+	s.planRotation(k, now)
+	for _, r := range slices.Clone(s.byKey[fold(k.uri(nil))]) {
+		if r.kind.eager && !r.pace.Stuck && s.follows(r) {
+			s.agenda.add(now.Add(r.pace.Check.Duration), func(at time.Time) {
+				if !r.gone && !r.pace.Stuck && s.follows(r) {
+					s.follow(r, at)
+				}
+			})
+		}
+		s.settle(r, now)
+	}
+}
+
+// why returns what keeps a service from using its key at the moment now.
+func (s *Server) why(r *resource, now time.Time) denial {
+	if r.link.key == "" {
+		return deniedNot
+	}
+	k := s.keyOf(r)
+	switch {
+	case k == nil && s.knowsVault(r):
+		return deniedDeleted
+	case k == nil:
+		return deniedNot // a vault outside the simulated estate
+	case k.vault.deleted:
+		return deniedVault
+	case r.noAccess:
+		return deniedForbidden
+	case !k.state.exists || k.state.deleted != nil:
+		return deniedDeleted
+	}
+	for _, id := range append([]string{r.inUse}, r.older...) {
+		if v := k.state.find(id); id != "" && (v == nil || !v.enabled) {
+			return deniedDisabled
+		}
+	}
+	return deniedNot
+}
+
+func (s *Server) knowsVault(r *resource) bool {
+	for host := range s.vaults {
+		if len(r.link.key) > len(host)+8 && r.link.key[8:8+len(host)] == host {
+			return true
+		}
+	}
+	return false
+}
+
+// settle compares what a service can do with what it should be able to, and
+// plans the change with the service's delay. A plan that a later change of the
+// key made pointless is dropped.
+func (s *Server) settle(r *resource, now time.Time) {
+	want := s.why(r, now)
+	if (want == deniedNot) == (r.denied == deniedNot) {
+		r.turn++
+		r.planned, r.denied = want, want
+		return
+	}
+	if (want == deniedNot) == (r.planned == deniedNot) && r.planned != r.denied {
+		return // planned already
+	}
+	delay := r.pace.DenyAfter.Duration
+	if want == deniedNot {
+		delay = r.pace.RecoverAfter.Duration
+	}
+	r.turn++
+	r.planned = want
+	turn := r.turn
+	s.agenda.add(now.Add(delay), func(at time.Time) {
+		if r.turn == turn && !r.gone {
+			s.turn(r, s.why(r, at), at)
+		}
+	})
+}
+
+// turn ends a service's access to its key, or gives it back.
+func (s *Server) turn(r *resource, to denial, now time.Time) {
+	r.turn++
+	r.denied, r.planned, r.deniedAt = to, to, now
+	if r.kind.turned != nil {
+		r.kind.turned(s, r, now)
+	}
+}

@@ -1,0 +1,353 @@
+package azuresim
+
+import (
+	"fmt"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+)
+
+// build makes the estate that the scenario declares.
+func (s *Server) build() error {
+	sc := s.scenario
+	s.subs = slices.Clone(sc.Subscriptions)
+	if len(s.subs) == 0 {
+		s.subs = []SubscriptionSpec{{ID: s.mint.guid("subscription"), Name: "Contoso"}}
+	}
+	if err := s.buildClients(); err != nil {
+		return err
+	}
+	for _, spec := range sc.Vaults {
+		s.buildVaults(spec)
+	}
+	s.buildResources()
+	for _, raw := range sc.Resources {
+		if err := s.addDocument(raw, s.epoch); err != nil {
+			return err
+		}
+	}
+	for _, f := range sc.Faults {
+		armed, err := arm(f)
+		if err != nil {
+			return err
+		}
+		s.faults = append(s.faults, armed)
+	}
+	for _, e := range sc.Events {
+		s.agenda.add(s.epoch.Add(e.At.Duration), func(now time.Time) {
+			// An event about something that was deleted meanwhile has no effect.
+			_ = s.act(e.Action, now)
+		})
+	}
+	return nil
+}
+
+func (s *Server) buildClients() error {
+	s.open = len(s.scenario.Clients) == 0
+	for _, spec := range s.scenario.Clients {
+		c := &client{
+			id: spec.ID, secret: spec.Secret, objectID: spec.ObjectID, name: spec.Name,
+			all: len(spec.Roles) == 0, deny: slices.Clone(spec.Deny),
+		}
+		if c.objectID == "" {
+			c.objectID = s.mint.guid("object", strings.ToLower(c.id))
+		}
+		for _, name := range spec.Roles {
+			r, ok := roleNamed(name)
+			if !ok {
+				return fmt.Errorf("give client %s role %q: there is no such role", spec.ID, name)
+			}
+			c.roles = append(c.roles, r)
+		}
+		s.clients[strings.ToLower(c.id)] = c
+	}
+	return nil
+}
+
+// each calls do for every place that a pattern makes, completed with defaults.
+func (s *Server) each(p Place, do func(p Place, n string)) {
+	if p.ResourceGroup == "" {
+		p.ResourceGroup = "contoso"
+	}
+	if p.Subscription == "" {
+		p.Subscription = s.subs[0].ID
+	}
+	if p.Location == "" {
+		p.Location = "westeurope"
+	}
+	for i := 1; i <= max(1, p.Count); i++ {
+		n, one := strconv.Itoa(i), p
+		one.Name = strings.ReplaceAll(p.Name, "{n}", n)
+		do(one, n)
+	}
+}
+
+// buildVaults makes vaults with their keys.
+func (s *Server) buildVaults(spec VaultSpec) {
+	s.each(spec.Place, func(p Place, _ string) {
+		one := spec
+		one.Place = p
+		suffix := vaultSuffix
+		if spec.HSM {
+			suffix = hsmSuffix
+		}
+		v := &vault{spec: one, host: strings.ToLower(p.Name) + suffix, keys: map[string]*key{}}
+		s.vaults[v.host] = v
+		for _, k := range spec.Keys {
+			for i := 1; i <= max(1, k.Count); i++ {
+				s.buildKey(v, k, strings.ReplaceAll(k.Name, "{n}", strconv.Itoa(i)))
+			}
+		}
+		if spec.HSM {
+			s.touchGroup(resourceID{subscription: p.Subscription, group: p.ResourceGroup}, p.Location)
+			return
+		}
+		id := s.idOf(p, "Microsoft.KeyVault/vaults")
+		made := s.epoch.AddDate(-1, 0, 0)
+		s.add(&resource{
+			id: id, kind: s.kindNamed(kindVault), made: made, doc: s.vaultDoc(id, v, made),
+		})
+	})
+}
+
+func (s *Server) idOf(p Place, typ string) resourceID {
+	return resourceID{subscription: p.Subscription, group: p.ResourceGroup, name: p.Name}.spelled(typ)
+}
+
+// buildKey makes a key with its versions.
+func (s *Server) buildKey(v *vault, spec KeySpec, name string) {
+	k := v.addKey(name)
+	r := keyRequest{Kty: spec.Type, Size: spec.Size, Curve: spec.Curve}
+	if r.Kty == "" {
+		r.Kty = "RSA"
+	}
+	kty, m, _ := newMaterial(r, v.spec.HSM)
+	versions := spec.Versions
+	if len(versions) == 0 {
+		versions = []VersionSpec{{}}
+	}
+	for _, one := range versions {
+		for i := range max(1, one.Count) {
+			made := s.epoch.Add(-one.Age.Duration + time.Duration(i)*time.Second)
+			version := version{
+				kty: kty, material: m, ops: operations(kty, v.spec.HSM), enabled: !one.Disabled, tags: one.Tags,
+			}
+			if version.tags == nil {
+				version.tags = spec.Tags
+			}
+			if i == 0 {
+				version.id = one.ID
+			}
+			if one.Expires.Duration != 0 {
+				version.exp = s.epoch.Add(one.Expires.Duration).Unix()
+			}
+			s.newVersion(k, version, made)
+		}
+	}
+	k.lagging, k.before = nil, k.state
+	if p := spec.Policy; p != nil {
+		s.usePolicy(k, p.policy(s.epoch), s.epoch)
+		k.lagging = nil
+	}
+}
+
+func (p PolicySpec) policy(now time.Time) *rotationPolicy {
+	out := &rotationPolicy{expiry: p.ExpiryTime, created: now, updated: now}
+	add := func(kind, after, before string) {
+		if after == "" && before == "" {
+			return
+		}
+		var a lifetimeAction
+		a.Action.Type, a.Trigger.AfterCreate, a.Trigger.BeforeExpiry = kind, after, before
+		out.actions = append(out.actions, a)
+	}
+	add("Rotate", p.RotateAfterCreate, "")
+	add("Rotate", "", p.RotateBeforeExpiry)
+	add("Notify", "", p.NotifyBeforeExpiry)
+	return out
+}
+
+// buildResources makes the dependents; disk encryption sets come before what
+// stands on them.
+func (s *Server) buildResources() {
+	sc := s.scenario
+	for _, spec := range sc.StorageAccounts {
+		s.each(spec.Place, func(p Place, n string) { s.buildStorage(spec, p, n) })
+	}
+	for _, spec := range sc.CosmosDBAccounts {
+		s.each(spec.Place, func(p Place, n string) { s.buildCosmos(spec, p, n) })
+	}
+	for _, spec := range sc.DiskEncryptionSets {
+		s.each(spec.Place, func(p Place, n string) { s.buildDiskSet(spec, p, n) })
+	}
+	for _, spec := range sc.Disks {
+		s.each(spec.Place, func(p Place, n string) { s.buildDisk(p, s.setID(spec.DiskEncryptionSet, n)) })
+	}
+	for _, spec := range sc.VirtualMachines {
+		s.each(spec.Place, func(p Place, n string) { s.buildMachine(spec, p, n) })
+	}
+	for _, spec := range sc.ManagedClusters {
+		s.each(spec.Place, func(p Place, n string) { s.buildCluster(spec, p, n) })
+	}
+	for _, spec := range sc.ContainerGroups {
+		s.each(spec.Place, func(p Place, n string) { s.buildContainerGroup(spec, p, n) })
+	}
+}
+
+// start puts a built resource into the estate with the version it uses.
+func (s *Server) start(kindName string, p Place, spec Protected, d func(id resourceID) doc) *resource {
+	k := s.kindNamed(kindName)
+	id := s.idOf(p, k.typ)
+	r := &resource{
+		id: id, kind: k, made: s.epoch.AddDate(0, -6, 0), doc: d(id), pace: spec.Pace.over(k.pace),
+	}
+	s.add(r)
+	if r.link.key != "" {
+		r.inUse = s.pick(r, s.epoch)
+		s.watch(r, s.epoch.Add(r.pace.FirstCheck.Duration))
+	}
+	s.settle(r, s.epoch)
+	return r
+}
+
+// resolveKey returns the key of "vault/key" and the version chosen by a word
+// or an id, nil where there is none.
+func (s *Server) resolveKey(ref, word, n string) (*key, *version) {
+	k, err := s.findKey(strings.ReplaceAll(ref, "{n}", n))
+	if err != nil {
+		return nil, nil
+	}
+	return k, k.state.choose(word)
+}
+
+func (s *Server) buildStorage(spec StorageSpec, p Place, n string) {
+	r := s.start(kindStorage, p, spec.Protected, func(id resourceID) doc {
+		d := storageDoc(id, p.Location, p.Tags, s.epoch.AddDate(0, -6, 0))
+		k, v := s.resolveKey(spec.Key, spec.Version, n)
+		if k == nil {
+			return d
+		}
+		properties := doc{"keyvaulturi": "https://" + k.vault.host + "/", "keyname": k.name, "keyversion": ""}
+		if spec.Version != "" && v != nil {
+			properties["keyversion"] = v.id
+		}
+		put(d, "properties.encryption.keySource", "Microsoft.Keyvault")
+		put(d, storageKey, properties)
+		d["identity"] = doc{"type": "SystemAssigned"}
+		s.identify(d)
+		return d
+	})
+	r.extra = &storageExtra{containers: spec.Containers}
+	if r.inUse != "" {
+		storageAdopt(s, r, r.inUse, r.made)
+	}
+}
+
+func (s *Server) buildCosmos(spec CosmosSpec, p Place, n string) {
+	s.start(kindCosmos, p, spec.Protected, func(id resourceID) doc {
+		d := s.cosmosDoc(id, p.Location, p.Tags, s.epoch.AddDate(0, -6, 0))
+		if k, _ := s.resolveKey(spec.Key, "", n); k != nil {
+			put(d, "properties.keyVaultKeyUri", k.uri(nil))
+		}
+		return d
+	})
+}
+
+func (s *Server) buildDiskSet(spec DiskSetSpec, p Place, n string) {
+	r := s.start(kindDiskSet, p, spec.Protected, func(id resourceID) doc {
+		d := s.diskSetDoc(id, p.Location, p.Tags)
+		k, v := s.resolveKey(spec.Key, spec.Version, n)
+		if k == nil || v == nil {
+			return d
+		}
+		active := doc{"keyUrl": k.uri(v)}
+		if !k.vault.spec.HSM {
+			active["sourceVault"] = doc{"id": s.idOf(k.vault.spec.Place, "Microsoft.KeyVault/vaults").path()}
+		}
+		put(d, "properties.activeKey", active)
+		if spec.AutoRotate {
+			put(d, "properties.rotationToLatestKeyVersionEnabled", true)
+		}
+		return d
+	})
+	for i := 1; i <= spec.Disks; i++ {
+		disk := p
+		disk.Name = p.Name + "-disk" + strconv.Itoa(i)
+		s.buildDisk(disk, r.id.path())
+	}
+}
+
+// setID returns the id of a disk encryption set of the scenario.
+func (s *Server) setID(name, n string) string {
+	name = strings.ReplaceAll(name, "{n}", n)
+	if name == "" || strings.HasPrefix(name, "/") {
+		return name
+	}
+	for _, r := range s.selectedAll(func(r *resource) bool { return r.kind.name == kindDiskSet }) {
+		if strings.EqualFold(r.id.name, name) {
+			return r.id.path()
+		}
+	}
+	return ""
+}
+
+func (s *Server) buildDisk(p Place, set string) {
+	k := s.kindNamed(kindDisk)
+	id, made := s.idOf(p, k.typ), s.epoch.AddDate(0, -6, 0)
+	s.add(&resource{id: id, kind: k, made: made, doc: s.diskDoc(id, p.Location, p.Tags, set, made)})
+}
+
+func (s *Server) buildMachine(spec MachineSpec, p Place, n string) {
+	set := s.setID(spec.DiskEncryptionSet, n)
+	r := s.start(kindMachine, p, Protected{}, func(id resourceID) doc {
+		d := s.machineDoc(id, p.Location, p.Tags, set, s.epoch.AddDate(0, -6, 0))
+		var data []any
+		for lun, name := range spec.DataDisks {
+			disk := diskReference(id, strings.ReplaceAll(name, "{n}", n), set, "None")
+			delete(disk, "osType")
+			disk["lun"] = lun
+			data = append(data, disk)
+		}
+		if data != nil {
+			put(d, "properties.storageProfile.dataDisks", data)
+		}
+		return d
+	})
+	r.extra = &machine{running: true, stopAfter: spec.StopAfter.Duration, staysDown: spec.StaysDown}
+	system := p
+	system.Name = p.Name + "-os"
+	s.buildDisk(system, set)
+	for _, name := range spec.DataDisks {
+		disk := p
+		disk.Name = strings.ReplaceAll(name, "{n}", n)
+		s.buildDisk(disk, set)
+	}
+}
+
+func (s *Server) buildCluster(spec ClusterSpec, p Place, n string) {
+	s.start(kindCluster, p, Protected{}, func(id resourceID) doc {
+		d := s.clusterDoc(id, p.Location, p.Tags)
+		if set := s.setID(spec.DiskEncryptionSet, n); set != "" {
+			put(d, "properties.diskEncryptionSetID", set)
+		}
+		if k, v := s.resolveKey(spec.KMSKey, spec.KMSVersion, n); v != nil {
+			put(d, "properties.securityProfile.azureKeyVaultKms", doc{
+				"enabled": true, "keyId": k.uri(v), "keyVaultNetworkAccess": "Public",
+			})
+		}
+		return d
+	})
+}
+
+func (s *Server) buildContainerGroup(spec ContainerGroupSpec, p Place, n string) {
+	s.start(kindContainerGroup, p, spec.Protected, func(id resourceID) doc {
+		d := s.containerDoc(id, p.Location, p.Tags, spec.Image, s.epoch.AddDate(0, -6, 0))
+		if k, v := s.resolveKey(spec.Key, spec.Version, n); v != nil {
+			put(d, containerKey, doc{
+				"vaultBaseUrl": "https://" + k.vault.host + "/", "keyName": k.name, "keyVersion": v.id,
+			})
+		}
+		return d
+	})
+}

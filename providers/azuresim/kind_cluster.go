@@ -1,0 +1,124 @@
+package azuresim
+
+import (
+	"net/http"
+	"strings"
+	"time"
+)
+
+// clusterKind is the managed Kubernetes cluster. Its disks follow their disk
+// encryption set; the key of etcd is pinned (facts §4).
+func clusterKind() *kind {
+	return &kind{
+		name: kindCluster, typ: "Microsoft.ContainerService/managedClusters", content: jsonPlain,
+		pace: Pace{DenyAfter: For(30 * time.Minute), RecoverAfter: For(30 * time.Minute)},
+		linkOf: func(d doc) link {
+			if !truth(d, "properties.securityProfile.azureKeyVaultKms.enabled") {
+				return link{}
+			}
+			return keyLink(text(d, "properties.securityProfile.azureKeyVaultKms.keyId"))
+		},
+		write: clusterWrite, remove: removeLater(clusterDelete()), see: clusterSee,
+	}
+}
+
+// clusterDelete has a Location beside the operation [recording
+// containerservice.managed-cluster].
+func clusterDelete() operationStyle {
+	style := clusterStyle()
+	style.result = "operationresults"
+	return style
+}
+
+// clusterSee spells its id as AKS does: resourcegroups in lower case, the type
+// with a capital M [recording containerservice.managed-cluster]. Newer API
+// versions carry an ETag.
+func clusterSee(s *Server, c *call, r *resource, d doc) {
+	d["id"] = strings.Replace(r.id.path(), "/resourceGroups/", "/resourcegroups/", 1)
+	d["type"] = "Microsoft.ContainerService/ManagedClusters"
+	if c.version() >= "2024-09-01" {
+		d["eTag"] = s.mint.guid("etag", string(encode(r.doc)))
+	}
+}
+
+// clusterDoc is a cluster as it rests.
+func (s *Server) clusterDoc(id resourceID, location string, tags map[string]string) doc {
+	d := common(id, "Microsoft.ContainerService/ManagedClusters", location, tags)
+	if tags == nil {
+		delete(d, "tags")
+	}
+	prefix := id.name + "-" + jsonNumber(int64(10000000+s.mint.number(89999999, "dns", id.path())))
+	host := ".hcp." + location + ".azmk8s.io"
+	defaults(d, doc{
+		"sku": doc{"name": "Basic", "tier": "Free"},
+		"properties": doc{
+			"provisioningState": "Succeeded", "powerState": doc{"code": "Running"},
+			"kubernetesVersion": "1.30.4", "dnsPrefix": id.name, "fqdn": prefix + host,
+			"azurePortalFQDN": prefix + ".portal" + host,
+			"agentPoolProfiles": []any{doc{
+				"name": "nodepool1", "count": 3, "vmSize": "Standard_DS2_v2", "osDiskSizeGB": 128,
+				"osDiskType": "Managed", "kubeletDiskType": "OS", "maxPods": 110,
+				"type": "VirtualMachineScaleSets", "provisioningState": "Succeeded",
+				"powerState": doc{"code": "Running"}, "orchestratorVersion": "1.30.4", "mode": "System",
+				"osType": "Linux", "nodeImageVersion": "AKSUbuntu-2204gen2containerd-202410.09.0",
+			}},
+			"servicePrincipalProfile": doc{"clientId": "msi"},
+			"nodeResourceGroup":       "MC_" + id.group + "_" + id.name + "_" + location, "enableRBAC": true,
+			"networkProfile": doc{
+				"networkPlugin": "kubenet", "loadBalancerSku": "Standard", "podCidr": "10.244.0.0/16",
+				"serviceCidr": "10.0.0.0/16", "dnsServiceIP": "10.0.0.10", "outboundType": "loadBalancer",
+			},
+			"maxAgentPools": 100,
+		},
+	})
+	return d
+}
+
+// clusterWrite creates (201) or updates (200) a cluster; a PATCH changes tags
+// at once [recording containerservice.managed-cluster].
+func clusterWrite(s *Server, c *call, r *resource, body doc, patch bool) *answer {
+	if patch {
+		next := clone(r.doc)
+		if tags, ok := body["tags"].(doc); ok {
+			next["tags"] = tags
+		}
+		s.change(r, next)
+		return reply(http.StatusOK, r.view(c))
+	}
+	status, state := http.StatusOK, "Updating"
+	if r == nil {
+		status, state = http.StatusCreated, "Creating"
+		r = s.newResource(c)
+		r.doc = s.clusterDoc(r.id, regionName(text(body, "location")), nil)
+		s.add(r)
+	}
+	for _, name := range []string{"id", "name", "type", "location", "eTag"} {
+		delete(body, name)
+	}
+	delete(object(body, "properties.servicePrincipalProfile"), "secret")
+	next := clone(r.doc)
+	merge(next, body)
+	clusterState(next, state)
+	s.change(r, next)
+	a := reply(status, r.view(c))
+	s.begin(c, r, clusterStyle(), a, func(now time.Time) doc {
+		clusterState(r.doc, "Succeeded")
+		if r.link.pinned != "" {
+			s.use(r, r.link.pinned, now)
+		}
+		return nil
+	})
+	return a
+}
+
+// clusterState sets the state of a cluster and of its node pools.
+func clusterState(d doc, state string) {
+	put(d, "properties.provisioningState", state)
+	pools, _ := at(d, "properties.agentPoolProfiles").([]any)
+	for _, p := range pools {
+		if pool, ok := p.(doc); ok {
+			pool["provisioningState"] = state
+			defaults(pool, doc{"powerState": doc{"code": "Running"}})
+		}
+	}
+}

@@ -1,0 +1,209 @@
+package azuresim
+
+import (
+	"net/http"
+	"strings"
+	"time"
+)
+
+// diskSetKind is the disk encryption set. With automatic rotation it follows
+// within the hour; previousKeys stay until its disks are re-wrapped (facts §4).
+func diskSetKind() *kind {
+	return &kind{
+		name: kindDiskSet, typ: "Microsoft.Compute/diskEncryptionSets", content: jsonCharset,
+		pace: Pace{
+			Check: For(time.Hour), Rewrap: For(10 * time.Minute),
+			DenyAfter: For(30 * time.Minute), RecoverAfter: For(15 * time.Minute),
+		},
+		linkOf: func(d doc) link { return keyLink(text(d, "properties.activeKey.keyUrl")) },
+		adopt:  diskSetAdopt, write: diskSetWrite, remove: removeLater(computeStyle()),
+		child: diskSetChild, see: diskSetSee, turned: (*Server).turnMachines,
+	}
+}
+
+// diskSetAdopt writes the version in use and the time of the switch.
+func diskSetAdopt(s *Server, r *resource, version string, now time.Time) {
+	put(r.doc, "properties.activeKey.keyUrl", s.versionURI(r, version))
+	put(r.doc, "properties.lastKeyRotationTimestamp", stampOffset(now))
+}
+
+// diskSetSee lists the keys that still wrap some disks.
+func diskSetSee(s *Server, _ *call, r *resource, d doc) {
+	if len(r.older) == 0 {
+		return
+	}
+	var keys []any
+	for _, id := range r.older {
+		keys = append(keys, doc{"keyUrl": s.versionURI(r, id)})
+	}
+	put(d, "properties.previousKeys", keys)
+}
+
+// diskSetChild lists the disks on the set [example
+// compute-disk-2021-04-01/ListDiskEncryptionSetAssociatedResources].
+func diskSetChild(s *Server, c *call, r *resource, rest []string) *answer {
+	if !strings.EqualFold(rest[0], "associatedResources") {
+		return nil
+	}
+	return listPage(s, c, s.disksOn(r), func(disk *resource) any { return disk.id.path() })
+}
+
+// disksOn returns the disks that reference a set.
+func (s *Server) disksOn(set *resource) []*resource {
+	id := fold(set.id.path())
+	var out []*resource
+	for _, r := range s.resources {
+		if r.kind.name == kindDisk && fold(text(r.doc, "properties.encryption.diskEncryptionSetId")) == id {
+			out = append(out, r)
+		}
+	}
+	return sorted(out)
+}
+
+// diskSetDoc is a set as it rests [recording
+// compute.disk-encryption-set-disk-update].
+func (s *Server) diskSetDoc(id resourceID, location string, tags map[string]string) doc {
+	d := common(id, "Microsoft.Compute/diskEncryptionSets", location, tags)
+	if tags == nil {
+		delete(d, "tags")
+	}
+	d["identity"] = doc{"type": "SystemAssigned"}
+	d["properties"] = doc{
+		"activeKey": doc{}, "encryptionType": "EncryptionAtRestWithCustomerKey", "provisioningState": "Succeeded",
+	}
+	s.identify(d)
+	return d
+}
+
+// diskSetWrite answers 202: a PUT with what was asked, a PATCH with the
+// document, both "Updating" [recordings compute.disk-encryption-set and
+// -update].
+func diskSetWrite(s *Server, c *call, r *resource, body doc, patch bool) *answer {
+	made := r == nil
+	if made {
+		r = s.newResource(c)
+		r.doc = s.diskSetDoc(r.id, regionName(text(body, "location")), nil)
+		put(r.doc, "properties.provisioningState", "Updating")
+		s.add(r)
+		s.watch(r, c.now.Add(r.pace.FirstCheck.Duration))
+	}
+	asked := clone(body)
+	put(asked, "properties.provisioningState", "Updating")
+	put(r.doc, "properties.provisioningState", "Updating")
+	a := reply(http.StatusAccepted, asked)
+	if patch {
+		a = reply(http.StatusAccepted, r.view(c))
+	}
+	s.begin(c, r, computeStyle(), a, func(now time.Time) doc { return diskSetDone(s, r, body, made, now) })
+	return a
+}
+
+// diskSetDone applies a write. A set that follows takes the newest version; a
+// new key counts as a rotation, the first one does not [recording
+// compute.disk-encryption-set-update].
+func diskSetDone(s *Server, r *resource, body doc, made bool, now time.Time) doc {
+	next := clone(r.doc)
+	before := keyLink(text(next, "properties.activeKey.keyUrl"))
+	for _, name := range []string{"id", "name", "type", "location"} {
+		delete(body, name)
+	}
+	if at(body, "properties.activeKey") != nil {
+		put(next, "properties.activeKey", doc{})
+	}
+	merge(next, body)
+	put(next, "properties.provisioningState", "Succeeded")
+	// An update turns automatic rotation on again (facts §4).
+	delete(object(next, "properties"), "autoKeyRotationError")
+	s.identify(next)
+	s.change(r, next)
+	id := r.link.pinned
+	if truth(next, "properties.rotationToLatestKeyVersionEnabled") {
+		if k := s.keyOf(r); k != nil && !r.noAccess {
+			if v := k.state.current(now); v != nil {
+				id = v.id
+			}
+		}
+	}
+	switch {
+	case made || r.inUse == "":
+		r.inUse = id
+		if id != "" && id != r.link.pinned {
+			put(r.doc, "properties.activeKey.keyUrl", s.versionURI(r, id))
+			s.relink(r)
+		}
+		s.settle(r, now)
+	case id != r.inUse || r.link.key != before.key:
+		s.use(r, id, now)
+	default:
+		s.settle(r, now)
+	}
+	return nil
+}
+
+// diskKind is the managed disk.
+func diskKind() *kind {
+	return &kind{
+		name: kindDisk, typ: "Microsoft.Compute/disks", content: jsonCharset,
+		write: diskWrite, remove: removeLater(computeStyle()), see: diskSee,
+	}
+}
+
+// diskSee spells the group in the id of the set in capitals, as Compute does
+// [recording compute.disk-encryption-set-disk-update].
+func diskSee(_ *Server, _ *call, _ *resource, d doc) {
+	if set := text(d, "properties.encryption.diskEncryptionSetId"); set != "" {
+		put(d, "properties.encryption.diskEncryptionSetId", shoutGroup(set))
+	}
+}
+
+func shoutGroup(path string) string {
+	id := parseID(path)
+	id.group = strings.ToUpper(id.group)
+	return id.path()
+}
+
+// diskDoc is a disk as it rests.
+func (s *Server) diskDoc(id resourceID, location string, tags map[string]string, set string, made time.Time) doc {
+	d := common(id, "Microsoft.Compute/disks", location, tags)
+	encryption := doc{"type": "EncryptionAtRestWithPlatformKey"}
+	if set != "" {
+		encryption = doc{"type": "EncryptionAtRestWithCustomerKey", "diskEncryptionSetId": set}
+	}
+	defaults(d, doc{
+		"sku": doc{"name": "Premium_LRS", "tier": "Premium"},
+		"properties": doc{
+			"osType": "Linux", "hyperVGeneration": "V2", "creationData": doc{"createOption": "Empty"},
+			"diskSizeGB": 30, "diskIOPSReadWrite": 120, "diskMBpsReadWrite": 25, "encryption": encryption,
+			"networkAccessPolicy": "AllowAll", "publicNetworkAccess": "Enabled",
+			"timeCreated": stampOffset(made), "provisioningState": "Succeeded", "diskState": "Unattached",
+			"diskSizeBytes": 32212254720, "uniqueId": s.mint.guid("disk", id.path()), "tier": "P4",
+		},
+	})
+	return d
+}
+
+// diskWrite creates or updates a disk.
+func diskWrite(s *Server, c *call, r *resource, body doc, _ bool) *answer {
+	if r == nil {
+		r = s.newResource(c)
+		r.doc = s.diskDoc(r.id, regionName(text(body, "location")), nil, "", c.now)
+		s.add(r)
+	}
+	for _, name := range []string{"id", "name", "type", "location"} {
+		delete(body, name)
+	}
+	asked := clone(r.doc)
+	merge(asked, body)
+	if text(body, "properties.encryption.diskEncryptionSetId") != "" {
+		put(asked, "properties.encryption.type", "EncryptionAtRestWithCustomerKey")
+	}
+	sent := clone(asked)
+	put(sent, "properties.provisioningState", "Updating")
+	a := reply(http.StatusAccepted, sent)
+	s.begin(c, r, computeStyle(), a, func(time.Time) doc {
+		put(asked, "properties.provisioningState", "Succeeded")
+		s.change(r, asked)
+		return nil
+	})
+	return a
+}

@@ -1,0 +1,168 @@
+package azuresim
+
+import (
+	"net/http"
+	"strings"
+	"time"
+)
+
+// storageKind is the storage account. It looks for a new version once a day,
+// and re-reads its key when an update names it (facts §1, §4). How soon the
+// loss of a key is felt is not documented; ten minutes are an assumption.
+func storageKind() *kind {
+	return &kind{
+		name: kindStorage, typ: "Microsoft.Storage/storageAccounts", content: jsonPlain,
+		pace: Pace{
+			Check: For(24 * time.Hour), DenyAfter: For(10 * time.Minute), RecoverAfter: For(10 * time.Minute),
+		},
+		linkOf: storageLink, adopt: storageAdopt, write: storageWrite,
+		remove: removeNow(http.StatusOK), see: nil,
+	}
+}
+
+const storageKey = "properties.encryption.keyvaultproperties"
+
+func storageLink(d doc) link {
+	if !strings.EqualFold(text(d, "properties.encryption.keySource"), "Microsoft.Keyvault") {
+		return link{}
+	}
+	uri := strings.TrimRight(text(d, storageKey+".keyvaulturi"), "/")
+	l := keyLink(uri + "/keys/" + text(d, storageKey+".keyname"))
+	l.pinned = text(d, storageKey+".keyversion")
+	return l
+}
+
+// storageAdopt writes the version in use. The epoch stands for "no expiry"
+// (facts §4).
+func storageAdopt(s *Server, r *resource, version string, now time.Time) {
+	p := object(r.doc, storageKey)
+	p["currentVersionedKeyIdentifier"] = s.versionURI(r, version)
+	p["lastKeyRotationTimestamp"] = stampZ(now)
+	expiry := time.Unix(0, 0)
+	if k := s.keyOf(r); k != nil {
+		if v := k.state.find(version); v != nil && v.exp != 0 {
+			expiry = time.Unix(v.exp, 0)
+		}
+	}
+	p["currentVersionedKeyExpirationTimestamp"] = stampZ(expiry)
+}
+
+// storageDoc is an account as it rests [recording storage.customer-managed-key].
+func storageDoc(id resourceID, location string, tags map[string]string, made time.Time) doc {
+	d := common(id, "Microsoft.Storage/storageAccounts", location, tags)
+	stamp := stampZ(made)
+	service := doc{"keyType": "Account", "enabled": true, "lastEnabledTime": stamp}
+	defaults(d, doc{
+		"sku": doc{"name": "Standard_LRS", "tier": "Standard"}, "kind": "StorageV2",
+		"properties": doc{
+			"keyCreationTime":             doc{"key1": stamp, "key2": stamp},
+			"allowCrossTenantReplication": false, "privateEndpointConnections": []any{},
+			"minimumTlsVersion": "TLS1_2", "allowBlobPublicAccess": false,
+			"networkAcls": doc{
+				"ipv6Rules": []any{}, "bypass": "AzureServices", "virtualNetworkRules": []any{},
+				"ipRules": []any{}, "defaultAction": "Allow",
+			},
+			"supportsHttpsTrafficOnly": true,
+			"encryption": doc{
+				"services":  doc{"file": clone(service), "blob": clone(service)},
+				"keySource": "Microsoft.Storage",
+			},
+			"accessTier": "Hot", "provisioningState": "Succeeded", "creationTime": stamp,
+			"primaryEndpoints": storageEndpoints(id.name), "primaryLocation": location,
+			"statusOfPrimary": "available",
+		},
+	})
+	return d
+}
+
+func storageEndpoints(name string) doc {
+	d := doc{}
+	for _, service := range []string{"blob", "queue", "table", "file"} {
+		d[service] = "https://" + name + "." + service + ".core.windows.net/"
+	}
+	return d
+}
+
+// storageWrite creates an account (202, then the account under Location) or
+// updates one (200, at once [recording storage.customer-managed-key]).
+func storageWrite(s *Server, c *call, r *resource, body doc, _ bool) *answer {
+	if r != nil {
+		storageUpdate(s, r, body, c.now)
+		return reply(http.StatusOK, r.view(c))
+	}
+	r = s.newResource(c)
+	r.doc = storageDoc(r.id, regionName(text(body, "location")), nil, c.now)
+	storageUpdate(s, r, body, c.now)
+	s.add(r)
+	s.watch(r, c.now.Add(r.pace.FirstCheck.Duration))
+	a := newAnswer(http.StatusAccepted)
+	style := operationStyle{collection: "asyncoperations", running: "InProgress"}
+	s.begin(c, r, style, a, nil)
+	// Storage sends Location alone.
+	a.header.Del("Azure-Asyncoperation")
+	return a
+}
+
+// storageUpdate lays a request over an account. Key properties are taken as
+// they are given (a version stays in the answer only if the request had one),
+// and the key is re-read at once.
+func storageUpdate(s *Server, r *resource, body doc, now time.Time) {
+	next := clone(r.doc)
+	given, rekey := at(body, storageKey).(doc)
+	for _, name := range []string{"id", "name", "type"} {
+		delete(body, name)
+	}
+	if location := text(body, "location"); location != "" {
+		body["location"] = regionName(location)
+	}
+	if rekey {
+		current := at(next, storageKey)
+		delete(object(next, "properties.encryption"), "keyvaultproperties")
+		merge(next, body)
+		if old, ok := current.(doc); ok {
+			for _, name := range []string{
+				"currentVersionedKeyIdentifier", "lastKeyRotationTimestamp", "currentVersionedKeyExpirationTimestamp",
+			} {
+				object(next, storageKey)[name] = old[name]
+			}
+		}
+		merge(object(next, storageKey), given)
+	} else {
+		merge(next, body)
+	}
+	if strings.EqualFold(text(next, "properties.encryption.keySource"), "Microsoft.Storage") {
+		delete(object(next, "properties.encryption"), "keyvaultproperties")
+	}
+	storageServices(next, now)
+	s.identify(next)
+	s.change(r, next)
+	if rekey && !r.pace.Unnudged {
+		storageReread(s, r, now)
+	}
+}
+
+// storageServices gives enabled services the moment since when they are.
+func storageServices(d doc, now time.Time) {
+	services, _ := at(d, "properties.encryption.services").(doc)
+	for _, service := range services {
+		if service, ok := service.(doc); ok && truth(service, "enabled") {
+			defaults(service, doc{"lastEnabledTime": stampZ(now), "keyType": "Account"})
+		}
+	}
+	if text(d, "sku.tier") == "" {
+		tier, _, _ := strings.Cut(text(d, "sku.name"), "_")
+		put(d, "sku.tier", tier)
+	}
+}
+
+// storageReread takes the pinned or the newest version into use. The time
+// stamp moves even when the version stays [recording
+// storage.customer-managed-key].
+func storageReread(s *Server, r *resource, now time.Time) {
+	id := s.pick(r, now)
+	if k := s.keyOf(r); id == "" || k == nil || r.noAccess || k.state.find(id) == nil {
+		s.settle(r, now)
+		return
+	}
+	s.use(r, id, now)
+}

@@ -1,0 +1,87 @@
+package azuresim
+
+import (
+	"encoding/json"
+	"net/http"
+	"strings"
+	"time"
+)
+
+// vaultKind is the key vault as a resource [recordings keyvault.*]. Managed
+// HSMs have no document here.
+func vaultKind() *kind {
+	return &kind{
+		name: kindVault, typ: "Microsoft.KeyVault/vaults", content: jsonCharset,
+		write: vaultWrite, remove: vaultRemove,
+	}
+}
+
+// vaultDoc is a vault as it rests.
+func (s *Server) vaultDoc(id resourceID, v *vault, made time.Time) doc {
+	d := common(id, "Microsoft.KeyVault/vaults", v.spec.Location, v.spec.Tags)
+	stamp := made.UTC().Format("2006-01-02T15:04:05.000Z")
+	d["systemData"] = doc{
+		"createdBy": "ops@contoso.com", "createdByType": "User", "createdAt": stamp,
+		"lastModifiedBy": "ops@contoso.com", "lastModifiedByType": "User", "lastModifiedAt": stamp,
+	}
+	p := doc{
+		"sku": doc{"family": "A", "name": "standard"}, "tenantId": s.tenant, "accessPolicies": []any{},
+		"enabledForDeployment": false, "enableSoftDelete": true, "softDeleteRetentionInDays": v.retention(),
+		"enableRbacAuthorization": true, "vaultUri": "https://" + v.host + "/",
+		"provisioningState": "Succeeded", "publicNetworkAccess": "Enabled",
+	}
+	if v.spec.PurgeProtection {
+		p["enablePurgeProtection"] = true
+	}
+	d["properties"] = p
+	return d
+}
+
+// vaultWrite creates, updates or recovers a vault, at once.
+func vaultWrite(s *Server, c *call, r *resource, body doc, _ bool) *answer {
+	host := strings.ToLower(c.target.name) + vaultSuffix
+	v := s.vaults[host]
+	if r == nil {
+		if v == nil {
+			v = &vault{host: host, keys: map[string]*key{}, spec: VaultSpec{Place: Place{
+				Name: c.target.name, Subscription: c.target.subscription, ResourceGroup: c.target.group,
+				Location: regionName(text(body, "location")),
+			}}}
+			s.vaults[host] = v
+		}
+		v.deleted = false
+		r = s.newResource(c)
+		r.doc = s.vaultDoc(r.id, v, c.now)
+		delete(object(r.doc, "properties"), "enableRbacAuthorization")
+		s.add(r)
+	}
+	next := clone(r.doc)
+	for _, name := range []string{"id", "name", "type", "systemData", "location"} {
+		delete(body, name)
+	}
+	delete(object(body, "properties"), "createMode")
+	merge(next, body)
+	put(next, "properties.vaultUri", "https://"+host+"/")
+	put(next, "systemData.lastModifiedAt", c.now.Format("2006-01-02T15:04:05.000Z"))
+	v.spec.PurgeProtection = truth(next, "properties.enablePurgeProtection")
+	if n, ok := at(next, "properties.softDeleteRetentionInDays").(json.Number); ok {
+		if days, err := n.Int64(); err == nil {
+			v.spec.RetentionDays = int(days)
+		}
+	}
+	s.change(r, next)
+	return reply(http.StatusOK, r.view(c))
+}
+
+// vaultRemove soft-deletes a vault: its host no longer resolves, its services
+// lose the key.
+func vaultRemove(s *Server, c *call, r *resource) *answer {
+	s.drop(r)
+	if v := s.vaults[strings.ToLower(r.id.name)+vaultSuffix]; v != nil {
+		v.deleted = true
+		for _, k := range v.keys {
+			s.keyChanged(k, c.now)
+		}
+	}
+	return newAnswer(http.StatusOK)
+}

@@ -1,0 +1,274 @@
+package azuresim
+
+import (
+	"embed"
+	"errors"
+	"fmt"
+	"path"
+	"reflect"
+	"regexp"
+	"slices"
+	"strings"
+
+	"github.com/goccy/go-yaml"
+	"github.com/goccy/go-yaml/ast"
+	"github.com/goccy/go-yaml/parser"
+)
+
+//go:embed scenarios/*.yaml
+var scenarioFiles embed.FS
+
+// Scenarios returns the names of the embedded scenarios.
+func Scenarios() []string {
+	entries, err := scenarioFiles.ReadDir("scenarios")
+	if err != nil {
+		return nil
+	}
+	var names []string
+	for _, entry := range entries {
+		names = append(names, strings.TrimSuffix(entry.Name(), ".yaml"))
+	}
+	slices.Sort(names)
+	return names
+}
+
+// NamedScenario returns an embedded scenario.
+func NamedScenario(name string) (*Scenario, error) {
+	data, err := scenarioFiles.ReadFile(path.Join("scenarios", name+".yaml"))
+	if err != nil {
+		return nil, fmt.Errorf("find scenario %q: there are %s: %w",
+			name, strings.Join(Scenarios(), ", "), err)
+	}
+	return ParseScenario(name+".yaml", data)
+}
+
+// ParseScenario reads a scenario. Unknown fields are errors. All problems are
+// reported at once, each as "name:line: what is wrong; what to do".
+func ParseScenario(name string, data []byte) (*Scenario, error) {
+	s := &Scenario{Name: strings.TrimSuffix(path.Base(name), ".yaml")}
+	if err := yaml.UnmarshalWithOptions(data, s, yaml.Strict()); err != nil {
+		return nil, fmt.Errorf("read scenario: %w", positioned(name, err))
+	}
+	file, err := parser.ParseBytes(data, 0)
+	if err != nil {
+		return nil, fmt.Errorf("read scenario: %w", positioned(name, err))
+	}
+	c := &checker{name: name, file: file, scenario: s}
+	c.check()
+	if len(c.problems) > 0 {
+		return nil, fmt.Errorf("read scenario: %w", errors.Join(c.problems...))
+	}
+	return s, nil
+}
+
+// positioned turns an error of the YAML library into one line with file and
+// line number.
+func positioned(name string, err error) error {
+	var e yaml.Error
+	if !errors.As(err, &e) {
+		return fmt.Errorf("%s: %w", name, err)
+	}
+	line := 1
+	if t := e.GetToken(); t != nil && t.Position != nil {
+		line = t.Position.Line
+	}
+	message := e.GetMessage()
+	if strings.HasPrefix(message, "unknown field") {
+		message += "; remove it or correct its spelling"
+	}
+	return fmt.Errorf("%s:%d: %s", name, line, message)
+}
+
+// checker finds what the types cannot: bad durations, names that lead nowhere.
+type checker struct {
+	name     string
+	file     *ast.File
+	scenario *Scenario
+	problems []error
+}
+
+// problem notes what is wrong at a YAML path.
+func (c *checker) problem(at, format string, args ...any) {
+	c.problems = append(c.problems,
+		fmt.Errorf("%s:%d: %s", c.name, c.line(at), fmt.Sprintf(format, args...)))
+}
+
+// line returns the line of a YAML path, or of the nearest ancestor there is.
+func (c *checker) line(at string) int {
+	for at != "" && at != "$" {
+		if p, err := yaml.PathString(at); err == nil {
+			if node, err := p.FilterFile(c.file); err == nil && node.GetToken() != nil {
+				return node.GetToken().Position.Line
+			}
+		}
+		at = at[:max(strings.LastIndexAny(at, ".["), 0)]
+	}
+	return 1
+}
+
+func (c *checker) check() {
+	s := c.scenario
+	if _, err := s.start(); err != nil {
+		c.problem("$.start", "start %q is no time; write it like 2026-01-05T08:00:00Z", s.Start)
+	}
+	c.walk("$", reflect.ValueOf(s).Elem())
+	c.vaults()
+	for i, r := range s.Resources {
+		if id, _ := r["id"].(string); parseID(id).name == "" {
+			c.problem(fmt.Sprintf("$.resources[%d]", i),
+				"a resource needs its full id; give /subscriptions/…/providers/…/name")
+		}
+	}
+	for i, f := range s.Faults {
+		c.fault(fmt.Sprintf("$.faults[%d]", i), f)
+	}
+	for i, e := range s.Events {
+		if !slices.Contains(Actions(), e.Do) {
+			c.problem(fmt.Sprintf("$.events[%d].do", i), "unknown action %q; use one of %s",
+				e.Do, strings.Join(Actions(), ", "))
+		}
+	}
+	for i, client := range s.Clients {
+		for j, role := range client.Roles {
+			if _, ok := roleNamed(role); !ok {
+				c.problem(fmt.Sprintf("$.clients[%d].roles[%d]", i, j),
+					"unknown role %q; use one of %s", role, strings.Join(roleNames(), ", "))
+			}
+		}
+	}
+}
+
+// walk visits every duration, every place and every reference to a key.
+func (c *checker) walk(at string, v reflect.Value) {
+	switch v.Kind() {
+	case reflect.Slice:
+		for i := range v.Len() {
+			c.walk(fmt.Sprintf("%s[%d]", at, i), v.Index(i))
+		}
+	case reflect.Pointer:
+		if !v.IsNil() {
+			c.walk(at, v.Elem())
+		}
+	case reflect.Struct:
+		c.structure(at, v)
+	default:
+	}
+}
+
+func (c *checker) structure(at string, v reflect.Value) {
+	switch value := v.Interface().(type) {
+	case Duration:
+		if value.invalid != "" {
+			c.problem(at, "%q is no duration; write it like 90s, 24h or 7d", value.invalid)
+		}
+		return
+	case Place:
+		c.place(at, value.Name, value.Count)
+	case KeySpec:
+		c.place(at, value.Name, value.Count)
+	case Protected:
+		c.reference(at+".key", value.Key)
+	default:
+	}
+	for i := range v.NumField() {
+		field := v.Type().Field(i)
+		name, option, _ := strings.Cut(field.Tag.Get("yaml"), ",")
+		switch {
+		case option == "inline":
+			c.walk(at, v.Field(i))
+		case name != "" && name != "-" && field.Type.Kind() != reflect.Map:
+			c.walk(at+"."+name, v.Field(i))
+		}
+	}
+}
+
+// place checks a name and its number.
+func (c *checker) place(at, name string, count int) {
+	switch {
+	case name == "":
+		c.problem(at, "a name is missing; add name")
+	case count > 1 && !strings.Contains(name, "{n}"):
+		c.problem(at+".name", "count makes %d of %q; put {n} into the name", count, name)
+	}
+}
+
+// reference checks a "vault/key".
+func (c *checker) reference(at, ref string) {
+	if ref == "" {
+		return
+	}
+	vaultName, keyName, ok := strings.Cut(ref, "/")
+	if !ok {
+		c.problem(at, "key %q names no vault; write vault/key", ref)
+		return
+	}
+	for _, v := range c.scenario.Vaults {
+		if !matchesPattern(v.Name, v.Count, vaultName) {
+			continue
+		}
+		for _, k := range v.Keys {
+			if matchesPattern(k.Name, k.Count, keyName) {
+				return
+			}
+		}
+		c.problem(at, "vault %s has no key %q; add it under its keys", vaultName, keyName)
+		return
+	}
+	c.problem(at, "there is no vault %q; add it under vaults", vaultName)
+}
+
+// matchesPattern says whether a generator makes that name. A reference may
+// itself hold {n}.
+func matchesPattern(pattern string, count int, name string) bool {
+	if strings.EqualFold(pattern, name) {
+		return true
+	}
+	return count > 1 && regexp.MustCompile("(?i)^"+
+		strings.ReplaceAll(regexp.QuoteMeta(pattern), `\{n\}`, `(\d+|\{n\})`)+"$").MatchString(name)
+}
+
+// vaults checks versions and policies.
+func (c *checker) vaults() {
+	versionID := regexp.MustCompile(`^[0-9a-f]{32}$`)
+	for i, v := range c.scenario.Vaults {
+		for j, k := range v.Keys {
+			at := fmt.Sprintf("$.vaults[%d].keys[%d]", i, j)
+			if !slices.Contains([]string{"", "RSA", "EC", "RSA-HSM", "EC-HSM"}, k.Type) {
+				c.problem(at+".type", "unknown type %q; use RSA, EC, RSA-HSM or EC-HSM", k.Type)
+			}
+			if !slices.Contains([]int{0, 2048, 3072, 4096}, k.Size) {
+				c.problem(at+".size", "size %d; use 2048, 3072 or 4096", k.Size)
+			}
+			if k.Curve != "" && curveOf(k.Curve) == nil {
+				c.problem(at+".curve", "unknown curve %q; use P-256, P-384 or P-521", k.Curve)
+			}
+			for n, version := range k.Versions {
+				if version.ID != "" && !versionID.MatchString(version.ID) {
+					c.problem(fmt.Sprintf("%s.versions[%d].id", at, n),
+						"version %q is not 32 lower-case hexadecimal digits; correct or remove it",
+						version.ID)
+				}
+			}
+		}
+	}
+}
+
+// fault checks one fault.
+func (c *checker) fault(at string, f Fault) {
+	if !slices.Contains(FaultKinds(), f.Do) {
+		c.problem(at+".do", "unknown fault %q; use one of %s",
+			f.Do, strings.Join(FaultKinds(), ", "))
+	}
+	if f.Do == "status" && (f.Status < 400 || f.Status > 599) {
+		c.problem(at, "fault status needs a status from 400 to 599; add status: 503")
+	}
+	if f.When.Probability < 0 || f.When.Probability > 1 {
+		c.problem(at+".when.probability", "probability %v; give 0 to 1", f.When.Probability)
+	}
+	for _, pattern := range []string{f.Match.Operation, f.Match.Host, f.Match.Path, f.Match.Caller} {
+		if _, err := compilePattern(pattern); err != nil {
+			c.problem(at+".match", "pattern %q: %v; give a glob, or /a regular expression/",
+				pattern, err)
+		}
+	}
+}

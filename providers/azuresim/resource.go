@@ -1,0 +1,204 @@
+package azuresim
+
+import (
+	"strings"
+	"time"
+)
+
+// resource is one resource of Azure Resource Manager.
+type resource struct {
+	id     resourceID
+	kind   *kind
+	doc    doc // as it rests; views of it are sent
+	before doc // ahead of the last change, for stale reads
+	made   time.Time
+	gone   bool
+	pace   Pace
+	extra  any // what only its kind knows
+
+	link     link       // the key as configured
+	inUse    string     // version that wraps its data key now
+	older    []string   // versions that still wrap some of it
+	denied   denial     // why the service cannot use the key, if so
+	noAccess bool       // its identity lost access to the vault
+	turn     int        // counts planned changes of denied, to drop stale plans
+	planned  denial     // what the plan leads to
+	deniedAt time.Time  // since when
+	running  *operation // long-running operation in progress
+}
+
+// link says which key a resource names, and which version if it is pinned.
+type link struct {
+	key    string // versionless URI, folded
+	pinned string
+}
+
+// denial says why a service cannot use its key; empty when it can.
+type denial string
+
+const (
+	deniedNot       denial = ""
+	deniedDisabled  denial = "disabled"
+	deniedDeleted   denial = "deleted"
+	deniedForbidden denial = "forbidden"
+	deniedVault     denial = "vault"
+)
+
+// kind is a type of resource: a table of what differs between them. A nil
+// function means that the kind does not do it.
+type kind struct {
+	name string // as in operation names, for example storage
+	typ  string // for example Microsoft.Storage/storageAccounts
+	// linkOf reads the key from a document.
+	linkOf func(d doc) link
+	// write answers a PUT (or PATCH) of a resource, nil for a new one.
+	write func(s *Server, c *call, r *resource, body doc, patch bool) *answer
+	// remove answers a DELETE.
+	remove func(s *Server, c *call, r *resource) *answer
+	// post answers a POST of an action.
+	post func(s *Server, c *call, r *resource, action string) *answer
+	// child answers a GET below the resource.
+	child func(s *Server, c *call, r *resource, rest []string) *answer
+	// see changes a copy of the document into what is sent to this call.
+	see func(s *Server, c *call, r *resource, d doc)
+	// adopt writes into the document that a version is in use now.
+	adopt func(s *Server, r *resource, version string, now time.Time)
+	// turned is told that access to the key ended or came back.
+	turned func(s *Server, r *resource, now time.Time)
+	// pace is the default.
+	pace Pace
+	// eager kinds follow a while after each new version instead of looking
+	// now and then.
+	eager bool
+	// content is the media type; Storage, Cosmos DB and AKS leave the
+	// character set out (recordings).
+	content string
+}
+
+// view returns what is sent of a resource.
+func (r *resource) view(c *call) doc {
+	d := r.doc
+	if c.stale && r.before != nil {
+		d = r.before
+	}
+	d = clone(d)
+	if r.kind.see != nil {
+		r.kind.see(c.sim, c, r, d)
+	}
+	return d
+}
+
+// location returns where it lives, without spaces and in lower case.
+func (r *resource) location() string { return regionName(text(r.doc, "location")) }
+
+func regionName(location string) string {
+	return strings.ToLower(strings.ReplaceAll(location, " ", ""))
+}
+
+// add puts a resource into the estate.
+func (s *Server) add(r *resource) {
+	s.resources[fold(r.id.path())] = r
+	s.touchGroup(r.id, r.location())
+	s.relink(r)
+	if r.pace == (Pace{}) {
+		r.pace = r.kind.pace
+	}
+}
+
+// change gives a resource a new document.
+func (s *Server) change(r *resource, next doc) {
+	r.before, r.doc = r.doc, next
+	s.relink(r)
+}
+
+// drop takes a resource out of the estate.
+func (s *Server) drop(r *resource) {
+	r.gone = true
+	delete(s.resources, fold(r.id.path()))
+	s.unlink(r)
+}
+
+// relink finds out which key the document names now.
+func (s *Server) relink(r *resource) {
+	if r.kind.linkOf == nil {
+		return
+	}
+	next := r.kind.linkOf(r.doc)
+	if next.key != r.link.key {
+		s.unlink(r)
+		if next.key != "" {
+			s.byKey[next.key] = append(s.byKey[next.key], r)
+		}
+	}
+	r.link = next
+}
+
+func (s *Server) unlink(r *resource) {
+	list := s.byKey[r.link.key]
+	for i, other := range list {
+		if other == r {
+			s.byKey[r.link.key] = append(list[:i:i], list[i+1:]...)
+			break
+		}
+	}
+	r.link.key = ""
+}
+
+// keyLink takes a key URI apart, with or without a version.
+func keyLink(uri string) link {
+	rest, ok := strings.CutPrefix(strings.ToLower(uri), "https://")
+	if !ok {
+		return link{}
+	}
+	parts := strings.Split(strings.TrimRight(rest, "/"), "/")
+	if len(parts) < 3 || parts[1] != "keys" {
+		return link{}
+	}
+	l := link{key: "https://" + strings.TrimSuffix(parts[0], ":443") + "/keys/" + parts[2]}
+	if len(parts) > 3 {
+		l.pinned = parts[3]
+	}
+	return l
+}
+
+// keyOf returns the key that a resource names, nil if there is none.
+func (s *Server) keyOf(r *resource) *key {
+	rest := strings.TrimPrefix(r.link.key, "https://")
+	host, name, ok := strings.Cut(rest, "/keys/")
+	if v := s.vaults[host]; ok && v != nil {
+		return v.key(name)
+	}
+	return nil
+}
+
+// versionURI spells the URI of a version in the key's own case.
+func (s *Server) versionURI(r *resource, id string) string {
+	if k := s.keyOf(r); k != nil {
+		return k.uri(nil) + "/" + id
+	}
+	return r.link.key + "/" + id
+}
+
+// group is a resource group.
+type group struct {
+	subscription, name, location string
+	tags                         map[string]string
+}
+
+// touchGroup makes the resource group of a resource if it is new.
+func (s *Server) touchGroup(id resourceID, location string) {
+	key := fold(id.subscription + "/" + id.group)
+	if _, ok := s.groups[key]; !ok {
+		s.groups[key] = &group{subscription: id.subscription, name: id.group, location: location}
+	}
+	s.touchSubscription(id.subscription)
+}
+
+func (s *Server) touchSubscription(id string) {
+	for _, have := range s.subs {
+		if strings.EqualFold(have.ID, id) {
+			return
+		}
+	}
+	s.subs = append(s.subs, SubscriptionSpec{ID: id, Name: "Contoso"})
+}
