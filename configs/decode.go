@@ -140,7 +140,7 @@ func (d *decoder) value(node ast.Node, v reflect.Value, f slot) {
 	if !d.has(path) {
 		d.at[path] = at
 	}
-	if u, ok := v.Addr().Interface().(encoding.TextUnmarshaler); ok {
+	if u, ok := reflect.TypeAssert[encoding.TextUnmarshaler](v.Addr()); ok {
 		d.text(node, u, f, at)
 		return
 	}

@@ -63,7 +63,7 @@ func read(path string) ([]byte, error) {
 	if err != nil {
 		return nil, unreadable(path, err)
 	}
-	defer file.Close()
+	defer func() { _ = file.Close() }() // it was only read
 	info, err := file.Stat()
 	if err != nil {
 		return nil, unreadable(path, err)
@@ -89,8 +89,7 @@ func unreadable(path string, err error) error {
 	case errors.Is(err, fs.ErrPermission):
 		hint = "let the daemon's group read it: `chgrp cmkd " + path + " && chmod 640 " + path + "`"
 	}
-	var cause *fs.PathError
-	if errors.As(err, &cause) {
+	if cause, ok := errors.AsType[*fs.PathError](err); ok {
 		err = cause.Err
 	}
 	return Errors{{File: path, Message: err.Error(), Hint: hint}}

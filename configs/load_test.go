@@ -2,6 +2,7 @@ package configs
 
 import (
 	"bytes"
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -206,7 +207,8 @@ func FuzzParse(f *testing.F) {
 // checkErrors holds each problem to the form that all have.
 func checkErrors(t *testing.T, err error, lines int) {
 	t.Helper()
-	problems, ok := err.(Errors)
+	var problems Errors
+	ok := errors.As(err, &problems)
 	if !ok || len(problems) == 0 {
 		t.Fatalf("%T: %v", err, err)
 	}

@@ -143,10 +143,10 @@ func (d *decoder) mistyped(node ast.Node, path, want string) {
 			hint = fmt.Sprintf("quote it: %q", n.GetToken().Value)
 		}
 	case *ast.StringNode:
-		switch {
-		case want == "true or false":
+		switch want {
+		case "true or false":
 			hint = "without quotes; yes, no, on and off are texts"
-		case want == "a whole number":
+		case "a whole number":
 			hint = "in digits, without quotes"
 		}
 	case ast.MapNode:

@@ -148,8 +148,8 @@ func yamlNames(t reflect.Type) []string {
 		return yamlNames(t.Elem())
 	case reflect.Struct:
 		names := listed(fieldNames(t))
-		for i := range t.NumField() {
-			names = append(names, yamlNames(t.Field(i).Type)...)
+		for field := range t.Fields() {
+			names = append(names, yamlNames(field.Type)...)
 		}
 		return names
 	}

@@ -387,9 +387,9 @@ func (e *Engine) recover(ctx context.Context, pause time.Duration) bool {
 	refuse := Errorf(CodeUnavailable, "the store cannot be written: %s", e.summary.Load().Blocked).
 		WithHint("mend it (is the disk full?); cmkd goes on by itself")
 	if e.committing != nil {
-		<-e.committed
-		e.core.replies = append(e.core.replies, e.committing.replies...)
-		e.committing = nil
+		if err := e.settle(<-e.committed); err != nil {
+			e.blocked(err)
+		}
 	}
 	for _, l := range e.core.live {
 		e.core.answerRetirers(l, refuse)

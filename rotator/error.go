@@ -67,8 +67,7 @@ func (e *Error) WithHint(format string, args ...any) *Error {
 // AsError returns the first *[Error] in err's chain, or one of CodeUnavailable
 // that wraps err: what we cannot name may pass, and may have had an effect.
 func AsError(err error) *Error {
-	var e *Error
-	if errors.As(err, &e) {
+	if e, ok := errors.AsType[*Error](err); ok {
 		return e
 	}
 	return &Error{Code: CodeUnavailable, Err: err}

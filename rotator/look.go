@@ -259,13 +259,9 @@ func (t Tracker) nudgeOrWait(l look) (Tracker, Action) {
 	if !l.traits.CanNudge || told || l.seen.Updating {
 		return t, ""
 	}
-	switch t.Detail.Dependent.Nudge {
-	case NudgeAlways:
+	nudge := t.Detail.Dependent.Nudge
+	if nudge == NudgeAlways || nudge == NudgeWhenStalled && t.State == TrackerStalled {
 		return t.tell(ActionNudge, l)
-	case NudgeWhenStalled:
-		if t.State == TrackerStalled {
-			return t.tell(ActionNudge, l)
-		}
 	}
 	return t, ""
 }
@@ -299,6 +295,7 @@ func (t Tracker) applyFailed(l look) Tracker {
 		return t.enter(TrackerPropagating, l.now, l.now.Add(max(l.applyErr.RetryAfter, time.Second)))
 	case CodeForbidden, CodeInvalid, CodeRefused:
 		return t.block(TrackerNeedsAction, problemOf(l.applyErr), l)
+	default:
 	}
 	if t.Failures >= 3 {
 		t.Detail.Problem = problemOf(l.applyErr)

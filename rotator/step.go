@@ -67,6 +67,7 @@ func (c *core) resume() error {
 			if l.op.Wake.IsZero() {
 				c.advance(l, false)
 			}
+		default: // waits for a time, a look or a person
 		}
 	}
 	return nil
@@ -272,6 +273,7 @@ func (c *core) listed(l *live, r *result) {
 		c.changeListed(l, r, c.listedToDisable)
 	case StateTakingEffect, StateEffective:
 		c.changeListed(l, r, c.listedRevoked)
+	default: // pending looks at l.versions itself
 	}
 }
 

@@ -169,7 +169,9 @@ func (c *core) makeWay(name string) bool {
 	if !awaitsRetirement(&l.op) {
 		return false
 	}
-	c.load(l)
+	if c.load(l) != nil {
+		return false // the next step meets the same error and reports it
+	}
 	c.supersede(l, actorDaemon)
 	return true
 }

@@ -23,8 +23,8 @@ func fillAll(v reflect.Value, n *int) {
 			v.Set(reflect.ValueOf(time.Unix(1_700_000_000+int64(*n), 5).UTC()))
 			return
 		}
-		for i := range v.NumField() {
-			fillAll(v.Field(i), n)
+		for _, field := range v.Fields() {
+			fillAll(field, n)
 		}
 	case reflect.Pointer:
 		v.Set(reflect.New(v.Type().Elem()))
@@ -106,8 +106,8 @@ func TestEvent_KeepsEveryField(t *testing.T) {
 
 func fields(v reflect.Value) iter.Seq[reflect.Value] {
 	return func(yield func(reflect.Value) bool) {
-		for i := range v.NumField() {
-			if !yield(v.Field(i)) {
+		for _, field := range v.Fields() {
+			if !yield(field) {
 				return
 			}
 		}

@@ -78,7 +78,6 @@ func BenchmarkEngine_Live(b *testing.B) {
 		stop()
 		<-done
 		runtime.KeepAlive(engine)
-		engine, done = nil, nil
 		keys := len(world.key.Dependents)
 		perTracker = float64(with-heapInUse())/n + float64(world.configured)/float64(keys)
 		if err := s.Close(); err != nil {

@@ -86,8 +86,7 @@ func explain(path string, err error) error {
 
 // withoutPath drops the name that stands before it already.
 func withoutPath(err error) error {
-	var p *fs.PathError
-	if errors.As(err, &p) {
+	if p, ok := errors.AsType[*fs.PathError](err); ok {
 		return fmt.Errorf("%s: %w", p.Op, p.Err)
 	}
 	return err

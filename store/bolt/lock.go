@@ -94,7 +94,7 @@ func lockHolder(f *os.File) int {
 	if err != nil {
 		return 0
 	}
-	dev := uint64(stat.Dev)
+	dev := uint64(stat.Dev) //nolint:unconvert // other architectures have a narrower one
 	id := fmt.Sprintf("%02x:%02x:%d", unix.Major(dev), unix.Minor(dev), stat.Ino)
 	for line := range strings.Lines(string(locks)) {
 		// 1: FLOCK  ADVISORY  WRITE 1234 fe:00:131 0 EOF

@@ -3,6 +3,7 @@ package bolt
 import (
 	"bytes"
 	"fmt"
+	"maps"
 
 	"go.etcd.io/bbolt"
 
@@ -43,9 +44,7 @@ func (v *validator) admit(p *prepared) error {
 	if err := v.admitTrackers(p.runs, own); err != nil {
 		return err
 	}
-	for id, r := range own {
-		v.revisions[id] = r
-	}
+	maps.Copy(v.revisions, own)
 	for _, run := range p.runs {
 		if run.detailed > 0 {
 			v.detailed[run.op] = max(v.detailed[run.op], run.detailed)
