@@ -83,7 +83,8 @@ func diskEncryptionSetInfo() Info {
 		},
 		Sources: []string{
 			"facts.md §1, §4 Disk encryption sets", "recordings/compute.disk-encryption-set*.jsonl", "examples/compute-disk-2021-04-01",
-			"PowerState/stopped and /deallocated, and managedBy, are common knowledge: the recordings show PowerState/running",
+			"managedBy: model Disk of azure-sdk-for-go's compute 2021-03-01",
+			"PowerState/stopped and /deallocated are common knowledge: the recordings show PowerState/running",
 		},
 	}
 }

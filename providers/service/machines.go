@@ -18,8 +18,8 @@ const machineVersion = "2024-07-01"
 
 // machinePaths are the properties of disks and virtual machines by which the
 // use of a disk encryption set is seen. Sources: recording
-// compute.disk-encryption-set.2025 (instanceView.statuses);
-// managedBy and managedByExtended are common knowledge.
+// compute.disk-encryption-set.2025 (instanceView.statuses); managedBy and
+// managedByExtended by the model Disk of azure-sdk-for-go's compute 2021-03-01.
 type machinePaths struct {
 	ManagedBy, ManagedByExtended string
 	Statuses, StatusCode         string // the second within an element of the first
