@@ -127,8 +127,11 @@ func (s *Server) token(c *call, tenant string) *answer {
 // grant answers with a token for the resource of v1, or the scope of v2.
 func (s *Server) grant(caller *client, form url.Values) *answer {
 	resource := form.Get("resource")
-	if scope, ok := strings.CutSuffix(form.Get("scope"), "/.default"); ok && resource == "" {
-		resource = scope
+	// MSAL adds openid, offline_access and profile to the scope.
+	for _, scope := range strings.Fields(form.Get("scope")) {
+		if of, ok := strings.CutSuffix(scope, "/.default"); ok && resource == "" {
+			resource = of
+		}
 	}
 	if resource == "" {
 		return s.loginError(http.StatusBadRequest, "invalid_scope", 1002012,

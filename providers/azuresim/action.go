@@ -313,6 +313,9 @@ func (s *Server) addDocument(raw map[string]any, now time.Time) error {
 	}
 	if r.link.key != "" {
 		r.inUse = s.documentVersion(r, now)
+		if k.name == kindStorage && r.inUse != "" && text(d, storageKey+".currentVersionedKeyIdentifier") == "" {
+			storageAdopt(s, r, r.inUse, now)
+		}
 		s.watch(r, now.Add(r.pace.FirstCheck.Duration))
 	}
 	s.settle(r, now)

@@ -20,6 +20,7 @@ var (
 // timeoutError is what a client in the same process gets instead of waiting.
 type timeoutError struct{ error }
 
+func (e timeoutError) Unwrap() error { return e.error }
 func (timeoutError) Timeout() bool   { return true }
 func (timeoutError) Temporary() bool { return true }
 
@@ -47,7 +48,8 @@ func (t transport) RoundTrip(r *http.Request) (*http.Response, error) {
 	}
 	switch a.lost {
 	case lostTimeout:
-		return nil, fmt.Errorf("await answer of %s: %w", r.URL.Host, timeoutError{ErrDropped})
+		// Unwrapped: net/http asks the error itself whether it is a time-out.
+		return nil, timeoutError{fmt.Errorf("await answer of %s: %w", r.URL.Host, ErrDropped)}
 	case lostClosed:
 		return nil, fmt.Errorf("read answer of %s: %w", r.URL.Host, ErrDropped)
 	}
