@@ -6,6 +6,7 @@ DESTDIR     ?=
 GOLANGCI    := v2.15.0
 STATICCHECK := v0.8.2
 BENCHTIME   ?= 1s
+TESTFLAGS   ?=
 export CGO_ENABLED ?= 1
 
 .DEFAULT_GOAL := help
@@ -30,7 +31,7 @@ demo: build ## rotate, revoke and reinstate a key in a simulated Azure, in under
 
 test: tools ## run all tests with the race detector
 	go vet ./...
-	go test -race -timeout 10m ./...
+	go test -race -timeout 10m $(TESTFLAGS) ./...
 
 crash: build ## kill the daemon at 200 random moments of rotations
 	CMKD_CRASHES=200 go test -count=1 -timeout 30m -run 'TestCrash' ./cmd/internal/crashtest
