@@ -20,7 +20,21 @@ type Options struct {
 	Limits Limits
 	// Observe, if set, hears each committed event, in order, from one goroutine.
 	Observe func(Event)
+	// Prioritize, if set, marks the context of calls by how much they matter,
+	// for whoever paces them.
+	Prioritize func(context.Context, Priority) context.Context
 }
+
+// Priority is how much a call matters.
+type Priority int
+
+// The priorities, first things first.
+const (
+	PriorityRevocation Priority = iota // revocations and reinstatements
+	PriorityPerson                     // what a person waits for, and the vault
+	PriorityGrid                       // everything else
+	priorities
+)
 
 // Limits bound how much happens at once.
 type Limits struct {
@@ -65,7 +79,7 @@ type Engine struct {
 	committed  chan error
 	// calls are the goroutines that carry out tasks.
 	calls   sync.WaitGroup
-	waiting [3][][]task // by priority, in the portions in which they came
+	waiting [priorities][][]task // in the portions in which they came
 	out     int
 
 	summary atomic.Pointer[Summary]
@@ -242,15 +256,15 @@ func (e *Engine) enqueue(tasks []task) {
 	}
 }
 
-func (e *Engine) priority(t *task) int {
+func (e *Engine) priority(t *task) Priority {
 	l := e.core.live[t.operation]
 	switch {
 	case l != nil && l.op.Kind != KindRotation:
-		return 0
+		return PriorityRevocation
 	case t.dependent == nil && t.operation != 0, l != nil && l.op.Cause == CauseOperator:
-		return 1
+		return PriorityPerson
 	default:
-		return 2
+		return PriorityGrid
 	}
 }
 
@@ -258,13 +272,17 @@ func (e *Engine) priority(t *task) int {
 // some calls in reserve. An update of a dependent may take half an hour and does
 // not count.
 func (e *Engine) start(ctx context.Context) {
-	for p := range e.waiting {
+	for p := range priorities {
 		limit := e.o.Limits.Calls
-		if p == 0 {
+		if p == PriorityRevocation {
 			limit += revocationReserve
 		}
+		callCtx := ctx
+		if e.o.Prioritize != nil {
+			callCtx = e.o.Prioritize(ctx, p)
+		}
 		for len(e.waiting[p]) > 0 && e.out < limit {
-			e.carryOut(ctx, e.next(p, limit-e.out))
+			e.carryOut(callCtx, e.next(p, limit-e.out))
 		}
 	}
 }
@@ -284,7 +302,7 @@ func (e *Engine) carryOut(ctx context.Context, tasks []task) {
 }
 
 // next takes the first tasks of a priority, at most so many, all of one kind.
-func (e *Engine) next(p, most int) []task {
+func (e *Engine) next(p Priority, most int) []task {
 	portion := e.waiting[p][0]
 	n := 1
 	for n < min(most, len(portion)) && portion[n].kind == portion[0].kind {
@@ -408,7 +426,7 @@ func (e *Engine) recover(ctx context.Context, pause time.Duration) bool {
 		}
 		now := e.o.Clock.Now()
 		e.beat.Store(&now)
-		e.waiting = [3][][]task{}
+		e.waiting = [priorities][][]task{}
 		e.core.out = map[OperationID]int{}
 		err := e.core.reset(ctx, e.o.Keys, now)
 		if err == nil {

@@ -202,6 +202,10 @@ func (c *core) uncertain(l *live, why string) {
 	c.wait(l, c.now.Add(time.Second))
 }
 
+// reasonKeyDisabled is the vault's code for a call on a disabled version; making
+// one in another way would not help (azure/facts.md section 2).
+const reasonKeyDisabled = "KeyDisabled"
+
 // created handles the answer to the call that makes a version.
 func (c *core) created(l *live, r *result) {
 	if l.op.State != StateCreating || r.attempt != l.op.Attempt.Number || !l.op.Attempt.Uncertain.IsZero() {
@@ -212,7 +216,7 @@ func (c *core) created(l *live, r *result) {
 		c.adopt(l, r.version, true)
 	case !r.err.NoEffect:
 		c.uncertain(l, r.err.Error())
-	case r.err.Code == CodeForbidden && r.method == MethodRotate && c.keyMethod(l) == MethodAuto:
+	case r.err.Code == CodeForbidden && r.err.Reason != reasonKeyDisabled && r.method == MethodRotate && c.keyMethod(l) == MethodAuto:
 		c.attempt(l, MethodCreate)
 	case retryable(r.err):
 		l.op.Failures++

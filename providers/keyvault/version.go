@@ -36,7 +36,7 @@ func bundleVersion(b azkeys.KeyBundle, key rotator.KeyID) (rotator.Version, erro
 }
 
 // decodeVersion reads a version as lists and bundles describe it. Properties:
-// kid, attributes.{created,exp,nbf,enabled,recoveryLevel}, tags (recordings
+// kid, attributes.{created,updated,exp,nbf,enabled,recoveryLevel}, tags (recordings
 // keyvault.key.2025, keyvault.list-versions.2022, keyvault.hsm-rotate.2022).
 //
 // Without attributes.enabled a version counts as disabled, without created as
@@ -54,7 +54,7 @@ func decodeVersion(kid azkeys.ID, a *azkeys.KeyAttributes, tags map[string]*stri
 	if a == nil {
 		return v, nil
 	}
-	v.Created, v.Expires, v.NotBefore = utc(a.Created), utc(a.Expires), utc(a.NotBefore)
+	v.Created, v.Updated, v.Expires, v.NotBefore = utc(a.Created), utc(a.Updated), utc(a.Expires), utc(a.NotBefore)
 	v.Enabled = deref(a.Enabled)
 	level := strings.ToLower(deref(a.RecoveryLevel))
 	v.PurgeProtected = level != "" && !strings.Contains(level, "purgeable")

@@ -41,6 +41,7 @@ func containerGroupInfo() Info {
 		Traits: rotator.Traits{
 			Window: recreateWindow, Revocation: time.Hour,
 			Best: rotator.EvidenceConfirmed, WriteRole: "Azure Container Instances Contributor Role",
+			Revoked: "the group cannot start again",
 		},
 		Bindings: []rotator.Binding{rotator.BindingFixed},
 		Properties: []Property{

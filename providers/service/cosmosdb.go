@@ -32,6 +32,7 @@ func cosmosDBInfo() Info {
 		Traits: rotator.Traits{
 			Window: 24 * time.Hour, Revocation: time.Hour,
 			Best: rotator.EvidenceInferred, WriteRole: "DocumentDB Account Contributor",
+			Revoked: "the data plane answers 403; only deleting the account and refreshing its identity remain possible",
 		},
 		Bindings: []rotator.Binding{rotator.BindingFollows},
 		Properties: []Property{

@@ -43,6 +43,7 @@ func diskEncryptionSetInfo() Info {
 		Traits: rotator.Traits{
 			Window: time.Hour, Revocation: time.Hour,
 			Best: rotator.EvidenceConfirmed, CanNudge: true, WriteRole: "Contributor",
+			Revoked: "VMs with disks of the set shut down",
 		},
 		Bindings: []rotator.Binding{rotator.BindingFollows, rotator.BindingPinned},
 		Properties: []Property{

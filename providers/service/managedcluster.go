@@ -34,6 +34,7 @@ func managedClusterInfo() Info {
 		Traits: rotator.Traits{
 			Window: time.Hour, Revocation: time.Hour,
 			Best: rotator.EvidenceConfirmed, CanNudge: true, WriteRole: "Contributor",
+			Revoked: "the nodes shut down",
 		},
 		Bindings: set.Bindings,
 		Properties: []Property{

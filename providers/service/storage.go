@@ -52,6 +52,7 @@ func storageInfo() Info {
 		Traits: rotator.Traits{
 			Window: 24 * time.Hour, Revocation: time.Hour,
 			Best: rotator.EvidenceConfirmed, CanNudge: true, WriteRole: "Storage Account Contributor",
+			Revoked: "blob reads and writes fail for everyone (403)",
 		},
 		Bindings: []rotator.Binding{rotator.BindingFollows, rotator.BindingPinned},
 		Properties: []Property{

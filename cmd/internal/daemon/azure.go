@@ -1,6 +1,7 @@
 package daemon
 
 import (
+	"context"
 	"fmt"
 
 	"cmkd/configs"
@@ -59,4 +60,16 @@ func (a *azure) checkKeys(keys []rotator.Key) error {
 		}
 	}
 	return nil
+}
+
+// prioritize tells the ARM client's pacing what matters.
+func prioritize(ctx context.Context, p rotator.Priority) context.Context {
+	switch p {
+	case rotator.PriorityRevocation:
+		return arm.WithPriority(ctx, arm.High)
+	case rotator.PriorityGrid:
+		return arm.WithPriority(ctx, arm.Low)
+	default:
+		return arm.WithPriority(ctx, arm.Normal)
+	}
 }

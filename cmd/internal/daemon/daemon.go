@@ -100,7 +100,7 @@ func (d *daemon) open() error {
 	d.engine = rotator.NewEngine(rotator.Options{
 		Store: d.store, Vault: d.azure.vault, Services: d.azure.services, Clock: d.clock, Keys: keys,
 		Limits:  rotator.Limits{Calls: config.Limits.Calls, RotationsPerVault: config.Limits.RotationsPerVault},
-		Observe: d.observe,
+		Observe: d.observe, Prioritize: prioritize,
 	})
 	d.server = d.newServer()
 	return nil
