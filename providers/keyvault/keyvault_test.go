@@ -89,7 +89,7 @@ func TestVault_Versions_decodes(t *testing.T) {
 	}
 	want := []rotator.Version{
 		{ID: "abcdefabcdefabcdefabcdefabcdefab", Created: time.Unix(1656356446, 0).UTC(), Enabled: true, Expires: time.Unix(1700000000, 0).UTC(), NotBefore: time.Unix(1600000000, 0).UTC(), Operation: "op-1"},
-		{ID: v2, Created: time.Unix(1656356446, 0).UTC(), Enabled: true, PurgeProtected: true},
+		{ID: v2, Created: time.Unix(1656356446, 0).UTC(), Updated: time.Unix(1656356446, 0).UTC(), Enabled: true, PurgeProtected: true},
 		{ID: v1},
 	}
 	if fmt.Sprint(got) != fmt.Sprint(want) {

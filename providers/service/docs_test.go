@@ -1,0 +1,105 @@
+package service_test
+
+import (
+	"flag"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"cmkd/providers/service"
+)
+
+var update = flag.Bool("update", false, "write docs/azure.md anew")
+
+// TestDocs holds that docs/azure.md says what the code does.
+func TestDocs(t *testing.T) {
+	t.Parallel()
+	path := filepath.Join("..", "..", "docs", "azure.md")
+	want := document(service.Kinds())
+	if *update {
+		if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(path, []byte(want), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	got, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if string(got) != want {
+		t.Error("docs/azure.md differs from the code: go test ./providers/service -run TestDocs -update")
+	}
+}
+
+const intro = `# What cmkd asks of Azure
+
+Made from the code (` + "`go test ./providers/service -run TestDocs -update`" + `); a test keeps it equal. Sources
+named "recording" are real HTTP exchanges with Azure, "example" the official examples of its
+API specifications, "facts" the project's collection of documented facts.
+
+## Key Vault and Managed HSM
+
+Over azkeys, data plane only. Grant *Key Vault Crypto Officer* on each key (Managed HSM: *Managed HSM
+Crypto User*): list versions, rotate or create, update. A rotation costs one list before and one before
+the old version is retired, the call itself, one update for the tag, and one to disable the old version.
+Every ten minutes the versions of each key are listed once, so that a version made by someone else is found.
+
+`
+
+// document renders the kinds.
+func document(kinds []service.Info) string {
+	var b strings.Builder
+	b.WriteString(intro)
+	for _, k := range kinds {
+		fmt.Fprintf(&b, "## %s\n\n`%s`, api-version %s.\n\n", k.Kind, k.Type, k.APIVersion)
+		fmt.Fprintf(&b, "- Binding: %s.\n", join(k.Bindings))
+		fmt.Fprintf(&b, "- Best evidence of the version in use: **%s**. %s\n", k.Traits.Best, k.Evidence)
+		fmt.Fprintf(&b, "- Window: %s for a new version, %s for a revocation.\n", hours(k.Traits.Window), hours(k.Traits.Revocation))
+		fmt.Fprintf(&b, "- Once revoked: %s.\n", k.Traits.Revoked)
+		if k.Traits.CanNudge {
+			b.WriteString("- Can be nudged.\n")
+		}
+		b.WriteString("\n| call | path | api-version | when |\n|---|---|---|---|\n")
+		for _, c := range k.Calls {
+			fmt.Fprintf(&b, "| %s | `%s` | %s | %s |\n", c.Method, c.Path, c.APIVersion, c.When)
+		}
+		b.WriteString("\n| property | used for |\n|---|---|\n")
+		for _, p := range k.Properties {
+			fmt.Fprintf(&b, "| `%s` | %s |\n", p.Path, p.Use)
+		}
+		b.WriteString("\n| role | scope | least action | when |\n|---|---|---|---|\n")
+		for _, p := range k.Permissions {
+			fmt.Fprintf(&b, "| %s | %s | `%s` | %s |\n", p.Role, p.Scope, p.Action, p.When)
+		}
+		list(&b, "Settings", k.Settings, func(s service.Setting) string { return "`" + s.Name + "`: " + s.Doc })
+		list(&b, "Limits", k.Limits, func(s string) string { return s })
+		list(&b, "Sources", k.Sources, func(s string) string { return s })
+		b.WriteString("\n")
+	}
+	return b.String()
+}
+
+func list[T any](b *strings.Builder, title string, all []T, text func(T) string) {
+	if len(all) == 0 {
+		return
+	}
+	fmt.Fprintf(b, "\n%s:\n\n", title)
+	for _, one := range all {
+		fmt.Fprintf(b, "- %s\n", text(one))
+	}
+}
+
+func join[T ~string](all []T) string {
+	texts := make([]string, len(all))
+	for i, one := range all {
+		texts[i] = string(one)
+	}
+	return strings.Join(texts, ", ")
+}
+
+func hours(d time.Duration) string { return fmt.Sprintf("%g h", d.Hours()) }
