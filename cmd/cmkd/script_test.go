@@ -111,7 +111,9 @@ func startWorld(ts *testscript.TestScript, _ bool, args []string) {
 	server = control.NewServer(control.Options{
 		Engine: engine, Clock: clock, About: control.Version{Version: "test", SimulatedClock: clock.String()},
 		Policy: control.Policy{Approvers: []string{"uid:" + strconv.Itoa(os.Getuid())}},
-		Backup: func(_ context.Context, path string) (int64, error) { return 5, os.WriteFile(path, []byte("store"), 0o600) },
+		Backup: func(_ context.Context, path string) (int64, error) {
+			return 5, os.WriteFile(path, []byte("store"), 0o600)
+		},
 		Verify: func(context.Context) (control.LogReport, error) {
 			return control.LogReport{Instance: "0123", Events: 7, Head: "abcd"}, nil
 		},

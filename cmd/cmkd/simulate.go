@@ -1,6 +1,71 @@
 package main
 
-import "github.com/spf13/cobra"
+import (
+	"fmt"
+	"strings"
+	"sync"
 
-func (a *app) simulateCmd() *cobra.Command { return &cobra.Command{Use: "simulate", Hidden: true} }
-func (a *app) demoCmd() *cobra.Command     { return &cobra.Command{Use: "demo", Hidden: true} }
+	"cmkd/cmd/internal/daemon"
+
+	"github.com/spf13/cobra"
+)
+
+func (a *app) simulateCmd() *cobra.Command {
+	var o daemon.SimulationOptions
+	var readyFile string
+	var verbose bool
+	c := &cobra.Command{
+		Use:   "simulate",
+		Short: "Run a simulated Azure as an HTTPS proxy on loopback",
+		Long: `Run a simulated Azure: Entra ID, Key Vault, Resource Manager and the services that use
+keys, on a clock that may run fast. It is a proxy that answers for Azure's own host
+names with certificates of a throw-away authority, and refuses every other host.
+Any client that is given the printed variables speaks to it instead of Azure:
+cmkd, az, the SDKs, curl. Nothing it says is true.
+
+A scenario is one of those built in (calm, demo, stuck, throttled) or a file.`,
+		Example: `  cmkd simulate --scenario demo --speed 600
+  cmkd simulate --scenario ./estate.yaml --ca-file /tmp/sim-ca.pem --verbose`,
+		Args: cobra.NoArgs,
+		RunE: func(c *cobra.Command, _ []string) error {
+			if verbose {
+				var mu sync.Mutex
+				o.Log = func(line string) {
+					mu.Lock()
+					defer mu.Unlock()
+					fmt.Fprintln(a.errs, clean(line))
+				}
+			}
+			s, err := daemon.OpenSimulation(c.Context(), o)
+			if err != nil {
+				return err
+			}
+			a.announce(s.Info(), s.Clock())
+			if readyFile != "" {
+				if err := s.WriteInfo(readyFile); err != nil {
+					return err
+				}
+			}
+			return s.Serve(c.Context())
+		},
+	}
+	f := c.Flags()
+	f.StringVar(&o.Scenario, "scenario", "demo", "the name of a built-in scenario, or a file")
+	f.StringVar(&o.Listen, "listen", "127.0.0.1:0", "a loopback address; port 0 lets the system choose")
+	f.Float64Var(&o.Speed, "speed", 0, "simulated seconds in a real one; by default the scenario's")
+	f.StringVar(&o.CAFile, "ca-file", "cmkd-simulated-ca.pem", "where to write the certificate that clients have to trust")
+	f.StringVar(&readyFile, "ready-file", "", "write what is printed here to a file as JSON, once it serves")
+	f.BoolVar(&verbose, "verbose", false, "print each request on standard error")
+	return c
+}
+
+func (a *app) announce(info daemon.SimulationInfo, clock *daemon.SimulatedClock) {
+	a.say("# SIMULATED AZURE: scenario %s, clock %s. Nothing here is real.", clean(info.Scenario), clock)
+	a.say("# Give these to any Azure client:")
+	for _, v := range info.Environment {
+		name, value, _ := strings.Cut(v, "=")
+		a.say("export %s='%s'", name, strings.ReplaceAll(clean(value), "'", `'\''`))
+	}
+	a.say("# A daemon on the same clock: cmkd run --config FILE --simulated-clock %s", info.SimulatedClock)
+	a.say("# Ctrl-C stops it.")
+}

@@ -1,0 +1,194 @@
+package main
+
+import (
+	"context"
+	_ "embed" // the configuration of the demo
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"runtime"
+	"strings"
+	"text/template"
+	"time"
+
+	"cmkd/cmd/internal/control"
+	"cmkd/rotator"
+
+	"github.com/spf13/cobra"
+)
+
+const (
+	// demoSpeed lets an hour pass in a second: a rotation that waits for a
+	// service that looks once a day takes some 25 s.
+	demoSpeed = "3600"
+	// demoKey is the key of demo.yaml.
+	demoKey = "payments"
+	// demoPatience is more than all of it takes.
+	demoPatience = 3 * time.Minute
+)
+
+//go:embed demo.yaml
+var demoConfig string
+
+func (a *app) demoCmd() *cobra.Command {
+	var keep bool
+	c := &cobra.Command{
+		Use:   "demo",
+		Short: "Rotate, revoke and reinstate a key in a simulated Azure, in under a minute",
+		Long: `Start a simulated Azure and a daemon as processes of their own, on a clock by which an
+hour passes in a second; rotate a key with a dependent of each kind and watch it
+propagate, retire the old version, revoke the key and reinstate it, and check the
+audit trail. Nothing outside of a temporary directory is touched, and nothing but
+this machine is spoken to.`,
+		Example: `  cmkd demo
+  cmkd demo --keep      # leave the directory, to look at the logs and the store`,
+		Args: cobra.NoArgs,
+		RunE: func(c *cobra.Command, _ []string) error {
+			// The demo's processes end when the thread that started them does.
+			runtime.LockOSThread()
+			ctx, cancel := context.WithTimeout(c.Context(), demoPatience)
+			defer cancel()
+			return a.demo(ctx, keep)
+		},
+	}
+	c.Flags().BoolVar(&keep, "keep", false, "keep the temporary directory")
+	return c
+}
+
+func (a *app) demo(ctx context.Context, keep bool) (err error) {
+	began := time.Now()
+	dir, err := os.MkdirTemp("", "cmkd-demo-")
+	if err != nil {
+		return fmt.Errorf("make a temporary directory: %w", err)
+	}
+	defer func() {
+		if keep {
+			a.say("Everything is left in %s", dir)
+			return
+		}
+		err = errors.Join(err, os.RemoveAll(dir))
+	}()
+	if err := writeDemoConfig(dir); err != nil {
+		return err
+	}
+	a.say("SIMULATED: this is a simulated Azure on this machine. No real key or resource is touched.")
+	// Both are to outlive ctx, so that they are stopped in order.
+	apart := context.WithoutCancel(ctx)
+	sim, info, err := simulated(apart, dir, demoSpeed)
+	if sim != nil {
+		defer func() { err = errors.Join(err, sim.stop()) }()
+	}
+	if err != nil {
+		return err
+	}
+	daemon, err := served(apart, dir, &info)
+	if daemon != nil {
+		defer func() { err = errors.Join(err, daemon.stop()) }()
+	}
+	if err != nil {
+		return err
+	}
+	a.socket = filepath.Join(dir, "cmkd.sock")
+	if err := a.demoScenes(ctx); err != nil {
+		return fmt.Errorf("%w\nthe daemon's last words:\n%s", err, daemon.tail())
+	}
+	a.say("\nThe demo took %s. It was SIMULATED. What to do next: cmkd config init", time.Since(began).Round(time.Second))
+	return nil
+}
+
+func writeDemoConfig(dir string) error {
+	t, err := template.New("demo").Parse(demoConfig)
+	if err != nil {
+		return fmt.Errorf("configuration of the demo: %w", err)
+	}
+	var text strings.Builder
+	if err := t.Execute(&text, struct {
+		Dir string
+		UID int
+	}{dir, os.Getuid()}); err != nil {
+		return fmt.Errorf("configuration of the demo: %w", err)
+	}
+	if err := os.WriteFile(filepath.Join(dir, "cmkd.yaml"), []byte(text.String()), 0o600); err != nil {
+		return fmt.Errorf("configuration of the demo: %w", err)
+	}
+	return nil
+}
+
+// demoScenes shows what a person would do.
+func (a *app) demoScenes(ctx context.Context) error {
+	client := a.client()
+	defer client.Close()
+	why := control.CommandRequest{Reason: "cmkd demo", Confirm: demoKey}
+	for _, scene := range []struct {
+		title string
+		play  func() error
+	}{
+		{"cmkd status", func() error { return a.statusAll(ctx, client, false) }},
+		{"cmkd rotate payments --wait", a.scene(ctx, client, why, client.Rotate)},
+		{"cmkd status payments", func() error { return a.statusKey(ctx, client, demoKey, false) }},
+		{"cmkd revoke payments --confirm payments --wait", func() error {
+			if err := a.confirmRevocation(ctx, client, demoKey, demoKey); err != nil {
+				return err
+			}
+			return a.scene(ctx, client, why, client.Revoke)()
+		}},
+		{"cmkd reinstate payments --wait", a.scene(ctx, client, why, client.Reinstate)},
+		{"cmkd history", func() error { return a.demoHistory(ctx, client) }},
+		{"cmkd events", func() error { return a.demoEvents(ctx, client) }},
+		{"cmkd audit verify", func() error {
+			r, err := client.Verify(ctx)
+			if err == nil {
+				a.printReport(&r)
+			}
+			return err
+		}},
+	} {
+		a.say("\n%s", a.bold("$ "+scene.title))
+		if err := scene.play(); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// scene begins an operation and follows it.
+func (a *app) scene(ctx context.Context, client *control.Client, why control.CommandRequest,
+	begin func(context.Context, string, control.CommandRequest) (rotator.Operation, error),
+) func() error {
+	return func() error {
+		op, err := begin(ctx, demoKey, why)
+		if err != nil {
+			return err
+		}
+		return a.follow(ctx, client, op.ID, 0)
+	}
+}
+
+func (a *app) demoHistory(ctx context.Context, client *control.Client) error {
+	ops, err := client.Operations(ctx, rotator.OperationFilter{})
+	if err != nil {
+		return err
+	}
+	a.printHistory(ops)
+	return nil
+}
+
+// demoEvents shows the audit trail without the steps of each dependent, which
+// were seen already.
+func (a *app) demoEvents(ctx context.Context, client *control.Client) error {
+	events, err := client.Events(ctx, rotator.EventFilter{Limit: 1000})
+	if err != nil {
+		return err
+	}
+	left := 0
+	for i := range events {
+		if events[i].Type == rotator.EventTrackerChanged {
+			left++
+			continue
+		}
+		a.say("%s", eventLine(&events[i]))
+	}
+	a.say("… and %s of dependents", count(left, "step"))
+	return nil
+}

@@ -1,0 +1,206 @@
+package control
+
+import (
+	"context"
+	"net"
+	"os"
+	"path/filepath"
+	"strconv"
+	"sync"
+	"testing"
+	"time"
+
+	"cmkd/rotator"
+)
+
+// fakeEngine answers with what it was given and remembers what it was asked.
+type fakeEngine struct {
+	mu     sync.Mutex
+	err    error
+	op     rotator.OperationStatus
+	keys   []rotator.KeyStatus
+	log    []rotator.Event
+	asked  []any
+	filter rotator.OperationFilter
+	block  chan struct{} // Retire waits for it, or for its context
+}
+
+func (e *fakeEngine) note(request any) (rotator.Operation, error) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	e.asked = append(e.asked, request)
+	return e.op.Operation, e.err
+}
+
+func (e *fakeEngine) lastAsked(t *testing.T) any {
+	t.Helper()
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if len(e.asked) == 0 {
+		t.Fatal("the engine was not asked")
+	}
+	return e.asked[len(e.asked)-1]
+}
+
+func (e *fakeEngine) happened(n int) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	for range n {
+		e.log = append(e.log, rotator.Event{Seq: uint64(len(e.log) + 1), Type: rotator.EventStateChanged, Operation: 17, Message: "went on\nand on"})
+	}
+}
+
+func (e *fakeEngine) Summary() rotator.Summary {
+	return rotator.Summary{Keys: 3, Live: map[rotator.OperationKind]int{rotator.KindRotation: 1}, NeedsAction: 1}
+}
+
+func (e *fakeEngine) Keys(context.Context) ([]rotator.KeyStatus, error) { return e.keys, e.err }
+
+func (e *fakeEngine) Key(_ context.Context, name string) (rotator.KeyStatus, error) {
+	if name == "panics" {
+		panic("a bug")
+	}
+	for _, k := range e.keys {
+		if k.Name == name {
+			return k, e.err
+		}
+	}
+	return rotator.KeyStatus{}, rotator.Errorf(rotator.CodeNotFound, "no key %q is configured", name).WithHint("cmkd status lists the keys")
+}
+
+func (e *fakeEngine) Operations(_ context.Context, f rotator.OperationFilter) ([]rotator.Operation, error) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	e.filter = f
+	return []rotator.Operation{e.op.Operation}, e.err
+}
+
+func (e *fakeEngine) Operation(context.Context, rotator.OperationID) (rotator.OperationStatus, error) {
+	return e.op, e.err
+}
+
+func (e *fakeEngine) Events(_ context.Context, f rotator.EventFilter) ([]rotator.Event, error) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	var found []rotator.Event
+	for _, event := range e.log {
+		if event.Seq > f.After && len(found) < f.Limit {
+			found = append(found, event)
+		}
+	}
+	return found, e.err
+}
+
+func (e *fakeEngine) Rotate(_ context.Context, r rotator.Request) (rotator.Operation, error) {
+	return e.note(r)
+}
+
+func (e *fakeEngine) Revoke(_ context.Context, r rotator.RevokeRequest) (rotator.Operation, error) {
+	return e.note(r)
+}
+
+func (e *fakeEngine) Reinstate(_ context.Context, r rotator.Request) (rotator.Operation, error) {
+	return e.note(r)
+}
+
+func (e *fakeEngine) Retire(ctx context.Context, r rotator.Request) (rotator.Operation, error) {
+	if e.block != nil {
+		select {
+		case <-e.block:
+		case <-ctx.Done():
+			return rotator.Operation{}, ctx.Err()
+		}
+	}
+	return e.note(r)
+}
+
+func (e *fakeEngine) Approve(_ context.Context, r rotator.OperationRequest) (rotator.Operation, error) {
+	return e.note(r)
+}
+
+func (e *fakeEngine) Cancel(_ context.Context, r rotator.OperationRequest) (rotator.Operation, error) {
+	return e.note(r)
+}
+
+func (e *fakeEngine) PlanRotation(_ context.Context, key string) (rotator.Plan, error) {
+	return rotator.Plan{Kind: rotator.KindRotation, Key: key}, e.err
+}
+
+func (e *fakeEngine) PlanRevocation(_ context.Context, key string) (rotator.Plan, error) {
+	return rotator.Plan{Kind: rotator.KindRevocation, Key: key}, e.err
+}
+
+// noon is a clock that stands still.
+type noon struct{}
+
+func (noon) Now() time.Time                       { return time.Date(2026, 1, 5, 12, 0, 0, 0, time.UTC) }
+func (noon) After(time.Duration) <-chan time.Time { return nil }
+
+// me is the policy under which the test itself may do everything.
+func meAs(role Role) Policy {
+	members := []string{"uid:" + strconv.Itoa(os.Getuid())}
+	switch role {
+	case RoleViewer:
+		return Policy{Viewers: members}
+	case RoleOperator:
+		return Policy{Operators: members}
+	case RoleApprover:
+		return Policy{Approvers: members}
+	default:
+		return Policy{}
+	}
+}
+
+// serve starts a server on a real socket and returns a client of it. change may
+// alter the options.
+func serve(t *testing.T, e *fakeEngine, change func(*Options)) (*Client, *Server) {
+	t.Helper()
+	o := Options{Engine: e, Clock: noon{}, Policy: meAs(RoleApprover), About: Version{Version: "v1", Go: "go", Platform: "linux"}}
+	if change != nil {
+		change(&o)
+	}
+	s := NewServer(o)
+	socket := filepath.Join(shortDir(t), "s")
+	l, err := Listen(t.Context(), socket, "")
+	if err != nil {
+		t.Fatal(err)
+	}
+	done := make(chan error, 1)
+	go func() { done <- s.Serve(l) }()
+	client := NewClient(socket)
+	t.Cleanup(func() {
+		client.Close()
+		ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
+		defer cancel()
+		if err := s.Shutdown(ctx); err != nil {
+			t.Error(err)
+		}
+		if err := <-done; err != nil {
+			t.Error(err)
+		}
+	})
+	return client, s
+}
+
+// shortDir returns a directory whose name leaves room for a socket: that of
+// t.TempDir grows with the name of the test.
+func shortDir(t *testing.T) string {
+	t.Helper()
+	dir, err := os.MkdirTemp("", "cmkd")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { os.RemoveAll(dir) })
+	return dir
+}
+
+// dial connects to a socket as any program would.
+func dial(t *testing.T, socket string) net.Conn {
+	t.Helper()
+	conn, err := net.Dial("unix", socket)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { conn.Close() })
+	return conn
+}
