@@ -1,6 +1,7 @@
 package azuresim
 
 import (
+	"bytes"
 	"encoding/xml"
 	"net/http"
 	"slices"
@@ -128,6 +129,8 @@ func (a *answer) xml(v any) *answer {
 	if err != nil {
 		body = nil
 	}
+	// The service sends line ends as they are.
+	body = bytes.ReplaceAll(body, []byte("&#xA;"), []byte("\n"))
 	a.body = append([]byte("\xef\xbb\xbf"+`<?xml version="1.0" encoding="utf-8"?>`), body...)
 	return a.set("Content-Type", "application/xml")
 }

@@ -3,15 +3,15 @@ package azuresim
 import (
 	"encoding/base64"
 	"math/big"
-	"slices"
+	"strconv"
 	"strings"
 	"time"
 )
 
 // attributes of a version as Key Vault sends them. Which ones there are
 // depends on the API version and on the kind of vault [recordings
-// keyvault.crud-rsa (7.3), keyvault.key (7.5), keyvault.hsm-rotate,
-// cosmosdb.key-vault-key-uri (7.0)].
+// keyvault.crud-rsa (7.3), sql.tde-byok (7.4), keyvault.key (7.5),
+// keyvault.hsm-rotate, cosmosdb.key-vault-key-uri (7.0)].
 func (c *call) attributes(v *version) doc {
 	d := doc{
 		"enabled": v.enabled, "created": v.created.Unix(), "updated": v.updated.Unix(),
@@ -26,18 +26,32 @@ func (c *call) attributes(v *version) doc {
 	if c.version() != "7.0" {
 		d["recoverableDays"] = c.vault.retention()
 	}
-	recent := !slices.Contains([]string{"7.0", "7.1", "7.2", "7.3", "7.4"}, c.version()) &&
-		!strings.HasPrefix(c.version(), "7.3-") && !strings.HasPrefix(c.version(), "7.4-")
-	if c.vault.spec.HSM || recent {
+	minor := apiMinor(c.version())
+	if c.vault.spec.HSM || minor >= 4 {
 		d["exportable"] = false
 	}
-	if recent && !c.vault.spec.HSM {
+	if minor >= 5 && !c.vault.spec.HSM {
 		d["hsmPlatform"] = "0"
 		if strings.HasSuffix(v.kty, "-HSM") {
 			d["hsmPlatform"] = "2"
 		}
 	}
 	return d
+}
+
+// apiMinor returns the 4 of "7.4" and of "7.4-preview.1"; later versions are
+// dates.
+func apiMinor(version string) int {
+	minor, ok := strings.CutPrefix(version, "7.")
+	if !ok {
+		return 9
+	}
+	digits, _, _ := strings.Cut(minor, "-")
+	n, err := strconv.Atoi(digits)
+	if err != nil {
+		return 0
+	}
+	return n
 }
 
 // bundle is a version with its public key.

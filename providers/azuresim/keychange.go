@@ -114,6 +114,10 @@ func (s *Server) store(c *call, name string, r keyRequest, v version) *answer {
 	v.enabled = true
 	v.ops = operations(v.kty, c.vault.spec.HSM)
 	r.lay(&v)
+	// A key to wrap an import with lives two days [recording keyvault.key].
+	if len(v.ops) == 1 && v.ops[0] == "import" && v.exp == 0 {
+		v.exp = c.now.Add(48 * time.Hour).Unix()
+	}
 	made := s.newVersion(k, v, c.now)
 	return reply(http.StatusOK, s.bundle(c, k, made))
 }

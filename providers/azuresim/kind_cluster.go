@@ -67,6 +67,7 @@ func (s *Server) clusterDoc(id resourceID, location string, tags map[string]stri
 			"networkProfile": doc{
 				"networkPlugin": "kubenet", "loadBalancerSku": "Standard", "podCidr": "10.244.0.0/16",
 				"serviceCidr": "10.0.0.0/16", "dnsServiceIP": "10.0.0.10", "outboundType": "loadBalancer",
+				"loadBalancerProfile": doc{"managedOutboundIPs": doc{"count": 1}},
 			},
 			"maxAgentPools": 100,
 		},
@@ -98,6 +99,7 @@ func clusterWrite(s *Server, c *call, r *resource, body doc, patch bool) *answer
 	delete(object(body, "properties.servicePrincipalProfile"), "secret")
 	next := clone(r.doc)
 	merge(next, body)
+	completePools(next)
 	clusterState(next, state)
 	s.change(r, next)
 	a := reply(status, r.view(c))
@@ -109,6 +111,20 @@ func clusterWrite(s *Server, c *call, r *resource, body doc, patch bool) *answer
 		return nil
 	})
 	return a
+}
+
+// completePools fills in what a request leaves to AKS [recording
+// containerservice.managed-cluster].
+func completePools(d doc) {
+	for _, p := range anyList(d, "properties.agentPoolProfiles") {
+		if pool, ok := p.(doc); ok {
+			defaults(pool, doc{
+				"osDiskSizeGB": 128, "osDiskType": "Managed", "kubeletDiskType": "OS", "maxPods": 110,
+				"orchestratorVersion": text(d, "properties.kubernetesVersion"), "mode": "System",
+				"nodeImageVersion": "AKSUbuntu-2204gen2containerd-202410.09.0",
+			})
+		}
+	}
 }
 
 // clusterState sets the state of a cluster and of its node pools.

@@ -14,7 +14,7 @@ func containerGroupKind() *kind {
 		name: kindContainerGroup, typ: "Microsoft.ContainerInstance/containerGroups", content: jsonCharset,
 		pace:   Pace{DenyAfter: For(10 * time.Minute), RecoverAfter: For(10 * time.Minute)},
 		linkOf: containerLink, write: containerWrite, remove: containerRemove,
-		child: containerChild, post: containerPost,
+		child: containerChild, post: containerPost, see: containerSee,
 	}
 }
 
@@ -83,6 +83,37 @@ func startContainers(d doc, now time.Time) {
 	}
 }
 
+// containerSee adds what newer API versions know [recording
+// containerinstance.create; 2021-03-01 in containerinstance.lifecycle does not].
+func containerSee(_ *Server, c *call, _ *resource, d doc) {
+	if c.version() < "2024-05" {
+		return
+	}
+	defaults(d, doc{"properties": doc{
+		"isCreatedFromStandbyPool": false, "provisioningTimeoutInSeconds": 1800, "isCustomProvisioningTimeout": false,
+	}})
+}
+
+// hideSecrets takes out what is never sent back [recordings containerinstance.*].
+func hideSecrets(p doc) {
+	for _, v := range anyList(p, "volumes") {
+		if volume, ok := v.(doc); ok && volume["secret"] != nil {
+			volume["secret"] = doc{}
+		}
+	}
+	if logs, ok := at(p, "diagnostics.logAnalytics").(doc); ok {
+		delete(logs, "workspaceKey")
+	}
+	for _, c := range anyList(p, "containers") {
+		container, _ := c.(doc)
+		for _, v := range anyList(container, "properties.environmentVariables") {
+			if variable, ok := v.(doc); ok {
+				delete(variable, "secureValue")
+			}
+		}
+	}
+}
+
 // trimInstanceView takes out what lists leave out [recording
 // containerinstance.create].
 func trimInstanceView(d doc) {
@@ -129,6 +160,7 @@ func containerAsked(id resourceID, body doc) doc {
 	next["location"] = regionName(text(body, "location"))
 	p := object(next, "properties")
 	defaults(p, doc{"sku": "Standard", "initContainers": []any{}, "osType": "Linux"})
+	hideSecrets(p)
 	p["provisioningState"] = "Pending"
 	p["instanceView"] = doc{"events": []any{}, "state": "Pending"}
 	if address, ok := p["ipAddress"].(doc); ok {
@@ -193,6 +225,9 @@ func containerPost(s *Server, c *call, r *resource, action string) *answer {
 		return nil
 	}
 	a := newAnswer(http.StatusNoContent)
+	if action == "start" && text(r.doc, "properties.instanceView.state") == "Running" {
+		return a
+	}
 	if action == "stop" {
 		put(r.doc, "properties.instanceView.state", "Stopped")
 		return a

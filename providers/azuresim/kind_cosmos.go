@@ -27,6 +27,11 @@ func cosmosKind() *kind {
 // cosmosSee adds the status of the key from the API version on that has it,
 // 2023-09-15.
 func cosmosSee(_ *Server, c *call, r *resource, d doc) {
+	// Until 2021-10 the schema had a longer name [recording
+	// cosmosdb.key-vault-key-uri, example cosmosdb-2021-10-15].
+	if schema := at(d, "properties.analyticalStorageConfiguration.schemaType"); c.version() < "2021-10" && schema != nil {
+		put(d, "properties.analyticalStorageConfiguration", doc{"analyticalStorageSchemaType": schema})
+	}
 	if r.link.key == "" || c.version() < "2023-09-15" {
 		return
 	}
@@ -140,6 +145,7 @@ func cosmosWrite(s *Server, c *call, r *resource, body doc, _ bool) *answer {
 		delete(body, name)
 	}
 	delete(object(body, "properties"), "locations")
+	delete(object(body, "properties"), "apiProperties")
 	merge(next, body)
 	put(next, "properties.provisioningState", state)
 	if state == "Creating" {

@@ -169,40 +169,65 @@ func (s *Server) diskDoc(id resourceID, location string, tags map[string]string,
 	if set != "" {
 		encryption = doc{"type": "EncryptionAtRestWithCustomerKey", "diskEncryptionSetId": set}
 	}
-	defaults(d, doc{
-		"sku": doc{"name": "Premium_LRS", "tier": "Premium"},
-		"properties": doc{
-			"osType": "Linux", "hyperVGeneration": "V2", "creationData": doc{"createOption": "Empty"},
-			"diskSizeGB": 30, "diskIOPSReadWrite": 120, "diskMBpsReadWrite": 25, "encryption": encryption,
-			"networkAccessPolicy": "AllowAll", "publicNetworkAccess": "Enabled",
-			"timeCreated": stampOffset(made), "provisioningState": "Succeeded", "diskState": "Unattached",
-			"diskSizeBytes": 32212254720, "uniqueId": s.mint.guid("disk", id.path()), "tier": "P4",
-		},
-	})
+	d["properties"] = doc{"creationData": doc{"createOption": "Empty"}, "encryption": encryption}
+	s.completeDisk(d, made)
 	return d
 }
 
-// diskWrite creates or updates a disk.
-func diskWrite(s *Server, c *call, r *resource, body doc, _ bool) *answer {
+// completeDisk adds what Compute knows of a disk once it is made. Only disks
+// with an image have a system.
+func (s *Server) completeDisk(d doc, made time.Time) {
+	defaults(d, doc{
+		"sku": doc{"name": "Premium_LRS", "tier": "Premium"},
+		"properties": doc{
+			"diskSizeGB": 30, "diskIOPSReadWrite": 120, "diskMBpsReadWrite": 25,
+			"encryption":          doc{"type": "EncryptionAtRestWithPlatformKey"},
+			"networkAccessPolicy": "AllowAll", "publicNetworkAccess": "Enabled",
+			"timeCreated": stampOffset(made), "provisioningState": "Succeeded", "diskState": "Unattached",
+			"diskSizeBytes": 32212254720, "uniqueId": s.mint.guid("disk", text(d, "id")), "tier": "P4",
+		},
+	})
+	if text(d, "properties.creationData.createOption") != "Empty" {
+		defaults(d, doc{"properties": doc{"osType": "Linux", "hyperVGeneration": "V2"}})
+	}
+}
+
+// diskWrite creates or updates a disk: a PUT answers with what was asked, the
+// rest is there when the operation ends [recording
+// compute.disk-encryption-set-disk-update].
+func diskWrite(s *Server, c *call, r *resource, body doc, patch bool) *answer {
 	if r == nil {
 		r = s.newResource(c)
-		r.doc = s.diskDoc(r.id, regionName(text(body, "location")), nil, "", c.now)
+		r.doc = common(r.id, "Microsoft.Compute/disks", regionName(text(body, "location")), nil)
+		r.doc["properties"] = doc{"provisioningState": "Updating"}
 		s.add(r)
 	}
 	for _, name := range []string{"id", "name", "type", "location"} {
 		delete(body, name)
 	}
-	asked := clone(r.doc)
-	merge(asked, body)
-	if text(body, "properties.encryption.diskEncryptionSetId") != "" {
-		put(asked, "properties.encryption.type", "EncryptionAtRestWithCustomerKey")
+	if text(body, "properties.encryption.diskEncryptionSetId") != "" && text(body, "properties.encryption.type") == "" {
+		put(body, "properties.encryption.type", "EncryptionAtRestWithCustomerKey")
 	}
-	sent := clone(asked)
+	sent := common(r.id, "Microsoft.Compute/disks", text(r.doc, "location"), nil)
+	next := clone(r.doc)
+	if !patch && at(body, "properties.encryption") != nil {
+		delete(object(next, "properties"), "encryption")
+	}
+	merge(next, body)
+	merge(sent, body)
+	if patch {
+		sent = clone(next)
+	}
 	put(sent, "properties.provisioningState", "Updating")
 	a := reply(http.StatusAccepted, sent)
 	s.begin(c, r, computeStyle(), a, func(time.Time) doc {
-		put(asked, "properties.provisioningState", "Succeeded")
-		s.change(r, asked)
+		put(next, "properties.provisioningState", "Succeeded")
+		s.completeDisk(next, r.made)
+		if text(next, "sku.tier") == "" {
+			tier, _, _ := strings.Cut(text(next, "sku.name"), "_")
+			put(next, "sku.tier", tier)
+		}
+		s.change(r, next)
 		return nil
 	})
 	return a

@@ -12,8 +12,26 @@ import (
 func vaultKind() *kind {
 	return &kind{
 		name: kindVault, typ: "Microsoft.KeyVault/vaults", content: jsonCharset,
-		write: vaultWrite, remove: vaultRemove,
+		write: vaultWrite, remove: vaultRemove, see: vaultSee,
 	}
+}
+
+// vaultSee leaves out what older API versions do not know, and a firewall that
+// lets everything in [recordings compute.disk-encryption-set (2019-09-01),
+// eventhubs.namespace-encryption].
+func vaultSee(_ *Server, c *call, _ *resource, d doc) {
+	if c.version() < "2021-04" {
+		delete(d, "systemData")
+	}
+	rules := len(anyList(d, "properties.networkAcls.ipRules")) + len(anyList(d, "properties.networkAcls.virtualNetworkRules"))
+	if rules == 0 && strings.EqualFold(text(d, "properties.networkAcls.defaultAction"), "Allow") {
+		delete(object(d, "properties"), "networkAcls")
+	}
+}
+
+func anyList(d doc, path string) []any {
+	list, _ := at(d, path).([]any)
+	return list
 }
 
 // vaultDoc is a vault as it rests.

@@ -181,3 +181,5 @@ func (e *estate) finish(r reply) map[string]any {
 	}
 	return e.get(target)
 }
+
+func httpClient(sim *azuresim.Server) *http.Client { return &http.Client{Transport: sim.Transport()} }

@@ -80,6 +80,7 @@ func (s *Server) begin(c *call, r *resource, style operationStyle, a *answer, fi
 		a.set("Location", base+style.result+"/"+o.id+"?api-version="+version+signature)
 	}
 	a.set("Retry-After", s.retryAfter())
+	s.stats.barred["poll|"+o.id] = c.now.Add(s.scenario.Operations.RetryAfter.or(time.Second))
 	return o
 }
 
@@ -216,10 +217,23 @@ func containerStyle() operationStyle {
 		document: func(_ *call, o *operation, status string) doc {
 			return withError(doc{
 				"id": o.resource.id.path(), "status": status, "startTime": stampZ(o.start),
-				"properties": doc{"events": []any{}},
+				"properties": doc{"events": containerEvents(o)},
 			}, o)
 		},
 	}
+}
+
+// containerEvents are those of the containers once they run.
+func containerEvents(o *operation) []any {
+	events := []any{}
+	if !o.done {
+		return events
+	}
+	for _, c := range anyList(o.resource.doc, "properties.containers") {
+		container, _ := c.(doc)
+		events = append(events, anyList(container, "properties.instanceView.events")...)
+	}
+	return events
 }
 
 // clusterStyle is that of managed clusters [recording

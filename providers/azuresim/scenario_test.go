@@ -84,7 +84,7 @@ func TestScenario_Events(t *testing.T) {
   - at: 5h
     do: add-resource
     properties:
-      id: /subscriptions/` + subID + `/resourceGroups/late/providers/Microsoft.Storage/storageAccounts/latest
+      id: /subscriptions/`+subID+`/resourceGroups/late/providers/Microsoft.Storage/storageAccounts/latest
       name: latest
       location: westeurope
       properties: {encryption: {keySource: Microsoft.Keyvault, keyvaultproperties: {keyvaulturi: "https://kv.vault.azure.net", keyname: k}}}
