@@ -15,6 +15,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"net/http"
 	"net/url"
 	"strings"
@@ -136,9 +137,7 @@ func (c *Client) Do(ctx context.Context, method, path, apiVersion string, in, ou
 	u := *c.endpoint
 	u.Path = strings.TrimSuffix(u.Path, "/") + path
 	q := url.Values{"api-version": {apiVersion}}
-	for k, v := range o.Query {
-		q[k] = v
-	}
+	maps.Copy(q, o.Query)
 	u.RawQuery = q.Encode()
 	resp, err := c.exchange(ctx, method, &u, in, o)
 	if err != nil {
@@ -190,7 +189,7 @@ func (c *Client) send(ctx context.Context, method string, u *url.URL, in any, o 
 	if err != nil {
 		return Response{}, err
 	}
-	defer raw.Body.Close()
+	defer func() { _ = raw.Body.Close() }() // it was only read
 	resp := Response{Status: raw.StatusCode, Header: raw.Header, Date: wire.Date(raw.Header, c.clock.Now())}
 	resp.body, err = io.ReadAll(raw.Body)
 	return resp, err

@@ -9,6 +9,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"github.com/Azure/azure-sdk-for-go/sdk/azcore"
@@ -77,8 +78,7 @@ func New(o Options) (azcore.TokenCredential, error) {
 	}
 	cred, err := o.make()
 	if err != nil {
-		var known *rotator.Error
-		if errors.As(err, &known) {
+		if known, ok := errors.AsType[*rotator.Error](err); ok {
 			return nil, known
 		}
 		return nil, bad("set up the credential %q: %s", o.Name, wire.Scrub(err.Error())).WithHint("%s", o.needs())
@@ -203,10 +203,8 @@ func (o Options) certificatePath() (string, error) {
 // and needs, for generated documentation; empty for an unknown name.
 func Explain(name string) string {
 	o := Options{Name: name}
-	for _, known := range Names() {
-		if name == known {
-			return fmt.Sprintf("%s: %s", name, o.needs())
-		}
+	if slices.Contains(Names(), name) {
+		return fmt.Sprintf("%s: %s", name, o.needs())
 	}
 	return ""
 }

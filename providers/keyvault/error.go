@@ -183,6 +183,7 @@ func hint(key rotator.KeyID, e *rotator.Error, message string) string {
 		return fmt.Sprintf("grant \"Key Vault Crypto Officer\" on the vault, or on its key %s, to %s; a new grant takes some minutes", key.Name(), who)
 	case rotator.CodeConflict:
 		return "the key is being changed by somebody else; it is read again before the next attempt"
+	default:
+		return ""
 	}
-	return ""
 }

@@ -100,7 +100,7 @@ func (p *BlobProbe) Look(ctx context.Context, account, endpoint, container strin
 		return Seen{}, err
 	}
 	start := p.options.Clock.Now()
-	resp, err := p.send(ctx, u)
+	resp, err := p.send(ctx, u) //nolint:bodyclose // read closes it
 	seen := arm.Call{Method: http.MethodGet, Provider: "blob", Kind: "storage", Duration: p.options.Clock.Now().Sub(start)}
 	if resp != nil {
 		seen.Status, seen.Throttled = resp.StatusCode, resp.StatusCode == http.StatusTooManyRequests
@@ -158,7 +158,7 @@ func (p *BlobProbe) send(ctx context.Context, u *url.URL) (*http.Response, error
 }
 
 func (p *BlobProbe) read(resp *http.Response, account, container string) (Seen, error) {
-	defer resp.Body.Close()
+	defer func() { _ = resp.Body.Close() }() // it was only read
 	body, err := io.ReadAll(resp.Body)
 	if err != nil {
 		e := wire.Failure(resp.Request.URL.Host, err)

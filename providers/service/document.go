@@ -31,7 +31,7 @@ func (d document) MarshalJSON() ([]byte, error) { return json.Marshal(d.root) }
 // at returns the part at a path, nil if there is none.
 func (d document) at(path string) document {
 	here := d.root
-	for _, name := range strings.Split(path, ".") {
+	for name := range strings.SplitSeq(path, ".") {
 		object, ok := here.(map[string]any)
 		if !ok {
 			return document{}

@@ -23,12 +23,10 @@ import (
 // NoEffect is set when the request certainly never left: no token, no address,
 // no connection, no trust.
 func Failure(target string, err error) *rotator.Error {
-	var known *rotator.Error
-	if errors.As(err, &known) {
+	if known, ok := errors.AsType[*rotator.Error](err); ok {
 		return known
 	}
-	var cred *credentialError
-	if errors.As(err, &cred) {
+	if cred, ok := errors.AsType[*credentialError](err); ok {
 		return credentialFailure(cred.err)
 	}
 	if errors.Is(err, ErrTooLarge) {
@@ -101,12 +99,10 @@ func bare(err error) error {
 			return known
 		}
 	}
-	var u *url.Error
-	if errors.As(err, &u) {
+	if u, ok := errors.AsType[*url.Error](err); ok {
 		err = u.Err
 	}
-	var op *net.OpError
-	if errors.As(err, &op) {
+	if op, ok := errors.AsType[*net.OpError](err); ok {
 		return op
 	}
 	return errors.New(Scrub(err.Error()))
