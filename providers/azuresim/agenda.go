@@ -11,6 +11,7 @@ import (
 type agenda struct {
 	entries entryHeap
 	count   int
+	now     time.Time // the moment of the entry in progress, or the last
 }
 
 // entry is one thing to do; do receives the moment for which it was planned,
@@ -31,8 +32,10 @@ func (a *agenda) add(at time.Time, do func(at time.Time)) {
 func (a *agenda) advance(now time.Time) {
 	for len(a.entries) > 0 && !a.entries[0].at.After(now) {
 		e := heap.Pop(&a.entries).(entry)
+		a.now = e.at
 		e.do(e.at)
 	}
+	a.now = now
 }
 
 // entryHeap implements [heap.Interface].

@@ -69,7 +69,7 @@ func (s *Server) use(r *resource, id string, now time.Time) {
 		s.agenda.add(now.Add(rewrap), func(at time.Time) { s.rewrapped(r, before, at) })
 	}
 	if r.kind.adopt != nil {
-		r.before = clone(r.doc)
+		r.before, r.changed = clone(r.doc), now
 		r.kind.adopt(s, r, id, now)
 		s.relink(r)
 	}

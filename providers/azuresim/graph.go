@@ -1,12 +1,134 @@
 package azuresim
 
-import "net/http"
+import (
+	"encoding/json"
+	"errors"
+	"net/http"
+	"slices"
+	"strconv"
+	"strings"
+)
 
-// graphQuery refuses for now: Resource Graph is not permitted in many tenants,
-// and clients have to do without it there.
+// graphRequest is a query to Resource Graph [examples resourcegraph-2021-03-01].
+type graphRequest struct {
+	Subscriptions []string `json:"subscriptions"`
+	Query         string   `json:"query"`
+	Options       struct {
+		Top       int    `json:"$top"`
+		Skip      int    `json:"$skip"`
+		SkipToken string `json:"$skipToken"`
+		Format    string `json:"resultFormat"`
+	} `json:"options"`
+}
+
+// maxGraphRows is how many rows a page holds at most (facts §3).
+const maxGraphRows = 1000
+
+// graphQuery answers a query in a small subset of KQL; see kql.go. What it
+// does not know it refuses as a bad query, so that nobody relies on it by
+// mistake. The index lags behind by the scenario's graph_lag (facts §3: minutes
+// behind at times).
 func (s *Server) graphQuery(c *call) *answer {
-	return problem(http.StatusForbidden, "AuthorizationFailed",
-		"The client '%s' with object id '%s' does not have authorization to perform action '%s' over scope '%s' or"+
-			" the scope is invalid. If access was recently granted, please refresh your credentials.",
-		c.caller.id, c.caller.objectID, c.action(), c.path)
+	if c.method != http.MethodPost {
+		return s.unknownType(c)
+	}
+	var r graphRequest
+	if err := json.Unmarshal(c.body, &r); err != nil || r.Query == "" {
+		return graphProblem("InvalidRequest", "Query is missing or the request is not valid JSON.")
+	}
+	wait, ok := s.graphQuota(c).take(c.now)
+	if !ok && s.scenario.EnforceLimits {
+		a := problem(http.StatusTooManyRequests, "RateLimiting",
+			"Please provide below info when asking for support.")
+		return graphHeaders(a.set("Retry-After", strconv.Itoa(int(wait.Seconds())+1)), 0)
+	}
+	query, err := parseQuery(r.Query)
+	if err != nil {
+		var bad *queryError
+		if errors.As(err, &bad) {
+			return graphProblem(bad.code, bad.text)
+		}
+		return graphProblem("InvalidQuery", err.Error())
+	}
+	rows := query.run(s.graphRows(c, r.Subscriptions))
+	a := graphPage(r, rows)
+	return graphHeaders(a, s.graphQuota(c).left(c.now))
+}
+
+// graphQuota allows 15 queries in 5 seconds (facts §3).
+func (s *Server) graphQuota(c *call) *bucket {
+	name := "graph|" + c.caller.id
+	if s.limits[name] == nil {
+		s.limits[name] = &bucket{size: 15, refill: 3, tokens: 15, at: c.now}
+	}
+	return s.limits[name]
+}
+
+func graphHeaders(a *answer, left int) *answer {
+	return a.set("X-Ms-User-Quota-Remaining", strconv.Itoa(left)).
+		set("X-Ms-User-Quota-Resets-After", "00:00:05")
+}
+
+func graphProblem(code, message string) *answer {
+	return reply(http.StatusBadRequest, doc{"error": doc{
+		"code": "BadRequest", "message": "Please provide below info when asking for support.",
+		"details": []any{doc{"code": code, "message": message}},
+	}})
+}
+
+// graphPage cuts a page out of the rows.
+func graphPage(r graphRequest, rows []doc) *answer {
+	top := r.Options.Top
+	if top <= 0 || top > maxGraphRows {
+		top = maxGraphRows
+	}
+	start := r.Options.Skip
+	if from, err := strconv.Atoi(readMarker(r.Options.SkipToken)); err == nil {
+		start = from
+	}
+	start = min(max(start, 0), len(rows))
+	end := min(start+top, len(rows))
+	data := make([]any, 0, end-start)
+	for _, row := range rows[start:end] {
+		data = append(data, row)
+	}
+	d := doc{
+		"totalRecords": len(rows), "count": len(data), "data": data, "facets": []any{}, "resultTruncated": "false",
+	}
+	if end < len(rows) {
+		d["$skipToken"] = writeMarker(strconv.Itoa(end))
+	}
+	return reply(http.StatusOK, d)
+}
+
+// graphRows are all resources as the index has them: types in lower case, the
+// group and the subscription as columns [recording resourcegraph.gallery].
+func (s *Server) graphRows(c *call, subscriptions []string) []doc {
+	list := s.selectedAll(func(r *resource) bool {
+		return len(subscriptions) == 0 || slices.ContainsFunc(subscriptions, func(sub string) bool {
+			return strings.EqualFold(sub, r.id.subscription)
+		})
+	})
+	view := &call{sim: s, now: c.now, query: map[string][]string{"api-version": {"2999-01-01"}}}
+	lag := s.scenario.GraphLag.Duration
+	rows := make([]doc, 0, len(list))
+	for _, r := range list {
+		if c.now.Before(r.made.Add(lag)) {
+			continue
+		}
+		view.stale = lag > 0 && c.now.Before(r.changed.Add(lag))
+		rows = append(rows, s.graphRow(r, r.view(view)))
+	}
+	return rows
+}
+
+func (s *Server) graphRow(r *resource, d doc) doc {
+	row := doc{
+		"id": r.id.path(), "name": r.id.name, "type": strings.ToLower(r.kind.typ), "tenantId": s.tenant,
+		"kind": text(d, "kind"), "location": r.location(), "resourceGroup": strings.ToLower(r.id.group),
+		"subscriptionId": r.id.subscription, "managedBy": "", "sku": d["sku"], "plan": nil,
+		"properties": d["properties"], "tags": d["tags"], "identity": d["identity"], "zones": nil,
+		"extendedLocation": nil,
+	}
+	return row
 }

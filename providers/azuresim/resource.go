@@ -7,14 +7,15 @@ import (
 
 // resource is one resource of Azure Resource Manager.
 type resource struct {
-	id     resourceID
-	kind   *kind
-	doc    doc // as it rests; views of it are sent
-	before doc // ahead of the last change, for stale reads
-	made   time.Time
-	gone   bool
-	pace   Pace
-	extra  any // what only its kind knows
+	id      resourceID
+	kind    *kind
+	doc     doc // as it rests; views of it are sent
+	before  doc // ahead of the last change, for stale reads
+	made    time.Time
+	changed time.Time // when the document changed last
+	gone    bool
+	pace    Pace
+	extra   any // what only its kind knows
 
 	link     link       // the key as configured
 	inUse    string     // version that wraps its data key now
@@ -107,7 +108,7 @@ func (s *Server) add(r *resource) {
 
 // change gives a resource a new document.
 func (s *Server) change(r *resource, next doc) {
-	r.before, r.doc = r.doc, next
+	r.before, r.doc, r.changed = r.doc, next, s.moment()
 	s.relink(r)
 }
 

@@ -65,6 +65,8 @@ type Scenario struct {
 	PageSize int `yaml:"page_size"`
 	// EnforceLimits answers 429 beyond the token buckets of facts §3.
 	EnforceLimits bool `yaml:"enforce_limits"`
+	// GraphLag is how far Resource Graph's index is behind.
+	GraphLag Duration `yaml:"graph_lag"`
 	// Operations sets the pace of long-running operations.
 	Operations OperationSpec `yaml:"operations"`
 	// Clients may log in. With none, every client id and secret may.

@@ -104,6 +104,10 @@ func (s *Server) advance() {
 	s.now = now
 }
 
+// moment is the simulated time of what is happening: of the agenda's entry in
+// progress, or of the request.
+func (s *Server) moment() time.Time { return s.agenda.now }
+
 // ServeHTTP answers a request for one of Azure's hosts, told by r.Host.
 func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	body, err := io.ReadAll(io.LimitReader(r.Body, maxBody))
