@@ -90,10 +90,7 @@ func killAtRandom(t *testing.T, s *estate, least, most time.Duration) {
 // check holds what must be true once nothing is under way.
 func (s *estate) check(accepted map[rotator.OperationID]bool) {
 	s.t.Helper()
-	ops, err := s.client.Operations(s.t.Context(), rotator.OperationFilter{})
-	if err != nil {
-		s.t.Fatal(err)
-	}
+	ops := s.all()
 	for i := range ops {
 		if ops[i].State != rotator.StateCompleted || ops[i].Cause != rotator.CauseOperator {
 			s.t.Errorf("%s is %s, caused by %s: %v", ops[i].ID, ops[i].State, ops[i].Cause, ops[i].Problem)

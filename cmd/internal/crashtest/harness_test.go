@@ -6,6 +6,7 @@ package crashtest
 import (
 	"bytes"
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"net"
@@ -189,8 +190,37 @@ func (s *estate) until(what string, reached func() bool) {
 	for !reached() {
 		select {
 		case <-limit:
-			s.t.Fatalf("a minute passed before: %s", what)
+			s.t.Fatalf("a minute passed before: %s\n%s", what, s.status())
 		case <-time.After(5 * time.Millisecond):
+		}
+	}
+}
+
+// status shows the operations under way, for a failure's message.
+func (s *estate) status() string {
+	ops, err := s.client.Operations(s.t.Context(), rotator.OperationFilter{Live: true})
+	if err != nil {
+		return err.Error()
+	}
+	var b strings.Builder
+	for i := range ops {
+		op, err := s.client.Operation(s.t.Context(), ops[i].ID)
+		text, _ := json.MarshalIndent(op, "", " ")
+		fmt.Fprintf(&b, "%s %v\n", text, err)
+	}
+	return b.String()
+}
+
+// all returns all operations, newest first.
+func (s *estate) all() (all []rotator.Operation) {
+	s.t.Helper()
+	for f := (rotator.OperationFilter{Limit: 50}); ; f.Before = all[len(all)-1].ID {
+		page, err := s.client.Operations(s.t.Context(), f)
+		if err != nil {
+			s.t.Fatal(err)
+		}
+		if all = append(all, page...); len(page) < f.Limit {
+			return all
 		}
 	}
 }
