@@ -135,8 +135,8 @@ func (s *Server) grant(caller *client, form url.Values) *answer {
 	}
 	if resource == "" {
 		return s.loginError(http.StatusBadRequest, "invalid_scope", 1002012,
-			"The provided value for scope "+form.Get("scope")+
-				" is not valid. Client credential flows must have a scope value with /.default suffixed to the resource identifier (application ID URI).")
+			"The provided value for scope "+form.Get("scope")+" is not valid. Client credential flows must have a scope"+
+				" value with /.default suffixed to the resource identifier (application ID URI).")
 	}
 	now := wallNow()
 	out := doc{
@@ -235,7 +235,8 @@ func (c *call) isFor(resources ...string) bool {
 
 func (s *Server) unknownTenant(tenant string) *answer {
 	return s.loginError(http.StatusBadRequest, "invalid_request", 90002,
-		"Tenant '"+tenant+"' not found. Check to make sure you have the correct tenant ID and are signing into the correct cloud."+
+		"Tenant '"+tenant+"' not found. Check to make sure you have the correct tenant ID and are signing into the"+
+			" correct cloud."+
 			" Check with your subscription administrator, this may happen if there are no active subscriptions for the tenant.")
 }
 

@@ -408,3 +408,82 @@ func TestCluster_SpellsItsIDDifferently(t *testing.T) {
 	e.call(412, "PUT", arm(clusterType, "aks", "2024-09-01"), `{"location":"westeurope"}`, "If-Match", `"other"`)
 	e.call(200, "PUT", arm(clusterType, "aks", "2024-09-01"), `{"location":"westeurope"}`, "If-Match", tag)
 }
+
+func TestDenial_Reasons(t *testing.T) {
+	for _, c := range []struct {
+		name          string
+		action        azuresim.Action
+		blob, account string
+	}{
+		{"the version is disabled", azuresim.Action{Do: "disable-version", Key: "kv/k"}, "KeyVaultEncryptionKeyNotFound", "(4005)."},
+		{"the key is deleted", azuresim.Action{Do: "delete-key", Key: "kv/k"}, "KeyVaultEncryptionKeyNotFound", "(4003)."},
+		{"storage lost access", azuresim.Action{Do: "revoke-access", Resource: "st"}, "KeyVaultAccessTokenCannotBeAcquired", ""},
+		{"cosmos lost access", azuresim.Action{Do: "revoke-access", Resource: "cosmos"}, "", "(4002)."},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			e := mustEstate(t, dependents)
+			e.do(c.action)
+			e.clock.Advance(time.Hour)
+			if c.blob != "" {
+				r := e.call(403, "GET", "https://st.blob.core.windows.net/c?restype=container&comp=list&include=metadata", "")
+				if got := r.header.Get("x-ms-error-code"); got != c.blob {
+					t.Errorf("blob says %s, want %s", got, c.blob)
+				}
+			}
+			status := str(e.get(arm(cosmosType, "cosmos", "2024-05-15")), "properties.customerManagedKeyStatus")
+			if !strings.HasSuffix(status, c.account) {
+				t.Errorf("account says %q, want %s", status, c.account)
+			}
+		})
+	}
+}
+
+func TestDenial_ShortInterruptionIsNotFelt(t *testing.T) {
+	e := mustEstate(t, dependents)
+	const probe = "https://st.blob.core.windows.net/c?restype=container&comp=list&include=metadata"
+	e.do(azuresim.Action{Do: "disable-version", Key: "kv/k"})
+	e.clock.Advance(5 * time.Minute)
+	e.do(azuresim.Action{Do: "enable-version", Key: "kv/k"})
+	e.clock.Advance(time.Hour)
+	e.call(200, "GET", probe, "")
+	// Disabled, enabled and disabled again: the delay counts from the last time.
+	e.do(azuresim.Action{Do: "disable-version", Key: "kv/k"})
+	e.clock.Advance(9 * time.Minute)
+	e.call(200, "GET", probe, "")
+	e.clock.Advance(time.Minute)
+	e.call(403, "GET", probe, "")
+}
+
+func TestRetiring_TooEarlyHurtsWhoHasNotSwitched(t *testing.T) {
+	e := mustEstate(t, dependents)
+	e.do(azuresim.Action{Do: "rotate-key", Key: "kv/k"})
+	e.clock.Advance(2 * time.Hour)
+	e.do(azuresim.Action{Do: "disable-version", Key: "kv/k", Version: "previous"})
+	e.clock.Advance(time.Hour)
+	// The account switches six hours after the start: it still needs the old one.
+	e.call(403, "GET", "https://st.blob.core.windows.net/c?restype=container&comp=list&include=metadata", "")
+	if got := str(e.get(arm(cosmosType, "cosmos", "2024-05-15")), "properties.customerManagedKeyStatus"); !strings.Contains(got, "confirmed") {
+		t.Errorf("cosmos had switched, but says %q", got)
+	}
+	// Its own check takes the new version, which heals it.
+	e.clock.Advance(4 * time.Hour)
+	e.call(200, "GET", "https://st.blob.core.windows.net/c?restype=container&comp=list&include=metadata", "")
+}
+
+func TestVaultResource_DeletionTakesTheKeyAway(t *testing.T) {
+	e := mustEstate(t, dependents)
+	url := arm("Microsoft.KeyVault/vaults", "kv", "2023-07-01")
+	if got := str(e.get(url), "properties.vaultUri"); got != "https://kv.vault.azure.net/" {
+		t.Errorf("vaultUri %s", got)
+	}
+	e.call(200, "DELETE", url, "")
+	if _, err := e.send("GET", keyURL+"?api-version=7.4", ""); err == nil {
+		t.Error("a deleted vault still resolves")
+	}
+	e.clock.Advance(time.Hour)
+	if got := str(e.get(arm(cosmosType, "cosmos", "2024-05-15")), "properties.customerManagedKeyStatus"); !strings.HasSuffix(got, "(4017).") {
+		t.Errorf("status %q", got)
+	}
+	e.call(200, "PUT", url, `{"location":"westeurope","properties":{"createMode":"recover"}}`)
+	e.get(keyURL + "?api-version=7.4")
+}

@@ -13,13 +13,8 @@ type storageExtra struct{ containers []string }
 
 // account returns the storage account of a host, nil if there is none.
 func (s *Server) account(host string) *resource {
-	name, _, _ := strings.Cut(host, ".")
-	for _, r := range s.resources {
-		if r.kind.name == kindStorage && strings.EqualFold(r.id.name, name) {
-			return r
-		}
-	}
-	return nil
+	name, _, _ := strings.Cut(strings.ToLower(host), ".")
+	return s.accounts[name]
 }
 
 // routeBlob finds the operation of a request to a blob endpoint. Names and

@@ -23,6 +23,7 @@ type call struct {
 	audience   string // of the token, without a slash at the end
 	authError  string // why there is no caller
 	stale      bool   // a fault makes readers see the past
+	failing    doc    // a fault makes the operation that starts end with this error
 	bucket     string // of throttling
 	target     resourceID
 	kind       *kind

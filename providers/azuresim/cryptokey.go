@@ -5,7 +5,7 @@ import (
 	"crypto/ecdsa"
 	"crypto/rand"
 	"crypto/rsa"
-	"crypto/sha1" //nolint:gosec // RSA-OAEP is defined with SHA-1; Key Vault offers it
+	"crypto/sha1"
 	"crypto/sha256"
 	"encoding/asn1"
 	"encoding/base64"
@@ -132,7 +132,7 @@ func value(b []byte) doc { return doc{"value": base64.RawURLEncoding.EncodeToStr
 func oaepHash(alg string) (hash.Hash, error) {
 	switch alg {
 	case "RSA-OAEP":
-		return sha1.New(), nil //nolint:gosec // as above
+		return sha1.New(), nil // RSA-OAEP is defined with SHA-1
 	case "RSA-OAEP-256":
 		return sha256.New(), nil
 	case "RSA1_5":

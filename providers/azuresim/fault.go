@@ -67,10 +67,11 @@ type When struct {
 //	forbidden              403 in the form of the surface
 //	stale-read             the state before the last change
 //	slow                   the true answer, late
+//	fail-operation         the long-running operation that starts ends Failed
 func FaultKinds() []string {
 	return []string{
 		"timeout-after-effect", "timeout-before-effect", "drop", "status", "throttle",
-		"forbidden", "stale-read", "slow",
+		"forbidden", "stale-read", "slow", "fail-operation",
 	}
 }
 
@@ -177,11 +178,17 @@ func (f *armedFault) apply(c *call, handler func(*call) *answer) *answer {
 	case "drop":
 		return f.nothing(lostClosed)
 	case "throttle":
-		return f.dressed(throttled(c, f.RetryAfter.or(10*time.Second)))
+		return f.dressed(throttled(c, f.RetryAfter.or(10*time.Second), false))
 	case "forbidden":
 		return f.dressed(c.sim.forbidden(c))
 	case "status":
 		return f.dressed(problem(f.Status, "InternalServerError", "An error occurred."))
+	case "fail-operation":
+		c.failing = doc{"code": f.Code, "message": f.Message}
+		if f.Code == "" {
+			c.failing["code"] = "InternalServerError"
+		}
+		return handler(c)
 	case "stale-read":
 		c.stale = true
 		return handler(c)

@@ -147,3 +147,50 @@ func TestLimits_Enforced(t *testing.T) {
 	e.call(200, "GET", url, "")
 	e.call(200, "PATCH", url, "{}")
 }
+
+func TestFault_FailOperation(t *testing.T) {
+	e := mustEstate(t, dependents)
+	url := arm(desType, "des", "2023-04-02")
+	e.sim.AddFault(azuresim.Fault{Match: azuresim.Match{Operation: "disk-encryption-set-*"}, When: azuresim.When{Count: 1}, Do: "fail-operation", Code: "OperationNotAllowed", Message: "no"})
+	r := e.call(202, "PATCH", url, `{"properties":{"rotationToLatestKeyVersionEnabled":false}}`)
+	done := e.finish(r)
+	if str(done, "status") != "Failed" || str(done, "error.code") != "OperationNotAllowed" {
+		t.Errorf("operation %v", done)
+	}
+	d := e.get(url)
+	if str(d, "properties.provisioningState") != "Failed" || dig(d, "properties.rotationToLatestKeyVersionEnabled") != true {
+		t.Errorf("set %v", d["properties"])
+	}
+}
+
+func TestLimits_OfTheServices(t *testing.T) {
+	e := mustEstate(t, "enforce_limits: true\n"+dependents)
+	for range 10 {
+		e.call(200, "POST", keyURL+"/rotate?api-version=7.4", "")
+	}
+	if got, _ := code(t, e.call(429, "POST", keyURL+"/rotate?api-version=7.4", "")); got != "Throttled" {
+		t.Errorf("vault says %s", got)
+	}
+	e.clock.Advance(time.Second)
+	e.call(200, "POST", keyURL+"/rotate?api-version=7.4", "")
+	url := arm(storageType, "st", "2023-05-01")
+	for i := range 800 {
+		if i%200 == 0 {
+			e.clock.Advance(10 * time.Second) // the general quota refills faster than Storage's
+		}
+		e.call(200, "GET", url, "")
+	}
+	for range 120 {
+		r, err := e.send("GET", url, "", "Authorization", "Bearer "+e.token(url))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if r.status == 429 {
+			if got, _ := code(t, r); got != "TooManyRequests" {
+				t.Errorf("storage says %s", got)
+			}
+			return
+		}
+	}
+	t.Error("Storage's own limit is never reached")
+}

@@ -57,11 +57,7 @@ func (s *Server) graphQuery(c *call) *answer {
 
 // graphQuota allows 15 queries in 5 seconds (facts §3).
 func (s *Server) graphQuota(c *call) *bucket {
-	name := "graph|" + c.caller.id
-	if s.limits[name] == nil {
-		s.limits[name] = &bucket{size: 15, refill: 3, tokens: 15, at: c.now}
-	}
-	return s.limits[name]
+	return s.bucketNamed("graph|"+c.caller.id, 15, 3)
 }
 
 func graphHeaders(a *answer, left int) *answer {

@@ -23,8 +23,9 @@ func vaultSee(_ *Server, c *call, _ *resource, d doc) {
 	if c.version() < "2021-04" {
 		delete(d, "systemData")
 	}
-	rules := len(anyList(d, "properties.networkAcls.ipRules")) + len(anyList(d, "properties.networkAcls.virtualNetworkRules"))
-	if rules == 0 && strings.EqualFold(text(d, "properties.networkAcls.defaultAction"), "Allow") {
+	rules := append(anyList(d, "properties.networkAcls.ipRules"),
+		anyList(d, "properties.networkAcls.virtualNetworkRules")...)
+	if len(rules) == 0 && strings.EqualFold(text(d, "properties.networkAcls.defaultAction"), "Allow") {
 		delete(object(d, "properties"), "networkAcls")
 	}
 }

@@ -69,7 +69,7 @@ func (r reply) json(tb testing.TB) map[string]any {
 // send does a request as it is.
 func (e *estate) send(method, target, body string, headers ...string) (reply, error) {
 	e.tb.Helper()
-	request, err := http.NewRequest(method, target, bytes.NewReader([]byte(body)))
+	request, err := http.NewRequestWithContext(e.tb.Context(), method, target, bytes.NewReader([]byte(body)))
 	if err != nil {
 		e.tb.Fatal(err)
 	}

@@ -39,45 +39,86 @@ func (b *bucket) left(now time.Time) int {
 	return int(b.tokens)
 }
 
-// quota returns the bucket of a management request: per principal and
-// subscription, reads 250 with 25 a second, writes 200 with 10 a second (facts
-// §3, unverified there). Answered or not, a request takes a token.
-func (s *Server) quota(c *call) *bucket {
-	size, refill, name := 250.0, 25.0, "reads"
-	if c.method != http.MethodGet {
-		size, refill, name = 200, 10, "writes"
-	}
-	key := strings.ToLower(c.caller.id + "|" + c.target.subscription + "|" + name)
-	b := s.limits[key]
+// bucketNamed returns a bucket, full when it is new.
+func (s *Server) bucketNamed(name string, size, refill float64) *bucket {
+	name = strings.ToLower(name)
+	b := s.limits[name]
 	if b == nil {
-		b = &bucket{size: size, refill: refill, tokens: size, at: c.now}
-		s.limits[key] = b
+		b = &bucket{size: size, refill: refill, tokens: size, at: s.now}
+		s.limits[name] = b
 	}
 	return b
 }
 
-// limit counts a management request and refuses it beyond the quota, where the
-// scenario enforces that.
+// quota returns the bucket of a management request: per principal and
+// subscription, reads 250 with 25 a second, writes 200 with 10 a second (facts
+// §3, unverified there). Answered or not, a request takes a token.
+func (s *Server) quota(c *call) *bucket {
+	who := c.caller.id + "|" + c.target.subscription
+	if c.method == http.MethodGet {
+		return s.bucketNamed(who+"|reads", 250, 25)
+	}
+	return s.bucketNamed(who+"|writes", 200, 10)
+}
+
+// ownQuota returns the bucket of the service itself, nil where none is known:
+// Storage 800 reads and 100 lists in 5 minutes, 1,200 writes an hour, per
+// subscription and region (facts §3); Key Vault 10 new keys in 10 seconds, a
+// managed HSM 5 (facts §2).
+func (s *Server) ownQuota(c *call) *bucket {
+	at := c.operation + "|" + c.target.subscription
+	switch c.operation {
+	case "storage-get":
+		return s.bucketNamed(at, 800, 800.0/300)
+	case "storage-list":
+		return s.bucketNamed(at, 100, 100.0/300)
+	case "storage-put", "storage-patch":
+		return s.bucketNamed("storage-write|"+c.target.subscription, 1200, 1200.0/3600)
+	case "key-create", "key-rotate", "key-import":
+		if c.vault.spec.HSM {
+			return s.bucketNamed("create|"+c.host, 5, 0.5)
+		}
+		return s.bucketNamed("create|"+c.host, 10, 1)
+	}
+	return nil
+}
+
+// limit counts a request and refuses it beyond a quota, where the scenario
+// enforces that.
 func (s *Server) limit(c *call) *answer {
-	if c.host != managementHost || !c.caller.known() {
+	if !c.caller.known() {
 		return nil
 	}
-	wait, ok := s.quota(c).take(c.now)
+	var wait time.Duration
+	ok, service := true, false
+	if c.host == managementHost {
+		wait, ok = s.quota(c).take(c.now)
+	}
+	if own := s.ownQuota(c); own != nil && ok {
+		wait, ok = own.take(c.now)
+		service = true
+	}
 	if ok || !s.scenario.EnforceLimits {
 		return nil
 	}
-	return throttled(c, wait)
+	return throttled(c, wait, service)
 }
 
-// throttled answers 429 in the form of the surface (facts §2 and §3).
-func throttled(c *call, wait time.Duration) *answer {
+// throttled answers 429 in the form of the surface (facts §2 and §3), or of the
+// service whose own limit it is.
+func throttled(c *call, wait time.Duration, service bool) *answer {
 	seconds := strconv.Itoa(max(1, int(math.Ceil(wait.Seconds()))))
 	a := problem(http.StatusTooManyRequests, "Throttled",
 		"Request was not processed because too many requests were received. Reason: VaultRequestTypeLimitReached")
 	switch {
+	case service && c.kind != nil && c.kind.name == kindStorage:
+		a = problem(http.StatusTooManyRequests, "TooManyRequests",
+			"The request is being throttled as the limit has been reached for operation type - %s."+
+				" For more information, see - https://aka.ms/srpthrottlinglimits", c.operation)
 	case c.host == managementHost:
 		a = problem(http.StatusTooManyRequests, "SubscriptionRequestsThrottled",
-			"Number of requests for subscription '%s' and operation '%s' exceeded the backend storage limit. Please try again after '%s' seconds after additional tokens are available.",
+			"Number of requests for subscription '%s' and operation '%s' exceeded the backend storage limit."+
+				" Please try again after '%s' seconds after additional tokens are available.",
 			c.target.subscription, c.method, seconds)
 	case strings.HasSuffix(c.host, blobSuffix):
 		a = blobProblem(c, http.StatusServiceUnavailable, "ServerBusy", "The server is busy.")

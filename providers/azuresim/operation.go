@@ -40,7 +40,9 @@ type operationStyle struct {
 
 // begin starts an operation on a resource and adds its headers to the first
 // answer. finish runs when it ends and may return a failure.
-func (s *Server) begin(c *call, r *resource, style operationStyle, a *answer, finish func(now time.Time) doc) *operation {
+func (s *Server) begin(
+	c *call, r *resource, style operationStyle, a *answer, finish func(now time.Time) doc,
+) *operation {
 	s.opCount++
 	o := &operation{
 		id: s.mint.guid("operation", s.opCount), resource: r, start: c.now, style: style,
@@ -48,6 +50,12 @@ func (s *Server) begin(c *call, r *resource, style operationStyle, a *answer, fi
 	}
 	s.operations[o.id] = o
 	r.running = o
+	if failing := c.failing; failing != nil {
+		finish = func(time.Time) doc {
+			put(r.doc, "properties.provisioningState", "Failed")
+			return failing
+		}
+	}
 	s.agenda.add(o.end, func(now time.Time) {
 		o.done = true
 		if finish != nil {

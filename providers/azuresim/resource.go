@@ -99,6 +99,9 @@ func regionName(location string) string {
 // add puts a resource into the estate.
 func (s *Server) add(r *resource) {
 	s.resources[fold(r.id.path())] = r
+	if r.kind.name == kindStorage {
+		s.accounts[strings.ToLower(r.id.name)] = r
+	}
 	s.touchGroup(r.id, r.location())
 	s.relink(r)
 	if r.pace == (Pace{}) {
@@ -116,6 +119,9 @@ func (s *Server) change(r *resource, next doc) {
 func (s *Server) drop(r *resource) {
 	r.gone = true
 	delete(s.resources, fold(r.id.path()))
+	if r.kind.name == kindStorage {
+		delete(s.accounts, strings.ToLower(r.id.name))
+	}
 	s.unlink(r)
 }
 

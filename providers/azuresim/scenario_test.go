@@ -177,7 +177,7 @@ func TestServer_Log(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	request, err := http.NewRequest("GET", keyURL+"?api-version=7.4", nil)
+	request, err := http.NewRequestWithContext(t.Context(), "GET", keyURL+"?api-version=7.4", nil)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -52,6 +52,7 @@ func (t transport) RoundTrip(r *http.Request) (*http.Response, error) {
 		return nil, timeoutError{fmt.Errorf("await answer of %s: %w", r.URL.Host, ErrDropped)}
 	case lostClosed:
 		return nil, fmt.Errorf("read answer of %s: %w", r.URL.Host, ErrDropped)
+	case lostNot:
 	}
 	if a.header.Get("Content-Length") == "" && r.Method == http.MethodHead {
 		a.body = nil
