@@ -76,3 +76,77 @@ func TestDowntime_PropagationGoesOn(t *testing.T) {
 		s.want(op, rotator.StateCompleted)
 	})
 }
+
+func TestClockJump_Schedule(t *testing.T) {
+	t.Parallel()
+	tests := []struct {
+		name  string
+		jumps func(s *estate)
+	}{
+		{"ahead over the time, and back again", func(s *estate) {
+			s.clock.jump(5 * time.Hour) // 01:00 becomes 06:00
+			s.pass(time.Minute)
+			s.clock.jump(-5 * time.Hour)
+		}},
+		{"back over the time after it fired", func(s *estate) {
+			s.pass(2*time.Hour + time.Minute) // 03:01
+			s.clock.jump(-2 * time.Hour)
+		}},
+		{"back before it fired", func(s *estate) { s.clock.jump(-6 * time.Hour) }},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			inBubble(t, func(s *estate) {
+				s.key.Schedule = schedule(t, "0 3 1 1 *", rotator.MisfireCatchUp)
+				s.key.Retire = rotator.RetireOff
+				s.key.Dependents = s.key.Dependents[:1]
+				s.start()
+				tt.jumps(s)
+				s.pass(20 * time.Hour)
+				s.wantVersions("++")
+			})
+		})
+	}
+}
+
+func TestClockJump_MakesNoEvidenceAndNoStall(t *testing.T) {
+	t.Parallel()
+	for _, jump := range []time.Duration{30 * time.Hour, -30 * time.Hour, 3 * time.Hour, -3 * time.Hour} {
+		t.Run(jump.String(), func(t *testing.T) {
+			t.Parallel()
+			inBubble(t, func(s *estate) {
+				s.start()
+				op := s.rotate()
+				s.pass(5 * time.Minute)
+				s.clock.jump(jump)
+				s.pass(time.Minute)
+				s.wantTracker(op, storageID, rotator.TrackerPropagating, "")
+				s.wantTracker(op, cosmosID, rotator.TrackerPropagating, "")
+				s.pass(20 * time.Minute)
+				s.wantTracker(op, storageID, rotator.TrackerDone, rotator.EvidenceConfirmed)
+				s.pass(23 * time.Hour)
+				s.wantTracker(op, cosmosID, rotator.TrackerPropagating, "")
+				s.wantVersions("++")
+				s.pass(3 * time.Hour)
+				s.want(op, rotator.StateCompleted)
+			})
+		})
+	}
+}
+
+func TestClockJump_DuringTheSoak(t *testing.T) {
+	t.Parallel()
+	inBubble(t, func(s *estate) {
+		s.key.Soak = 5 * time.Hour
+		s.start()
+		op := s.rotate()
+		s.pass(24*time.Hour + 30*time.Minute)
+		s.want(op, rotator.StateSoaking)
+		s.clock.jump(6 * time.Hour)
+		s.pass(time.Hour)
+		s.wantVersions("++")
+		s.pass(4 * time.Hour)
+		s.want(op, rotator.StateCompleted)
+	})
+}

@@ -154,6 +154,10 @@ func (c *core) retiring(l *live) {
 	case !l.guarding:
 		c.beginGuard(l)
 	case c.busy(l) || len(l.stale) > 0 || l.askedN > 0:
+	case retryable(l.listErr), retryable(l.searchErr):
+		l.op.Failures++
+		l.guarding = false
+		c.wait(l, c.now.Add(max(backoff(l.op.Failures), retryAfter(l.listErr), retryAfter(l.searchErr))))
 	default:
 		if objs := objections(c.guardView(l)); len(objs) > 0 {
 			c.heldBack(l, objs)
@@ -161,6 +165,13 @@ func (c *core) retiring(l *live) {
 		}
 		c.retireNext(l)
 	}
+}
+
+func retryAfter(err *Error) time.Duration {
+	if err == nil {
+		return 0
+	}
+	return err.RetryAfter
 }
 
 // beginGuard asks for a fresh look at everything.

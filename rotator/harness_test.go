@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -26,9 +27,19 @@ type estate struct {
 	azure  *rotatortest.Azure
 	store  *rotatortest.Store
 	key    rotator.Key
+	clock  *skewed
 	engine *rotator.Engine
 	stop   func()
 }
+
+// skewed is a clock that can be set, while Azure's goes on rightly.
+type skewed struct{ by atomic.Int64 }
+
+func (c *skewed) Now() time.Time {
+	return time.Now().Round(0).Add(time.Duration(c.by.Load()))
+}
+func (c *skewed) After(d time.Duration) <-chan time.Time { return time.After(d) }
+func (c *skewed) jump(d time.Duration)                   { c.by.Add(int64(d)) }
 
 // inBubble runs a test on virtual time with a key that has one version, one
 // dependent that tells its version and follows within 20 minutes, and one that
@@ -37,7 +48,7 @@ func inBubble(t *testing.T, f func(*estate)) {
 	t.Helper()
 	synctest.Test(t, func(t *testing.T) {
 		s := &estate{
-			t: t, azure: rotatortest.NewAzure(), store: rotatortest.NewStore(),
+			t: t, azure: rotatortest.NewAzure(), store: rotatortest.NewStore(), clock: &skewed{},
 			key: rotator.Key{
 				Name: "payments", ID: keyID, Retire: rotator.RetireAuto, Soak: time.Hour,
 				Dependents: []rotator.Dependent{{ID: storageID, Kind: "follower"}, {ID: cosmosID, Kind: "silent"}},
@@ -58,7 +69,7 @@ func inBubble(t *testing.T, f func(*estate)) {
 func (s *estate) start() *estate {
 	s.t.Helper()
 	s.engine = rotator.NewEngine(rotator.Options{
-		Store: s.store, Vault: s.azure, Services: s.azure.Services(), Clock: rotatortest.Clock{}, Keys: []rotator.Key{s.key},
+		Store: s.store, Vault: s.azure, Services: s.azure.Services(), Clock: s.clock, Keys: []rotator.Key{s.key},
 	})
 	ctx, cancel := context.WithCancel(s.t.Context())
 	done := make(chan error, 1)

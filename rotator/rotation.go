@@ -58,7 +58,7 @@ func (c *core) pending(l *live) {
 	if c.busy(l) || l.askedN > 0 || l.dueN > blocked {
 		return
 	}
-	if l.listErr != nil && retryable(l.listErr) {
+	if retryable(l.listErr) {
 		l.op.Failures++
 		c.hold(l, problemOf(l.listErr), max(backoff(l.op.Failures), l.listErr.RetryAfter))
 		return
@@ -75,7 +75,11 @@ func (c *core) pending(l *live) {
 	c.intend(l)
 }
 
+// retryable reports whether an error may pass by itself.
 func retryable(err *Error) bool {
+	if err == nil {
+		return false
+	}
 	return err.Code == CodeThrottled || err.Code == CodeUnavailable || err.Code == CodeConflict
 }
 

@@ -54,20 +54,17 @@ func (c *core) reset(ctx context.Context, keys []Key, now time.Time) error {
 	return nil
 }
 
-// resume goes on with every operation that was waiting for an answer when the
-// daemon stopped: its call may or may not have happened.
+// resume goes on with every operation as far as what is known allows: one that
+// was waiting for an answer when the daemon stopped looks whether its call had an
+// effect.
 func (c *core) resume() error {
 	for _, id := range c.liveIDs() {
 		l := c.live[id]
-		switch l.op.State {
-		case StatePending, StateCreating, StateRetiring, StateDisabling, StateEnabling:
-			if err := c.load(l); err != nil {
-				return err
-			}
-			if l.op.Wake.IsZero() {
-				c.advance(l, false)
-			}
-		default: // waits for a time, a look or a person
+		if err := c.load(l); err != nil {
+			return err
+		}
+		if l.op.Wake.IsZero() {
+			c.advance(l, false)
 		}
 	}
 	return nil

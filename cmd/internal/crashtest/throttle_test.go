@@ -1,0 +1,48 @@
+package crashtest
+
+import (
+	"testing"
+	"time"
+
+	"cmkd/cmd/internal/control"
+	"cmkd/providers/azuresim"
+	"cmkd/rotator"
+)
+
+// TestThrottling answers 429 to half of all calls: rotations finish, and no call
+// is made before the Retry-After of the last one has passed.
+func TestThrottling(t *testing.T) {
+	t.Parallel()
+	const retryAfter = 2 * time.Minute
+	throttle := func(host string) azuresim.Fault {
+		return azuresim.Fault{
+			Match: azuresim.Match{Host: host}, When: azuresim.When{Probability: 0.5},
+			Do: "throttle", RetryAfter: azuresim.For(retryAfter),
+		}
+	}
+	s := newEstate(t, throttle("*.vault.azure.net"), throttle("management.azure.com"))
+	s.start()
+	const rotations = 3
+	for range rotations {
+		op, err := s.client.Rotate(t.Context(), "payments", control.CommandRequest{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		s.until("the rotation ends", func() bool {
+			got, err := s.client.Operation(t.Context(), op.ID)
+			return err == nil && got.State.Final()
+		})
+	}
+	stats := s.sim.Requests()
+	if stats.Statuses[429] < 20 {
+		t.Errorf("only %d calls were throttled: the test shows nothing", stats.Statuses[429])
+	}
+	t.Logf("%d answers 429, %d answers 200", stats.Statuses[429], stats.Statuses[200])
+	for _, v := range stats.Early {
+		// What arrives within a few real milliseconds was on its way already.
+		if since := retryAfter - v.Early; since > 20*time.Millisecond*speed {
+			t.Errorf("%s came %s after a Retry-After of %s", v.Operation, since, retryAfter)
+		}
+	}
+	s.check(map[rotator.OperationID]bool{})
+}
