@@ -21,7 +21,7 @@ import (
 const (
 	// demoSpeed lets an hour pass in a second: a rotation that waits for a
 	// service that looks once a day takes some 25 s.
-	demoSpeed = "3600"
+	demoSpeed = 3600
 	// demoKey is the key of demo.yaml.
 	demoKey = "payments"
 	// demoPatience is more than all of it takes.
@@ -33,6 +33,7 @@ var demoConfig string
 
 func (a *app) demoCmd() *cobra.Command {
 	var keep bool
+	var speed float64
 	c := &cobra.Command{
 		Use:   "demo",
 		Short: "Rotate, revoke and reinstate a key in a simulated Azure, in under a minute",
@@ -49,14 +50,15 @@ this machine is spoken to.`,
 			runtime.LockOSThread()
 			ctx, cancel := context.WithTimeout(c.Context(), demoPatience)
 			defer cancel()
-			return a.demo(ctx, keep)
+			return a.demo(ctx, keep, speed)
 		},
 	}
 	c.Flags().BoolVar(&keep, "keep", false, "keep the temporary directory")
+	c.Flags().Float64Var(&speed, "speed", demoSpeed, "simulated seconds in a real one")
 	return c
 }
 
-func (a *app) demo(ctx context.Context, keep bool) (err error) {
+func (a *app) demo(ctx context.Context, keep bool, speed float64) (err error) {
 	began := time.Now()
 	dir, err := os.MkdirTemp("", "cmkd-demo-")
 	if err != nil {
@@ -75,7 +77,7 @@ func (a *app) demo(ctx context.Context, keep bool) (err error) {
 	a.say("SIMULATED: this is a simulated Azure on this machine. No real key or resource is touched.")
 	// Both are to outlive ctx, so that they are stopped in order.
 	apart := context.WithoutCancel(ctx)
-	sim, info, err := simulated(apart, dir, demoSpeed)
+	sim, info, err := simulated(apart, dir, speed)
 	if sim != nil {
 		defer func() { err = errors.Join(err, sim.stop()) }()
 	}

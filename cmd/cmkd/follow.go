@@ -15,7 +15,7 @@ const (
 	// lookAtMost and lookAtLeast bound how often a followed operation is read
 	// anew: upon its events, and now and then for the times that pass.
 	lookAtMost  = 150 * time.Millisecond
-	lookAtLeast = 2 * time.Second
+	lookAtLeast = time.Second
 	// patience is how long a daemon may be away, for instance for a restart,
 	// while an operation is followed.
 	patience = time.Minute

@@ -31,7 +31,7 @@ func (a *app) printOperation(m *moment) {
 	if m.simulated != "" {
 		a.say("SIMULATED CLOCK %s, now %s", clean(m.simulated), stamp(m.now))
 	}
-	a.say("%s  %s of %s: %s since %s", a.bold(op.ID.String()), op.Kind, clean(op.Key), a.shade(string(op.State)), ago(op.Since, m.now))
+	a.say("%s  %s of %s: %s for %s", a.bold(op.ID.String()), op.Kind, clean(op.Key), a.shade(string(op.State)), age(op.Since, m.now))
 	a.say("  begun     %s by %s (%s)%s", stamp(op.Created), clean(op.Actor), op.Cause, quoted(op.Reason))
 	if op.Target.ID != "" {
 		a.say("  version   %s%s", clean(op.Target.ID), adopted(&op.Operation))

@@ -3,6 +3,7 @@ package control
 import (
 	"context"
 	"encoding/binary"
+	"errors"
 	"fmt"
 	"net"
 	"os/user"
@@ -133,16 +134,9 @@ func peerOf(c net.Conn) (Peer, error) {
 		gids = peerGroups(fd)
 	})
 	if err != nil || credErr != nil {
-		return Peer{}, fmt.Errorf("read peer credentials: %w", cmpErr(err, credErr))
+		return Peer{}, fmt.Errorf("read peer credentials: %w", errors.Join(err, credErr))
 	}
 	return named(cred.Uid, cred.Gid, gids), nil
-}
-
-func cmpErr(a, b error) error {
-	if a != nil {
-		return a
-	}
-	return b
 }
 
 // peerGroups returns the supplementary groups of the process that connected, as

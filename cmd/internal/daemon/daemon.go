@@ -21,6 +21,8 @@ const (
 	stopGrace = 10 * time.Second
 	// statusEvery is how often the service manager is told how things are.
 	statusEvery = 2 * time.Second
+	// startPoll is how often the engine is asked at the start whether it is there.
+	startPoll = 5 * time.Millisecond
 )
 
 type policy = control.Policy
@@ -60,6 +62,9 @@ func Run(ctx context.Context, o Options) (err error) {
 	}
 	ended, err := d.start(ctx)
 	if err != nil {
+		return err
+	}
+	if err := d.await(ctx, ended); err != nil {
 		return err
 	}
 	d.tell(o.notifier().Ready())
@@ -143,6 +148,20 @@ func (d *daemon) start(ctx context.Context) (ended <-chan error, err error) {
 	return ends, nil
 }
 
+// await waits until the engine has read the store and knows what is under way.
+func (d *daemon) await(ctx context.Context, ended <-chan error) error {
+	for s := d.engine.Summary(); s.Live == nil && s.Blocked == ""; s = d.engine.Summary() {
+		select {
+		case <-ctx.Done():
+			return nil
+		case err := <-ended:
+			return endOf(err)
+		case <-time.After(startPoll):
+		}
+	}
+	return nil
+}
+
 // serve looks after the parts until one ends or the daemon is to stop.
 func (d *daemon) serve(ctx context.Context, ended <-chan error) error {
 	status := time.NewTicker(statusEvery)
@@ -155,7 +174,7 @@ func (d *daemon) serve(ctx context.Context, ended <-chan error) error {
 			d.log.Info().Msg("stopping")
 			return nil
 		case err := <-ended:
-			return cmpEnd(err)
+			return endOf(err)
 		case <-d.o.Reload:
 			if _, err := d.reload(ctx); err != nil {
 				d.log.Error().Err(err).Msg("reload refused, the old configuration stays")
@@ -165,7 +184,7 @@ func (d *daemon) serve(ctx context.Context, ended <-chan error) error {
 	}
 }
 
-func cmpEnd(err error) error {
+func endOf(err error) error {
 	if err != nil {
 		return err
 	}

@@ -79,9 +79,16 @@ func statusLine(s rotator.Summary) string {
 		parts = append(parts, fmt.Sprintf("%d stalled", n))
 	}
 	if s.NeedsAction > 0 {
-		parts = append(parts, fmt.Sprintf("%d need somebody", s.NeedsAction))
+		parts = append(parts, needs(s.NeedsAction))
 	}
 	return strings.Join(parts, ", ")
+}
+
+func needs(n int) string {
+	if n == 1 {
+		return "1 needs somebody"
+	}
+	return fmt.Sprintf("%d need somebody", n)
 }
 
 func count(n int, noun string) string {
