@@ -3,6 +3,7 @@ package rotator
 import (
 	"fmt"
 	"slices"
+	"strings"
 	"time"
 )
 
@@ -202,13 +203,19 @@ func (c *core) found(l *live, r *result) {
 		return
 	}
 	for _, d := range r.found {
-		if slices.ContainsFunc(l.trackers, func(t Tracker) bool { return t.Detail.Dependent.Same(d.ID) }) {
+		if slices.ContainsFunc(l.trackers, func(t Tracker) bool { return t.covers(d.ID) }) {
 			continue
 		}
 		d.Discovered = true
 		c.event(l, EventDependentFound, actorDaemon, "%s %s uses the key, and nobody listed it", d.Kind, d.DisplayName()).Dependent = d.ID
 		c.addTracker(l, d, c.now)
 	}
+}
+
+// covers reports whether the tracker is of a resource, or looks at it in the
+// place of its own.
+func (t *Tracker) covers(id string) bool {
+	return t.Detail.Dependent.Same(id) || strings.EqualFold(t.Detail.Via, id)
 }
 
 // heldBack handles the objections of the guard: the previous version stays

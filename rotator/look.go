@@ -40,7 +40,7 @@ func (t Tracker) decide(l look) (Tracker, Action) {
 	}
 	t.Failures = 0
 	t.Seen = l.seen.At
-	d.Last, d.Version, d.Problem = l.seen, l.seen.Version, nil
+	d.Last, d.Version, d.Via, d.Problem = l.seen, l.seen.Version, l.seen.Via, nil
 	if l.seen.Binding != "" {
 		d.Binding = l.seen.Binding
 	}
@@ -327,7 +327,7 @@ func (t Tracker) accessLook(l look, want Access) Tracker {
 // one before in anything but the moment of the last look.
 func (t *Tracker) changedFrom(old *Tracker) bool {
 	a, b := t.Detail, old.Detail
-	if t.Evidence != old.Evidence || a.Version != b.Version || a.Binding != b.Binding ||
+	if t.Evidence != old.Evidence || a.Version != b.Version || a.Via != b.Via || a.Binding != b.Binding ||
 		a.Before != b.Before || a.AppliedVersion != b.AppliedVersion || !a.Applied.Equal(b.Applied) ||
 		!a.DoneAt.Equal(b.DoneAt) || (a.Problem == nil) != (b.Problem == nil) {
 		return true

@@ -60,6 +60,9 @@ type TrackerDetail struct {
 	Before string `json:"before,omitempty"`
 	// Version is the version in use when last seen.
 	Version string `json:"version,omitempty"`
+	// Via is what is looked at in the dependent's place, if anything: the disk
+	// encryption set of a managed cluster.
+	Via string `json:"via,omitempty"`
 	// Applied is when the last update of the dependent was accepted, and for
 	// which version, so that it is not repeated for the same one at once.
 	Applied        time.Time `json:"applied,omitzero"`

@@ -33,6 +33,7 @@ func AppendDetail(dst []byte, d *rotator.TrackerDetail) ([]byte, error) {
 	w.time(d.DoneAt)
 	w.problem(d.Problem)
 	w.observation(d.Last)
+	w.str(d.Via)
 	if w.err != nil {
 		return nil, w.err
 	}
@@ -57,6 +58,7 @@ func DecodeDetail(value []byte) (*rotator.TrackerDetail, error) {
 	d.DoneAt = r.time()
 	d.Problem = r.problem()
 	d.Last = r.observation()
+	d.Via = r.str()
 	return d, r.err
 }
 
