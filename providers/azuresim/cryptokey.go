@@ -128,15 +128,13 @@ func decode64(d doc, name string) ([]byte, error) {
 
 func value(b []byte) doc { return doc{"value": base64.RawURLEncoding.EncodeToString(b)} }
 
-// oaepHash returns the hash of an OAEP algorithm, nil for PKCS #1 v1.5.
+// oaepHash returns the hash of an OAEP algorithm. RSA1_5 is not simulated.
 func oaepHash(alg string) (hash.Hash, error) {
 	switch alg {
 	case "RSA-OAEP":
 		return sha1.New(), nil // RSA-OAEP is defined with SHA-1
 	case "RSA-OAEP-256":
 		return sha256.New(), nil
-	case "RSA1_5":
-		return nil, nil
 	}
 	return nil, fmt.Errorf("algorithm %s is not supported by this key", alg)
 }
@@ -154,12 +152,7 @@ func (s *Server) encipher(v *version, alg string, d doc) (doc, error) {
 	if err != nil {
 		return nil, err
 	}
-	var out []byte
-	if h != nil {
-		out, err = rsa.EncryptOAEP(h, rand.Reader, &key.PublicKey, plaintext, nil)
-	} else {
-		out, err = rsa.EncryptPKCS1v15(rand.Reader, &key.PublicKey, plaintext) //nolint:staticcheck // offered by Key Vault
-	}
+	out, err := rsa.EncryptOAEP(h, rand.Reader, &key.PublicKey, plaintext, nil)
 	if err != nil {
 		return nil, fmt.Errorf("encrypt: %w", err)
 	}
@@ -179,12 +172,7 @@ func (s *Server) decipher(v *version, alg string, d doc) (doc, error) {
 	if err != nil {
 		return nil, err
 	}
-	var out []byte
-	if h != nil {
-		out, err = rsa.DecryptOAEP(h, rand.Reader, key, ciphertext, nil)
-	} else {
-		out, err = rsa.DecryptPKCS1v15(rand.Reader, key, ciphertext) //nolint:staticcheck // offered by Key Vault
-	}
+	out, err := rsa.DecryptOAEP(h, rand.Reader, key, ciphertext, nil)
 	if err != nil {
 		return nil, fmt.Errorf("decrypt: %w", err)
 	}

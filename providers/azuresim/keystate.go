@@ -155,7 +155,6 @@ type vault struct {
 	host    string
 	keys    map[string]*key // by lower-case name
 	deleted bool            // by Azure Resource Manager
-	denied  map[string]bool // resource ids that lost access to the keys
 }
 
 // key returns a key by name, nil when it never existed.

@@ -242,6 +242,13 @@ func (c *checker) vaults() {
 			if k.Curve != "" && curveOf(k.Curve) == nil {
 				c.problem(at+".curve", "unknown curve %q; use P-256, P-384 or P-521", k.Curve)
 			}
+			if p := k.Policy; p != nil {
+				for _, d := range []string{p.RotateAfterCreate, p.RotateBeforeExpiry, p.NotifyBeforeExpiry, p.ExpiryTime} {
+					if d != "" && !isoDuration.MatchString(d) {
+						c.problem(at+".rotation_policy", "%q is no ISO 8601 duration; write it like P30D", d)
+					}
+				}
+			}
 			for n, version := range k.Versions {
 				if version.ID != "" && !versionID.MatchString(version.ID) {
 					c.problem(fmt.Sprintf("%s.versions[%d].id", at, n),

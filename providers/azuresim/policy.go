@@ -100,12 +100,28 @@ func (s *Server) setPolicy(c *call, name, _ string) *answer {
 	if k == nil || !k.state.exists || k.state.deleted != nil {
 		return s.notFound(c, name, "")
 	}
+	for _, action := range r.Actions {
+		if !longEnough(action.Trigger.AfterCreate) || !longEnough(action.Trigger.BeforeExpiry) {
+			return problem(http.StatusBadRequest, "BadParameter", "The rotation policy is invalid.")
+		}
+	}
 	p := &rotationPolicy{actions: r.Actions, expiry: r.Attributes.Expiry, created: c.now, updated: c.now}
 	if old := k.state.policy; old != nil {
 		p.created = old.created
 	}
 	s.usePolicy(k, p, c.now)
 	return reply(http.StatusOK, policyDoc(c, k, p))
+}
+
+// longEnough says whether a trigger is absent or at least seven days, the
+// minimum (facts §2).
+func longEnough(duration string) bool {
+	if duration == "" {
+		return true
+	}
+	var zero time.Time
+	end, ok := addISO(zero, duration)
+	return ok && end.Sub(zero) >= 7*24*time.Hour
 }
 
 // usePolicy sets a policy and plans what it does.
@@ -129,6 +145,10 @@ func (s *Server) planRotation(k *key, now time.Time) {
 		due, ok := rotationDue(action, newest)
 		if !ok {
 			continue
+		}
+		// A policy that would rotate at once, again and again, rotates daily.
+		if earliest := newest.created.Add(24 * time.Hour); due.Before(earliest) && !newest.created.Before(s.epoch) {
+			due = earliest
 		}
 		if due.Before(now) {
 			due = now

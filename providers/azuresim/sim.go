@@ -141,9 +141,7 @@ func (s *Server) lose(ctx context.Context, a *answer) {
 
 // answer serves one request up to the moment of sending.
 func (s *Server) answer(r *http.Request, body []byte) *answer {
-	s.mu.Lock()
 	c, a := s.serve(r, body)
-	s.mu.Unlock()
 	if s.log != nil {
 		status := a.status
 		if a.lost != lostNot {
@@ -160,6 +158,8 @@ func (s *Server) answer(r *http.Request, body []byte) *answer {
 
 // serve routes, applies faults, answers and counts, under the lock.
 func (s *Server) serve(r *http.Request, body []byte) (*call, *answer) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
 	s.advance()
 	c := newCall(s, r, body)
 	handler := s.route(c)
