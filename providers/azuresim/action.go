@@ -134,6 +134,7 @@ func (k keyState) choose(word string) *version {
 	}
 }
 
+// actOnKey does what concerns a key and its versions.
 func (s *Server) actOnKey(a Action, now time.Time) error {
 	k, err := s.findKey(a.Key)
 	if err != nil {
@@ -219,6 +220,7 @@ func (s *Server) findResource(ref string) (*resource, error) {
 	}
 }
 
+// actOnResource does what concerns one resource.
 func (s *Server) actOnResource(a Action, now time.Time) error {
 	r, err := s.findResource(a.Resource)
 	if err != nil {

@@ -41,8 +41,10 @@ func (a *agenda) advance(now time.Time) {
 // entryHeap implements [heap.Interface].
 type entryHeap []entry
 
+// Len is how many entries wait.
 func (h entryHeap) Len() int { return len(h) }
 
+// Less puts the earlier moment first, then the earlier made.
 func (h entryHeap) Less(i, j int) bool {
 	if !h[i].at.Equal(h[j].at) {
 		return h[i].at.Before(h[j].at)
@@ -50,10 +52,13 @@ func (h entryHeap) Less(i, j int) bool {
 	return h[i].order < h[j].order
 }
 
+// Swap exchanges two entries.
 func (h entryHeap) Swap(i, j int) { h[i], h[j] = h[j], h[i] }
 
+// Push appends an entry.
 func (h *entryHeap) Push(x any) { *h = append(*h, x.(entry)) }
 
+// Pop removes the last entry.
 func (h *entryHeap) Pop() any {
 	old := *h
 	last := old[len(old)-1]

@@ -49,6 +49,7 @@ func (s *Server) tenantHandler(c *call, id resourceID) func(*call) *answer {
 	return s.unknownType
 }
 
+// listTenants answers the list that the az CLI asks for after its log-in.
 func (s *Server) listTenants(*call) *answer {
 	return reply(http.StatusOK, doc{"value": []any{doc{
 		"id": "/tenants/" + s.tenant, "tenantId": s.tenant, "countryCode": "US",
@@ -57,6 +58,7 @@ func (s *Server) listTenants(*call) *answer {
 	}}})
 }
 
+// subscriptionDoc is a subscription as clients read it.
 func (s *Server) subscriptionDoc(sub SubscriptionSpec) doc {
 	return doc{
 		"id": "/subscriptions/" + sub.ID, "authorizationSource": "RoleBased", "managedByTenants": []any{},
@@ -67,6 +69,7 @@ func (s *Server) subscriptionDoc(sub SubscriptionSpec) doc {
 	}
 }
 
+// listSubscriptions lists the subscriptions of the tenant.
 func (s *Server) listSubscriptions(*call) *answer {
 	list := make([]any, 0, len(s.subs))
 	for _, sub := range s.subs {
@@ -125,6 +128,7 @@ func (s *Server) groupRequest(c *call) *answer {
 	return reply(http.StatusOK, s.groups[key].doc())
 }
 
+// listGroups lists the resource groups of a subscription.
 func (s *Server) listGroups(c *call) *answer {
 	var names []string
 	for key, g := range s.groups {
@@ -263,6 +267,7 @@ func sortedKinds(kinds map[string]*kind) []string {
 	return names
 }
 
+// provider answers for one resource provider.
 func (s *Server) provider(c *call) *answer {
 	d := s.providerDoc(c.target.subscription, c.target.provider)
 	if d == nil {
@@ -272,6 +277,7 @@ func (s *Server) provider(c *call) *answer {
 	return reply(http.StatusOK, d)
 }
 
+// listProviders lists the resource providers that are simulated.
 func (s *Server) listProviders(c *call) *answer {
 	var list []any
 	seen := map[string]bool{}
@@ -285,6 +291,7 @@ func (s *Server) listProviders(c *call) *answer {
 	return reply(http.StatusOK, doc{"value": list})
 }
 
+// listLocations lists a few regions.
 func (s *Server) listLocations(c *call) *answer {
 	var list []any
 	for _, name := range []string{"West Europe", "North Europe", "East US", "East US 2"} {

@@ -43,6 +43,7 @@ func (s *Server) build() error {
 	return nil
 }
 
+// buildClients makes the service principals.
 func (s *Server) buildClients() error {
 	s.open = len(s.scenario.Clients) == 0
 	for _, spec := range s.scenario.Clients {
@@ -111,6 +112,7 @@ func (s *Server) buildVaults(spec VaultSpec) {
 	})
 }
 
+// idOf is the id of a resource at a place.
 func (s *Server) idOf(p Place, typ string) resourceID {
 	return resourceID{subscription: p.Subscription, group: p.ResourceGroup, name: p.Name}.spelled(typ)
 }
@@ -152,6 +154,7 @@ func (s *Server) buildKey(v *vault, spec KeySpec, name string) {
 	}
 }
 
+// policy turns the short form of scenarios into a rotation policy.
 func (p PolicySpec) policy(now time.Time) *rotationPolicy {
 	out := &rotationPolicy{expiry: p.ExpiryTime, created: now, updated: now}
 	add := func(kind, after, before string) {
@@ -221,6 +224,7 @@ func (s *Server) resolveKey(ref, word, n string) (*key, *version) {
 	return k, k.state.choose(word)
 }
 
+// buildStorage makes a storage account.
 func (s *Server) buildStorage(spec StorageSpec, p Place, n string) {
 	r := s.start(kindStorage, p, spec.Protected, func(id resourceID) doc {
 		d := storageDoc(id, p.Location, p.Tags, s.epoch.AddDate(0, -6, 0))
@@ -244,6 +248,7 @@ func (s *Server) buildStorage(spec StorageSpec, p Place, n string) {
 	}
 }
 
+// buildCosmos makes a Cosmos DB account; its key URI has no version.
 func (s *Server) buildCosmos(spec CosmosSpec, p Place, n string) {
 	s.start(kindCosmos, p, spec.Protected, func(id resourceID) doc {
 		d := s.cosmosDoc(id, p.Location, p.Tags, s.epoch.AddDate(0, -6, 0))
@@ -254,6 +259,7 @@ func (s *Server) buildCosmos(spec CosmosSpec, p Place, n string) {
 	})
 }
 
+// buildDiskSet makes a disk encryption set and the disks on it.
 func (s *Server) buildDiskSet(spec DiskSetSpec, p Place, n string) {
 	r := s.start(kindDiskSet, p, spec.Protected, func(id resourceID) doc {
 		d := s.diskSetDoc(id, p.Location, p.Tags)
@@ -292,12 +298,14 @@ func (s *Server) setID(name, n string) string {
 	return ""
 }
 
+// buildDisk makes a managed disk.
 func (s *Server) buildDisk(p Place, set string) {
 	k := s.kindNamed(kindDisk)
 	id, made := s.idOf(p, k.typ), s.epoch.AddDate(0, -6, 0)
 	s.add(&resource{id: id, kind: k, made: made, doc: s.diskDoc(id, p.Location, p.Tags, set, made)})
 }
 
+// buildMachine makes a virtual machine with its disks.
 func (s *Server) buildMachine(spec MachineSpec, p Place, n string) {
 	set := s.setID(spec.DiskEncryptionSet, n)
 	r := s.start(kindMachine, p, Protected{}, func(id resourceID) doc {
@@ -325,6 +333,7 @@ func (s *Server) buildMachine(spec MachineSpec, p Place, n string) {
 	}
 }
 
+// buildCluster makes a managed cluster.
 func (s *Server) buildCluster(spec ClusterSpec, p Place, n string) {
 	s.start(kindCluster, p, Protected{}, func(id resourceID) doc {
 		d := s.clusterDoc(id, p.Location, p.Tags)
@@ -340,6 +349,7 @@ func (s *Server) buildCluster(spec ClusterSpec, p Place, n string) {
 	})
 }
 
+// buildContainerGroup makes a container group, pinned to a version.
 func (s *Server) buildContainerGroup(spec ContainerGroupSpec, p Place, n string) {
 	s.start(kindContainerGroup, p, spec.Protected, func(id resourceID) doc {
 		d := s.containerDoc(id, p.Location, p.Tags, spec.Image, s.epoch.AddDate(0, -6, 0))

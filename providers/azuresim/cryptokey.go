@@ -40,7 +40,7 @@ func cryptoOperation(p []string) (string, string, vaultHandler) {
 		}
 }
 
-// operationNames are the words of messages and of key_ops.
+// operationName is the word of messages and of key_ops.
 func operationName(permission string) string {
 	switch permission {
 	case "wrap", "unwrap":
@@ -118,6 +118,7 @@ func (s *Server) perform(v *version, permission string, d doc) (doc, error) {
 	}
 }
 
+// decode64 reads a base64url member, padded or not.
 func decode64(d doc, name string) ([]byte, error) {
 	b, err := base64.RawURLEncoding.DecodeString(strings.TrimRight(text(d, name), "="))
 	if err != nil {
@@ -126,6 +127,7 @@ func decode64(d doc, name string) ([]byte, error) {
 	return b, nil
 }
 
+// value is the body of a result.
 func value(b []byte) doc { return doc{"value": base64.RawURLEncoding.EncodeToString(b)} }
 
 // oaepHash returns the hash of an OAEP algorithm. RSA1_5 is not simulated.
@@ -139,6 +141,7 @@ func oaepHash(alg string) (hash.Hash, error) {
 	return nil, fmt.Errorf("algorithm %s is not supported by this key", alg)
 }
 
+// encipher encrypts or wraps.
 func (s *Server) encipher(v *version, alg string, d doc) (doc, error) {
 	plaintext, err := decode64(d, "value")
 	if err != nil {
@@ -159,6 +162,7 @@ func (s *Server) encipher(v *version, alg string, d doc) (doc, error) {
 	return value(out), nil
 }
 
+// decipher decrypts or unwraps.
 func (s *Server) decipher(v *version, alg string, d doc) (doc, error) {
 	ciphertext, err := decode64(d, "value")
 	if err != nil {
@@ -191,6 +195,7 @@ func digestOf(alg string) crypto.Hash {
 	}
 }
 
+// signDigest signs a digest that the caller made.
 func (s *Server) signDigest(v *version, alg string, d doc) (doc, error) {
 	digest, err := decode64(d, "value")
 	if err != nil {
@@ -234,6 +239,7 @@ func (s *Server) signEC(v *version, digest []byte) (doc, error) {
 	return value(out), nil
 }
 
+// verifyDigest says whether a signature fits a digest.
 func (s *Server) verifyDigest(v *version, alg string, d doc) (doc, error) {
 	digest, err := decode64(d, "digest")
 	if err != nil {

@@ -27,6 +27,7 @@ type keyAttributes struct {
 	Nbf     *int64 `json:"nbf"`
 }
 
+// readKeyRequest reads a body; an empty one asks for nothing.
 func readKeyRequest(body []byte) (keyRequest, *answer) {
 	var r keyRequest
 	if len(body) > 0 {
@@ -129,6 +130,8 @@ func (s *Server) deletedConflict(k *key) *answer {
 			" in this state, the key can only be recovered or purged.")
 }
 
+// rotateKey makes a new version like the newest. It takes no body and is not
+// idempotent (facts §2).
 func (s *Server) rotateKey(c *call, name, _ string) *answer {
 	k := c.vault.key(name)
 	if k == nil || !k.state.exists || k.state.deleted != nil {
@@ -201,12 +204,14 @@ func (s *Server) deleteKey(c *call, name, _ string) *answer {
 	return reply(http.StatusOK, s.deletedBundle(c, k))
 }
 
+// deletedBundle is a deleted key with its dates.
 func (s *Server) deletedBundle(c *call, k *key) doc {
 	d := s.bundle(c, k, k.state.find(""))
 	merge(d, deletedDates(c, k))
 	return d
 }
 
+// deletedDates are what a deleted key has beside its bundle.
 func deletedDates(c *call, k *key) doc {
 	return doc{
 		"recoveryId":  "https://" + c.host + "/deletedkeys/" + k.name,
@@ -223,6 +228,7 @@ func (s *Server) deletedKey(c *call, name string) (*key, *answer) {
 	return k, nil
 }
 
+// getDeleted answers for a soft-deleted key.
 func (s *Server) getDeleted(c *call, name, _ string) *answer {
 	k, bad := s.deletedKey(c, name)
 	if bad != nil {
@@ -231,6 +237,7 @@ func (s *Server) getDeleted(c *call, name, _ string) *answer {
 	return reply(http.StatusOK, s.deletedBundle(c, k))
 }
 
+// listDeleted lists soft-deleted keys.
 func (s *Server) listDeleted(c *call, _, _ string) *answer {
 	names := c.vault.names(func(k *key) bool { return k.state.deleted != nil })
 	return page(c, "/deletedkeys", names, func(name string) doc {
@@ -242,6 +249,8 @@ func (s *Server) listDeleted(c *call, _, _ string) *answer {
 	}, func(name string) string { return "key/" + strings.ToUpper(name) })
 }
 
+// recoverDeleted brings a key back and answers with it [recording
+// keyvault.softdelete].
 func (s *Server) recoverDeleted(c *call, name, _ string) *answer {
 	k, bad := s.deletedKey(c, name)
 	if bad != nil {
@@ -251,6 +260,7 @@ func (s *Server) recoverDeleted(c *call, name, _ string) *answer {
 	return reply(http.StatusOK, s.bundle(c, k, k.state.find("")))
 }
 
+// purgeDeleted removes a key for good, unless the vault forbids it.
 func (s *Server) purgeDeleted(c *call, name, _ string) *answer {
 	k, bad := s.deletedKey(c, name)
 	if bad != nil {
@@ -278,6 +288,8 @@ func (s *Server) backupKey(c *call, name, _ string) *answer {
 	return reply(http.StatusOK, doc{"value": blob})
 }
 
+// restoreKey brings back what backupKey saved, with all versions [recording
+// keyvault.key].
 func (s *Server) restoreKey(c *call, _, _ string) *answer {
 	d, err := decodeDoc(c.body)
 	raw, decodeErr := base64.RawURLEncoding.DecodeString(text(d, "value"))

@@ -31,6 +31,7 @@ func (q *query) run(rows []doc) []doc {
 // queryError is a query that is refused.
 type queryError struct{ code, text string }
 
+// Error names the code first, as Resource Graph does.
 func (e *queryError) Error() string { return e.code + ": " + e.text }
 
 func refuse(format string, args ...any) error {

@@ -20,8 +20,13 @@ var (
 // timeoutError is what a client in the same process gets instead of waiting.
 type timeoutError struct{ error }
 
+// Unwrap leads to [ErrDropped].
 func (e timeoutError) Unwrap() error { return e.error }
-func (timeoutError) Timeout() bool   { return true }
+
+// Timeout says that the client waited in vain.
+func (timeoutError) Timeout() bool { return true }
+
+// Temporary belongs to [net.Error].
 func (timeoutError) Temporary() bool { return true }
 
 // Transport returns a transport that reaches the simulated Azure without

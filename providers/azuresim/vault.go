@@ -76,6 +76,7 @@ func vaultOperation(method string, p []string) (string, string, vaultHandler) {
 	return "", "", nil
 }
 
+// deletedOperation maps the paths of soft-deleted keys.
 func deletedOperation(method string, p []string) (string, string, vaultHandler) {
 	const keys = "Microsoft.KeyVault/vaults/keys/"
 	switch {
@@ -149,6 +150,8 @@ func (s *Server) challenge(c *call) *answer {
 	return s.challengeWith(c, message)
 }
 
+// challengeWith is a challenge that says why; a managed HSM leaves the body
+// empty [recording keyvault.hsm-rotate].
 func (s *Server) challengeWith(c *call, message string) *answer {
 	a := problem(http.StatusUnauthorized, "Unauthorized", "%s", message)
 	if c.vault.spec.HSM {
@@ -205,6 +208,8 @@ func (s *Server) live(c *call, name string) (*key, keyState, bool) {
 	return k, state, ok
 }
 
+// getKey answers for a version, or the newest. A disabled one can be read too
+// [recording keyvault.key reads its key after a disabled version was made].
 func (s *Server) getKey(c *call, name, version string) *answer {
 	k, state, ok := s.live(c, name)
 	if !ok {
@@ -217,6 +222,7 @@ func (s *Server) getKey(c *call, name, version string) *answer {
 	return reply(http.StatusOK, s.bundle(c, k, v))
 }
 
+// listKeys lists keys with the attributes of their newest version.
 func (s *Server) listKeys(c *call, _, _ string) *answer {
 	names := c.vault.names(func(k *key) bool {
 		state := k.seen(c.now, c.stale)
@@ -229,6 +235,8 @@ func (s *Server) listKeys(c *call, _, _ string) *answer {
 	}, func(name string) string { return "key/" + strings.ToUpper(name) })
 }
 
+// listVersions lists all versions of a key. That an unknown key has an empty
+// list rather than an error is not verified.
 func (s *Server) listVersions(c *call, name, _ string) *answer {
 	k, state, ok := s.live(c, name)
 	if !ok {
@@ -242,6 +250,7 @@ func (s *Server) listVersions(c *call, name, _ string) *answer {
 	}, func(v *version) string { return "key/" + strings.ToUpper(k.name+"/"+v.id) })
 }
 
+// listItem adds tags where there are any: no empty object is sent.
 func listItem(d doc, v *version) doc {
 	if len(v.tags) > 0 {
 		d["tags"] = v.tags
