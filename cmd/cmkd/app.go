@@ -19,15 +19,20 @@ const (
 
 // app is what all commands share: the global flags and the terminal.
 type app struct {
-	in     io.Reader
-	out    io.Writer
-	errs   io.Writer
-	getenv func(string) string
+	in io.Reader
+	// out and errs remember the first error of writing to stdout and stderr.
+	out, errs *sink
+	stdout    io.Writer
+	getenv    func(string) string
 
 	socket, config, format string
 	noColor                bool
 	// started is true once the command line was found to be well-formed.
 	started bool
+}
+
+func newApp(in io.Reader, out, errs io.Writer, getenv func(string) string) *app {
+	return &app{in: in, out: &sink{w: out}, errs: &sink{w: errs}, stdout: out, getenv: getenv}
 }
 
 func newRoot(a *app) *cobra.Command {
@@ -81,7 +86,7 @@ func (a *app) client() *control.Client { return control.NewClient(a.socket) }
 
 // terminal returns the file descriptor of the output if it is a terminal.
 func (a *app) terminal() (fd int, ok bool) {
-	f, isFile := a.out.(*os.File)
+	f, isFile := a.stdout.(*os.File)
 	if !isFile || !term.IsTerminal(int(f.Fd())) || a.getenv("TERM") == "dumb" {
 		return 0, false
 	}

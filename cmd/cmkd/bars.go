@@ -35,7 +35,7 @@ func newBars(a *app, fd int) *bars {
 	if _, height, err := term.GetSize(fd); err == nil {
 		b.room = max(height-3, 1) // but the operation, what is left out, and the cursor
 	}
-	b.p = mpb.New(mpb.WithOutput(a.out), mpb.WithRefreshRate(lookAtMost))
+	b.p = mpb.New(mpb.WithOutput(a.stdout), mpb.WithRefreshRate(lookAtMost))
 	return b
 }
 

@@ -86,13 +86,13 @@ func problems(file string, err error) (lines []string) {
 // printChecked prints problems where errors go, one a line.
 func (a *app) printChecked(r *checked) {
 	for _, p := range r.Problems {
-		fmt.Fprintln(a.errs, clean(p))
+		a.tell("%s", clean(p))
 	}
 	for _, w := range r.Warnings {
-		fmt.Fprintln(a.errs, "warning: "+clean(w))
+		a.tell("warning: %s", clean(w))
 	}
 	if !r.Valid {
-		fmt.Fprintf(a.errs, "cmkd: %s in %s\n", count(len(r.Problems), "problem"), clean(r.File))
+		a.tell("cmkd: %s in %s", count(len(r.Problems), "problem"), clean(r.File))
 		return
 	}
 	a.say("%s is valid: %s, %s", clean(r.File), count(r.Keys, "key"), count(len(r.Warnings), "warning"))
@@ -141,7 +141,7 @@ func (a *app) configInitCmd() *cobra.Command {
 			if minimal {
 				text = configs.Minimal()
 			}
-			fmt.Fprint(a.out, text)
+			a.out.printf("%s", text)
 			return nil
 		},
 	}
@@ -156,7 +156,7 @@ func (a *app) configSchemaCmd() *cobra.Command {
 		Example: `  cmkd config schema > cmkd.schema.json   # then: # yaml-language-server: $schema=cmkd.schema.json`,
 		Args:    cobra.NoArgs,
 		RunE: func(*cobra.Command, []string) error {
-			fmt.Fprint(a.out, configs.Schema())
+			a.out.printf("%s", configs.Schema())
 			return nil
 		},
 	}

@@ -55,7 +55,7 @@ func (a *app) follow(ctx context.Context, client *control.Client, id rotator.Ope
 	case err == nil:
 		return a.ended(&last)
 	case ctx.Err() != nil:
-		fmt.Fprintf(a.errs, "\ndetached: %s goes on without you. To follow it again: cmkd status %s --watch\n", id, id)
+		a.tell("\ndetached: %s goes on without you. To follow it again: cmkd status %s --watch", id, id)
 		return &outcomeError{code: exitInterrupted}
 	case inner.Err() != nil:
 		return rotator.Errorf(rotator.CodeUnavailable, "%s is still %s after %s", id, last.op.State, timeout).
@@ -131,6 +131,7 @@ func stuck(op *rotator.OperationStatus) (first *rotator.TrackerStatus) {
 			}
 		case rotator.TrackerWaiting, rotator.TrackerApplying, rotator.TrackerPropagating:
 			return nil
+		case rotator.TrackerDone, rotator.TrackerExcluded:
 		}
 	}
 	return first

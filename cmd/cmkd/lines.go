@@ -2,14 +2,13 @@ package main
 
 import (
 	"fmt"
-	"io"
 
 	"cmkd/rotator"
 )
 
 // lines draws an operation where there is no terminal: one line a change.
 type lines struct {
-	out   io.Writer
+	out   *sink
 	op    string
 	rows  map[uint32]string
 	began bool
@@ -30,19 +29,19 @@ func (a *app) drawer() drawer {
 
 func (l *lines) draw(m moment) {
 	if !l.began && m.simulated != "" {
-		fmt.Fprintf(l.out, "SIMULATED CLOCK %s\n", clean(m.simulated))
+		l.out.printf("SIMULATED CLOCK %s\n", clean(m.simulated))
 	}
 	l.began = true
 	at := stamp(m.now)
 	if text := operationLine(&m.op); text != l.op {
 		l.op = text
-		fmt.Fprintf(l.out, "%s  %s\n", at, text)
+		l.out.printf("%s  %s\n", at, text)
 	}
 	for i := range m.op.Trackers {
 		t := &m.op.Trackers[i]
 		if text := trackerLine(t); l.rows[t.Number] != text {
 			l.rows[t.Number] = text
-			fmt.Fprintf(l.out, "%s    %s\n", at, text)
+			l.out.printf("%s    %s\n", at, text)
 		}
 	}
 }

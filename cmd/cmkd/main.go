@@ -23,7 +23,7 @@ func main() {
 func run(args []string, in io.Reader, out, errs io.Writer) int {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
-	a := &app{in: in, out: out, errs: errs, getenv: os.Getenv}
+	a := newApp(in, out, errs, os.Getenv)
 	root := newRoot(a)
 	root.SetArgs(args)
 	root.SetIn(in)

@@ -29,8 +29,8 @@ func (a *app) print(v any, human func() error) error {
 			return fmt.Errorf("encode the output: %w", err)
 		}
 	}
-	_, err = fmt.Fprintln(a.out, strings.TrimRight(string(data), "\n"))
-	return err
+	a.say("%s", strings.TrimRight(string(data), "\n"))
+	return nil
 }
 
 // grid is a table without frames, that programs can cut as well.
@@ -165,5 +165,30 @@ func stamp(t time.Time) string {
 	return t.UTC().Format("2006-01-02 15:04:05Z")
 }
 
+// sink is an output that remembers that it could not be written, so that nobody
+// has to ask after each line. [app.report] does.
+type sink struct {
+	w   io.Writer
+	err error
+}
+
+// Write implements [io.Writer].
+func (s *sink) Write(p []byte) (int, error) {
+	if s.err != nil {
+		return 0, s.err
+	}
+	n, err := s.w.Write(p)
+	s.err = err
+	return n, err
+}
+
+// printf writes to it.
+func (s *sink) printf(format string, args ...any) {
+	_, _ = fmt.Fprintf(s, format, args...) // it remembers
+}
+
 // say prints a line.
-func (a *app) say(format string, args ...any) { fmt.Fprintf(a.out, format+"\n", args...) }
+func (a *app) say(format string, args ...any) { a.out.printf(format+"\n", args...) }
+
+// tell prints a line beside the output.
+func (a *app) tell(format string, args ...any) { a.errs.printf(format+"\n", args...) }

@@ -42,6 +42,9 @@ func usage(err error) error { return &outcomeError{exitUsage, err} }
 
 // report prints an error, if there is one, and returns the exit code.
 func (a *app) report(ctx context.Context, err error) int {
+	if err == nil && a.out.err != nil {
+		err = fmt.Errorf("write the output: %w", a.out.err)
+	}
 	if err == nil {
 		return exitDone
 	}
@@ -50,29 +53,27 @@ func (a *app) report(ctx context.Context, err error) int {
 		return exitInterrupted
 	}
 	if text := err.Error(); text != "" {
-		lines := strings.Split(strings.TrimSpace(text), "\n")
-		for _, line := range lines {
-			fmt.Fprintln(a.errs, "cmkd: "+clean(line))
+		for line := range strings.SplitSeq(strings.TrimSpace(text), "\n") {
+			a.tell("cmkd: %s", clean(line))
 		}
 	}
 	var e *rotator.Error
 	switch {
 	case errors.As(err, &e) && e.Hint != "":
-		fmt.Fprintln(a.errs, "hint: "+clean(e.Hint))
+		a.tell("hint: %s", clean(e.Hint))
 	case code == exitUsage:
-		fmt.Fprintln(a.errs, "hint: cmkd help lists the commands, cmkd COMMAND --help explains one")
+		a.tell("hint: cmkd help lists the commands, cmkd COMMAND --help explains one")
 	}
 	return code
 }
 
 // exitCode maps an error to an exit code.
 func exitCode(err error) int {
-	var o *outcomeError
-	if errors.As(err, &o) {
+	if o, ok := errors.AsType[*outcomeError](err); ok {
 		return o.code
 	}
-	var e *rotator.Error
-	if !errors.As(err, &e) {
+	e, ok := errors.AsType[*rotator.Error](err)
+	if !ok {
 		return exitError
 	}
 	switch e.Code {

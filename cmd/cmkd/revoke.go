@@ -3,7 +3,6 @@ package main
 import (
 	"bufio"
 	"context"
-	"fmt"
 	"strings"
 
 	"cmkd/cmd/internal/control"
@@ -65,7 +64,7 @@ func (a *app) confirmRevocation(ctx context.Context, client *control.Client, key
 		return usage(rotator.Errorf(rotator.CodeInvalid, "a revocation must be confirmed by the name of the key").
 			WithHint("cmkd revoke %s --confirm %s", key, key))
 	}
-	fmt.Fprint(a.errs, "Type the name of the key to revoke it: ")
+	a.errs.printf("Type the name of the key to revoke it: ")
 	answer, err := bufio.NewReader(a.in).ReadString('\n')
 	if err != nil || strings.TrimSpace(answer) != key {
 		return rotator.Errorf(rotator.CodeConflict, "not confirmed").WithHint("nothing was changed")
@@ -81,16 +80,16 @@ func (a *app) warnOfRevocation(ctx context.Context, client *control.Client, key 
 	if err != nil {
 		return err
 	}
-	fmt.Fprintf(a.errs, "Revoking %s (%s) will:\n", clean(p.Key), clean(string(p.KeyID)))
+	a.tell("Revoking %s (%s) will:", clean(p.Key), clean(string(p.KeyID)))
 	for _, s := range p.Steps {
-		fmt.Fprintf(a.errs, "  - %s\n", clean(s))
+		a.tell("  - %s", clean(s))
 	}
 	for i := range p.Dependents {
 		d := &p.Dependents[i]
-		fmt.Fprintf(a.errs, "  ! %s %s %s\n", d.Dependent.Kind, clean(d.Dependent.DisplayName()), clean(d.Effect))
+		a.tell("  ! %s %s %s", d.Dependent.Kind, clean(d.Dependent.DisplayName()), clean(d.Effect))
 	}
 	for _, problem := range p.Problems {
-		fmt.Fprintf(a.errs, "  ? %s\n", clean(problem.String()))
+		a.tell("  ? %s", clean(problem.String()))
 	}
 	return nil
 }

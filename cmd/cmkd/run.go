@@ -1,7 +1,6 @@
 package main
 
 import (
-	"fmt"
 	"os"
 	"os/signal"
 	"syscall"
@@ -23,7 +22,7 @@ stays. SIGTERM stops it within seconds; nothing is lost, whenever it stops.`,
   cmkd config check && systemctl reload cmkd`,
 		Args: cobra.NoArgs,
 		RunE: func(c *cobra.Command, _ []string) error {
-			o := daemon.Options{ConfigPath: a.config, About: about(), Log: a.errs}
+			o := daemon.Options{ConfigPath: a.config, About: about(), Log: a.errs.w}
 			if c.Flags().Changed("socket") || a.getenv("CMKD_SOCKET") != "" {
 				o.Socket = a.socket
 			}
@@ -33,7 +32,7 @@ stays. SIGTERM stops it within seconds; nothing is lost, whenever it stops.`,
 					return usage(err)
 				}
 				o.Clock = clock
-				fmt.Fprintf(a.errs, "WARNING: SIMULATED CLOCK %s. Never use this with a real Azure.\n", clock)
+				a.tell("WARNING: SIMULATED CLOCK %s. Never use this with a real Azure.", clock)
 			}
 			hup := make(chan os.Signal, 1)
 			signal.Notify(hup, syscall.SIGHUP)

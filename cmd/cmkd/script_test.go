@@ -38,7 +38,7 @@ func TestScript(t *testing.T) {
 			return nil
 		},
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
-			"daemon": startWorld, "exits": exits,
+			"daemon": startWorld, "exits": exits, "await": await,
 		},
 		RequireExplicitExec: true,
 	})
@@ -58,6 +58,21 @@ func exits(ts *testscript.TestScript, neg bool, args []string) {
 	}
 	if got != want {
 		ts.Fatalf("cmkd %s: exit code %d, want %d", strings.Join(args[1:], " "), got, want)
+	}
+}
+
+// await waits until a file has a text: await FILE TEXT
+func await(ts *testscript.TestScript, _ bool, args []string) {
+	deadline := time.Now().Add(30 * time.Second)
+	for {
+		data, err := os.ReadFile(ts.MkAbs(args[0]))
+		if err == nil && strings.Contains(string(data), args[1]) {
+			return
+		}
+		if time.Now().After(deadline) {
+			ts.Fatalf("%s does not get %q: %s", args[0], args[1], data)
+		}
+		<-time.After(5 * time.Millisecond)
 	}
 }
 
@@ -136,7 +151,7 @@ func startWorld(ts *testscript.TestScript, _ bool, args []string) {
 // it does something.
 func TestRun_Help(t *testing.T) {
 	t.Parallel()
-	root := newRoot(&app{in: strings.NewReader(""), out: io.Discard, errs: io.Discard, getenv: func(string) string { return "" }})
+	root := newRoot(newApp(strings.NewReader(""), io.Discard, io.Discard, func(string) string { return "" }))
 	for _, c := range root.Commands() {
 		if c.Short == "" {
 			t.Errorf("%s does not say what it does", c.CommandPath())

@@ -1,7 +1,6 @@
 package main
 
 import (
-	"fmt"
 	"strings"
 	"sync"
 
@@ -33,7 +32,7 @@ A scenario is one of those built in (calm, demo, stuck, throttled) or a file.`,
 				o.Log = func(line string) {
 					mu.Lock()
 					defer mu.Unlock()
-					fmt.Fprintln(a.errs, clean(line))
+					a.tell("%s", clean(line))
 				}
 			}
 			s, err := daemon.OpenSimulation(c.Context(), o)

@@ -107,8 +107,8 @@ func (a *app) statusAll(ctx context.Context, client *control.Client, watching bo
 		if err := a.print(o, func() error { a.printOverview(o, watching); return nil }); err != nil || !watching {
 			return err
 		}
-		if rest(ctx, nil) != nil {
-			return nil // Ctrl-C is how it ends
+		if err := rest(ctx, nil); err != nil {
+			return nil //nolint:nilerr // Ctrl-C is how it ends
 		}
 	}
 }
@@ -143,7 +143,7 @@ func waitsForRetire(op *rotator.Operation) bool {
 
 func (a *app) printOverview(o overview, again bool) {
 	if _, ok := a.terminal(); ok && again {
-		fmt.Fprint(a.out, "\x1b[H\x1b[2J") // a fresh screen
+		a.out.printf("\x1b[H\x1b[2J") // a fresh screen
 	}
 	s := &o.Summary
 	a.say("%s", a.bold(headline(s)))

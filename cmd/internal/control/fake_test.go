@@ -186,7 +186,7 @@ func serve(t *testing.T, e *fakeEngine, change func(*Options)) (*Client, *Server
 // t.TempDir grows with the name of the test.
 func shortDir(t *testing.T) string {
 	t.Helper()
-	dir, err := os.MkdirTemp("", "cmkd")
+	dir, err := os.MkdirTemp("", "cmkd") //nolint:usetesting // see above
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"slices"
 	"sync"
 	"time"
 
@@ -202,9 +203,9 @@ func (d *daemon) close() error {
 		d.tell(d.o.notifier().Stopping())
 	}
 	var all error
-	for i := len(d.cleanup) - 1; i >= 0; i-- {
-		if err := d.cleanup[i].undo(); err != nil {
-			all = errors.Join(all, fmt.Errorf("%s: %w", d.cleanup[i].what, err))
+	for _, s := range slices.Backward(d.cleanup) {
+		if err := s.undo(); err != nil {
+			all = errors.Join(all, fmt.Errorf("%s: %w", s.what, err))
 		}
 	}
 	if d.server != nil {

@@ -82,7 +82,7 @@ func writeConfig(t *testing.T, dir, keys string) string {
 
 func shortDir(t *testing.T) string {
 	t.Helper()
-	dir, err := os.MkdirTemp("", "cmkd")
+	dir, err := os.MkdirTemp("", "cmkd") //nolint:usetesting // a socket is made below it, whose path is short
 	if err != nil {
 		t.Fatal(err)
 	}

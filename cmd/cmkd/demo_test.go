@@ -1,0 +1,64 @@
+package main
+
+import (
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+)
+
+// build builds the real binary.
+func build(t *testing.T) string {
+	t.Helper()
+	path := filepath.Join(t.TempDir(), "cmkd")
+	out, err := exec.CommandContext(t.Context(), "go", "build", "-o", path, ".").CombinedOutput()
+	if err != nil {
+		t.Fatalf("go build: %v\n%s", err, out)
+	}
+	return path
+}
+
+// TestDemo runs the whole demo without a terminal, with the real binary as two
+// processes, faster than people would like to watch.
+func TestDemo(t *testing.T) {
+	t.Parallel()
+	tmp, err := os.MkdirTemp("", "cmkd") //nolint:usetesting // short: a socket is made below it
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer os.RemoveAll(tmp)
+	demo := exec.CommandContext(t.Context(), build(t), "demo", "--speed", "14400")
+	demo.Env = append(os.Environ(), "TMPDIR="+tmp, "NO_PROXY=*", "HTTPS_PROXY=http://127.0.0.1:1", "AZURE_CLIENT_ID=somebody-real")
+	var errs strings.Builder
+	demo.Stderr = &errs
+	data, err := demo.Output()
+	if err != nil {
+		t.Fatalf("demo: %v\n%s\n%s", err, data, errs.String())
+	}
+	out := string(data)
+	for _, want := range []string{
+		"SIMULATED",
+		"storage contosopayments: propagating", "storage contosopayments: done, confirmed",
+		"cosmosdb contoso-orders: propagating", "cosmosdb contoso-orders: done, inferred",
+		"disk-encryption-set contoso-des: done, confirmed",
+		"managed-cluster contoso-aks: done, confirmed",
+		"container-group contoso-batch: done, confirmed",
+		"op-1: rotation of payments is completed", "retired: version",
+		"op-2: revocation of payments is effective", "op-3: reinstatement of payments is recovered",
+		"The audit trail is intact",
+	} {
+		if !strings.Contains(out, want) {
+			t.Errorf("the demo does not show %q", want)
+		}
+	}
+	if strings.Contains(out, "\x1b") {
+		t.Error("control characters without a terminal")
+	}
+	if left, err := os.ReadDir(tmp); err != nil || len(left) > 0 {
+		t.Errorf("the demo leaves %v behind (%v)", left, err)
+	}
+	if t.Failed() {
+		t.Log(out)
+	}
+}
