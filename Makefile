@@ -34,7 +34,7 @@ test: tools ## run all tests with the race detector
 	go test -race -timeout 10m $(TESTFLAGS) ./...
 
 crash: build ## kill the daemon at 200 random moments of rotations
-	CMKD_CRASHES=200 go test -count=1 -timeout 30m -run 'TestCrash' ./cmd/internal/crashtest
+	CMKD_CRASHES=200 go test -count=1 -timeout 30m -run 'TestCrash' ./cmd/internal/e2e
 
 fuzz: tools ## run each fuzz target for a while
 	@for p in $$(go list ./...); do for f in $$(go test -list 'Fuzz.*' $$p | grep ^Fuzz); do \

@@ -25,6 +25,14 @@ type crasher struct {
 
 var errCrashed = errors.New("crashed")
 
+// crash stops the world now.
+func (c *crasher) crash() {
+	c.mu.Lock()
+	c.moment = 1
+	c.mu.Unlock()
+	c.pass()
+}
+
 // pass counts a moment and reports whether the world stands still.
 func (c *crasher) pass() bool {
 	c.mu.Lock()
@@ -172,5 +180,36 @@ func TestStoreBlocked_NothingIsLostAndNothingIsDone(t *testing.T) {
 		op := s.rotate()
 		s.pass(time.Minute)
 		s.want(op, rotator.StatePropagating)
+	})
+}
+
+// TestCrash_WhileLookingForALostVersion kills the engine while the list is out
+// that is to show whether a call made a version, after the disk has heard that
+// the time to ask has come.
+func TestCrash_WhileLookingForALostVersion(t *testing.T) {
+	t.Parallel()
+	inBubble(t, func(s *estate) {
+		c := newCrasher(s, -1)
+		made := false
+		s.azure.FailWith(func(call, _ string) *rotatortest.Fault {
+			switch {
+			case call == "create":
+				made = true
+				return &rotatortest.Fault{Err: refused(rotator.CodeUnavailable, false), AfterEffect: true}
+			case call == "versions" && made:
+				<-time.After(10 * time.Second)
+				return &rotatortest.Fault{Err: refused(rotator.CodeUnavailable, true)}
+			}
+			return nil
+		})
+		c.runThroughCrash(func() {
+			s.rotate()
+			<-time.After(4 * time.Second)
+			c.crash()
+		}, time.Minute)
+		s.azure.FailWith(nil)
+		s.pass(10 * time.Minute)
+		s.want(1, rotator.StatePropagating)
+		s.wantVersions("++")
 	})
 }

@@ -181,19 +181,20 @@ func (c *core) attempt(l *live, method Method) {
 // tag is what marks a version as made by an operation of this store.
 func (c *core) tag(op *Operation) string { return c.store.Instance() + "/" + op.ID.String() }
 
-// creating waits for the version, or finds out whether there is one.
+// creating waits for the version, or finds out whether there is one. It is
+// called with no Wake and nothing under way when its time has come, and also when
+// the daemon was stopped in the middle.
 func (c *core) creating(l *live, due bool) {
 	a := &l.op.Attempt
 	switch {
-	case c.busy(l):
-	case a.Uncertain.IsZero() && l.op.Wake.IsZero() && !due:
-		// The daemon was stopped while the call was out.
-		c.uncertain(l, "the daemon was stopped during the call")
-	case due && !a.Uncertain.IsZero():
+	case c.busy(l) || !l.op.Wake.IsZero():
+	case !a.Uncertain.IsZero():
 		l.listed = c.now
 		c.do(l, task{kind: taskVersions})
 	case due:
 		c.attempt(l, a.Method)
+	default:
+		c.uncertain(l, "the daemon was stopped during the call")
 	}
 }
 

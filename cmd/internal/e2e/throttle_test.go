@@ -1,4 +1,4 @@
-package crashtest
+package e2e
 
 import (
 	"testing"

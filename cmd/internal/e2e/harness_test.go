@@ -1,7 +1,7 @@
-// Package crashtest kills the real binary with SIGKILL at random moments, in
-// front of a simulated Azure over real HTTP, and holds that nothing is done
-// twice, lost, or done too early.
-package crashtest
+// Package e2e runs the real binary in front of a simulated Azure, over real HTTP: it
+// kills it with SIGKILL at random moments, throttles it, and measures it, and holds
+// that nothing is done twice, lost, or done too early.
+package e2e
 
 import (
 	"bytes"
