@@ -64,7 +64,7 @@ keys:
 
 // estate is a simulated Azure, a configuration, and the daemon that is killed.
 type estate struct {
-	t      *testing.T
+	t      testing.TB
 	dir    string
 	binary string
 	clock  *daemon.SimulatedClock
@@ -80,9 +80,18 @@ type estate struct {
 
 func newEstate(t *testing.T, faults ...azuresim.Fault) *estate {
 	t.Helper()
-	s := &estate{t: t, dir: t.TempDir(), log: &bytes.Buffer{}}
+	s := newEstateOf(t, scenario, configuration)
 	s.binary = build(t)
-	sc, err := azuresim.ParseScenario("crash.yaml", []byte(scenario))
+	for _, f := range faults {
+		s.sim.AddFault(f)
+	}
+	return s
+}
+
+func newEstateOf(t testing.TB, scenario, configuration string) *estate {
+	t.Helper()
+	s := &estate{t: t, dir: t.TempDir(), log: &bytes.Buffer{}}
+	sc, err := azuresim.ParseScenario("e2e.yaml", []byte(scenario))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -91,9 +100,6 @@ func newEstate(t *testing.T, faults ...azuresim.Fault) *estate {
 	s.sim, err = azuresim.New(sc, azuresim.Options{Clock: azuresim.NewScaledClock(sc.Epoch(), anchor, speed), Log: s.watch})
 	if err != nil {
 		t.Fatal(err)
-	}
-	for _, f := range faults {
-		s.sim.AddFault(f)
 	}
 	s.serve()
 	scope := "/subscriptions/" + subscription + "/resourceGroups/rg/providers"
