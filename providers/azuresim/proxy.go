@@ -45,8 +45,13 @@ func (p *Proxy) Serve(ctx context.Context, l net.Listener) error {
 		return fmt.Errorf("serve on %s: %w", l.Addr(), ErrNotLoopback)
 	}
 	tunnels := &tunnelListener{addr: l.Addr(), conns: make(chan net.Conn), done: make(chan struct{})}
-	inner := &http.Server{Handler: p.sim, ReadHeaderTimeout: time.Minute, ErrorLog: quiet()}
-	outer := &http.Server{Handler: p.door(tunnels), ReadHeaderTimeout: time.Minute, ErrorLog: quiet()}
+	var open connections
+	inner := &http.Server{
+		Handler: p.sim, ReadHeaderTimeout: time.Minute, ErrorLog: quiet(), ConnState: open.follow,
+	}
+	outer := &http.Server{
+		Handler: p.door(tunnels), ReadHeaderTimeout: time.Minute, ErrorLog: quiet(), ConnState: open.follow,
+	}
 	var group sync.WaitGroup
 	group.Go(func() { _ = inner.Serve(tunnels) })
 	stop := context.AfterFunc(ctx, func() { _ = outer.Close() })
@@ -56,10 +61,27 @@ func (p *Proxy) Serve(ctx context.Context, l net.Listener) error {
 	_ = tunnels.Close()
 	_ = inner.Close()
 	group.Wait()
+	open.wait.Wait()
 	if ctx.Err() != nil || errors.Is(err, http.ErrServerClosed) {
 		return nil
 	}
 	return fmt.Errorf("serve on %s: %w", l.Addr(), err)
+}
+
+// connections counts the open ones, so that the end of Serve is the end of
+// their goroutines.
+type connections struct{ wait sync.WaitGroup }
+
+// follow is a [http.Server.ConnState] hook. A hijacked connection goes on as
+// another one, that of its tunnel.
+func (c *connections) follow(_ net.Conn, state http.ConnState) {
+	switch state {
+	case http.StateNew:
+		c.wait.Add(1)
+	case http.StateClosed, http.StateHijacked:
+		c.wait.Done()
+	default:
+	}
 }
 
 // door handles CONNECT, and refuses plain HTTP: Azure has none.

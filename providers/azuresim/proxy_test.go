@@ -203,3 +203,40 @@ func TestProxy_Curl(t *testing.T) {
 		t.Errorf("curl: %v\n%s", err, out)
 	}
 }
+
+func TestProxy_StopsWithOpenConnections(t *testing.T) {
+	e := mustEstate(t, proxyEstate)
+	e.sim.AddFault(azuresim.Fault{Match: azuresim.Match{Operation: "token"}, Do: "slow", Delay: azuresim.For(time.Hour)})
+	p, err := azuresim.NewProxy(e.sim)
+	if err != nil {
+		t.Fatal(err)
+	}
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	done := make(chan error, 1)
+	go func() { done <- p.Serve(ctx, l) }()
+	client := throughProxy(t, l.Addr().String(), p)
+	asked := make(chan error, 1)
+	go func() {
+		response, err := client.Post("https://login.microsoftonline.com/"+tenantID+"/oauth2/v2.0/token", "application/x-www-form-urlencoded", strings.NewReader("grant_type=client_credentials"))
+		if err == nil {
+			response.Body.Close()
+		}
+		asked <- err
+	}()
+	for e.sim.Requests().Operations["token"] == 0 {
+		if t.Context().Err() != nil {
+			t.Fatal("the request never arrived")
+		}
+	}
+	cancel()
+	if err := <-done; err != nil {
+		t.Errorf("serve: %v", err)
+	}
+	if err := <-asked; err == nil {
+		t.Error("a request survived the proxy")
+	}
+}
