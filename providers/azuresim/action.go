@@ -315,6 +315,7 @@ func (s *Server) addDocument(raw map[string]any, now time.Time) error {
 	}
 	if r.link.key != "" {
 		r.inUse = s.documentVersion(r, now)
+		r.first = r.inUse
 		if k.name == kindStorage && r.inUse != "" && text(d, storageKey+".currentVersionedKeyIdentifier") == "" {
 			storageAdopt(s, r, r.inUse, now)
 		}

@@ -64,6 +64,7 @@ func (s *Server) follow(r *resource, now time.Time) {
 func (s *Server) use(r *resource, id string, now time.Time) {
 	before := r.inUse
 	r.inUse = id
+	r.usage = append(r.usage, usage{version: id, since: now})
 	if rewrap := r.pace.Rewrap.Duration; rewrap > 0 && before != "" && before != id && s.hasData(r) {
 		r.older = append(r.older, before)
 		s.agenda.add(now.Add(rewrap), func(at time.Time) { s.rewrapped(r, before, at) })

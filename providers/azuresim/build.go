@@ -208,6 +208,7 @@ func (s *Server) start(kindName string, p Place, spec Protected, d func(id resou
 	s.add(r)
 	if r.link.key != "" {
 		r.inUse = s.pick(r, s.epoch)
+		r.first = r.inUse
 		s.watch(r, s.epoch.Add(r.pace.FirstCheck.Duration))
 	}
 	s.settle(r, s.epoch)

@@ -42,7 +42,7 @@ func (s *Server) graphQuery(c *call) *answer {
 			"Please provide below info when asking for support.")
 		return graphHeaders(a.set("Retry-After", strconv.Itoa(int(wait.Seconds())+1)), 0)
 	}
-	query, err := parseQuery(r.Query)
+	query, err := parseQuery(r.Query, "Resources", c.now)
 	if err != nil {
 		var bad *queryError
 		if errors.As(err, &bad) {

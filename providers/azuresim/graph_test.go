@@ -47,7 +47,7 @@ func TestGraph_Queries(t *testing.T) {
 func TestGraph_RefusesWhatItDoesNotKnow(t *testing.T) {
 	e := mustEstate(t, dependents)
 	for _, query := range []string{
-		"Resources | summarize count() by type", "Resources | join kind=inner X", "Secrets | take 1",
+		"Resources | evaluate pivot(type)", "Resources | join kind=inner X", "Secrets | take 1",
 		"Resources | where type ~~ 'x'", "Resources where", "Resources | where (type =~ 'x'",
 	} {
 		body, _ := json.Marshal(map[string]any{"query": query})

@@ -126,7 +126,7 @@ func diskSetDone(s *Server, r *resource, body doc, made bool, now time.Time) doc
 	}
 	switch {
 	case made || r.inUse == "":
-		r.inUse = id
+		r.inUse, r.first = id, id
 		if id != "" && id != r.link.pinned {
 			put(r.doc, "properties.activeKey.keyUrl", s.versionURI(r, id))
 			s.relink(r)

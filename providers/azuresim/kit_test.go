@@ -99,6 +99,8 @@ func (e *estate) token(target string) string {
 		resource = "https://managedhsm.azure.net"
 	case strings.Contains(target, ".blob.core.windows.net"):
 		resource = "https://storage.azure.com"
+	case strings.Contains(target, "api.loganalytics.io"):
+		resource = "https://api.loganalytics.io"
 	}
 	if token, ok := e.tokens[resource]; ok {
 		return token

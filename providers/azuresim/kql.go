@@ -6,19 +6,22 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"time"
 )
 
-// query is a pipeline over rows. The subset: the table Resources, then any of
+// query is a pipeline over rows. The subset: a table, then any of
 //
 //	where CONDITION          with and, or, not(), parentheses
 //	project A, B = PATH, …
 //	extend B = PATH, …
 //	order by | sort by A [asc|desc]
 //	take | limit N
+//	summarize [A =] count()|max(PATH)|min(PATH), … by PATH, …
 //
 // CONDITION compares a path, tolower(path) or tostring(path) with a string by
 // ==, !=, =~, !~, contains, !contains, has, startswith, endswith, in, in~, or
-// asks isempty(path) or isnotempty(path), isnull or isnotnull.
+// asks isempty(path) or isnotempty(path), isnull or isnotnull; <, <=, > and >=
+// compare moments, of which one may be ago(24h).
 type query struct{ steps []func([]doc) []doc }
 
 func (q *query) run(rows []doc) []doc {
@@ -39,19 +42,20 @@ func refuse(format string, args ...any) error {
 }
 
 // queryToken matches strings, names with dots and brackets, numbers, operators.
-var queryToken = regexp.MustCompile(`'(?:[^'\\]|\\.)*'|"(?:[^"\\]|\\.)*"|!?[A-Za-z_][A-Za-z0-9_.]*~?|\d+|=~|!~|==|!=|[|(),=]|\S`)
+var queryToken = regexp.MustCompile(`'(?:[^'\\]|\\.)*'|"(?:[^"\\]|\\.)*"|!?[A-Za-z_][A-Za-z0-9_.]*~?|\d+[smhd]?|=~|!~|==|!=|<=|>=|[|(),=<>]|\S`)
 
 // queryParser walks over tokens.
 type queryParser struct {
 	tokens []string
 	at     int
+	now    time.Time // what ago() counts from
 }
 
-// parseQuery reads a query.
-func parseQuery(text string) (*query, error) {
-	p := &queryParser{tokens: queryToken.FindAllString(text, -1)}
-	if !strings.EqualFold(p.next(), "resources") {
-		return nil, refuse("the first table must be Resources")
+// parseQuery reads a query on one table.
+func parseQuery(text, table string, now time.Time) (*query, error) {
+	p := &queryParser{tokens: queryToken.FindAllString(text, -1), now: now}
+	if !strings.EqualFold(p.next(), table) {
+		return nil, refuse("the first table must be %s", table)
 	}
 	q := &query{}
 	for p.at < len(p.tokens) {
@@ -104,6 +108,8 @@ func (p *queryParser) step() (func([]doc) []doc, error) {
 		return p.columns(name == "extend")
 	case "order", "sort":
 		return p.order()
+	case "summarize":
+		return p.summarize()
 	case "take", "limit":
 		n, err := strconv.Atoi(p.next())
 		if err != nil {
@@ -200,6 +206,10 @@ func (p *queryParser) operand() (operand, error) {
 			return func(d doc) any { return strings.ToLower(show(inner(d))) }, nil
 		}
 		return func(d doc) any { return show(inner(d)) }, nil
+	case token != "" && token[0] >= '0' && token[0] <= '9':
+		return func(doc) any { return token }, nil
+	case strings.EqualFold(token, "ago"):
+		return p.ago()
 	case token == "true" || token == "false":
 		return func(doc) any { return token == "true" }, nil
 	case token != "" && (token[0] == '_' || token[0] >= 'A'):
@@ -332,6 +342,10 @@ func (p *queryParser) membership(left operand, operator string) (condition, erro
 func comparisons() map[string]func(a, b string) bool {
 	lower := strings.ToLower
 	return map[string]func(a, b string) bool{
+		"<":          func(a, b string) bool { return a < b },
+		"<=":         func(a, b string) bool { return a <= b },
+		">":          func(a, b string) bool { return a > b },
+		">=":         func(a, b string) bool { return a >= b },
 		"==":         func(a, b string) bool { return a == b },
 		"!=":         func(a, b string) bool { return a != b },
 		"=~":         strings.EqualFold,

@@ -19,6 +19,8 @@ type resource struct {
 
 	link     link       // the key as configured
 	inUse    string     // version that wraps its data key now
+	first    string     // version in use before all that usage tells
+	usage    []usage    // what was in use since when, oldest first
 	older    []string   // versions that still wrap some of it
 	denied   denial     // why the service cannot use the key, if so
 	noAccess bool       // its identity lost access to the vault
@@ -26,6 +28,12 @@ type resource struct {
 	planned  denial     // what the plan leads to
 	deniedAt time.Time  // since when
 	running  *operation // long-running operation in progress
+}
+
+// usage is the time from which a version was in use.
+type usage struct {
+	version string
+	since   time.Time
 }
 
 // link says which key a resource names, and which version if it is pinned.

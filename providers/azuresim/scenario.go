@@ -67,6 +67,9 @@ type Scenario struct {
 	EnforceLimits bool `yaml:"enforce_limits"`
 	// GraphLag is how far Resource Graph's index is behind.
 	GraphLag Duration `yaml:"graph_lag"`
+	// AuditLag is how long entries of the vaults' audit log take to arrive.
+	// Default 5m; Azure says within 10 minutes.
+	AuditLag Duration `yaml:"audit_lag"`
 	// Operations sets the pace of long-running operations.
 	Operations OperationSpec `yaml:"operations"`
 	// Clients may log in. With none, every client id and secret may.

@@ -68,6 +68,7 @@ type Server struct {
 	chance     *rand.Rand // for faults with a probability
 	stats      tally
 	limits     map[string]*bucket
+	audited    []auditEntry // what clients did to keys
 }
 
 // New makes the estate of a scenario.
@@ -195,6 +196,8 @@ func (s *Server) route(c *call) func(*call) *answer {
 		return s.routeVault(c)
 	case strings.HasSuffix(c.host, blobSuffix):
 		return s.routeBlob(c)
+	case c.host == logHost:
+		return s.routeLog(c)
 	default:
 		c.operation = "refused"
 		return func(c *call) *answer { return refusal(c.host) }
@@ -207,6 +210,7 @@ const (
 	vaultSuffix    = ".vault.azure.net"
 	hsmSuffix      = ".managedhsm.azure.net"
 	blobSuffix     = ".blob.core.windows.net"
+	logHost        = "api.loganalytics.io"
 )
 
 func isLogin(host string) bool {
@@ -227,7 +231,7 @@ var (
 // whether there is one of that name.
 func (s *Server) checkHost(host string) error {
 	host = strings.ToLower(host)
-	if isLogin(host) || host == managementHost {
+	if isLogin(host) || host == managementHost || host == logHost {
 		return nil
 	}
 	s.mu.Lock()

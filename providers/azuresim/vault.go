@@ -30,7 +30,9 @@ func (s *Server) routeVault(c *call) func(*call) *answer {
 		if a := s.guardVault(c, action, parts); a != nil {
 			return a
 		}
-		return handler(s, c, parts[1], parts[2])
+		a := handler(s, c, parts[1], parts[2])
+		s.audit(c, parts, a.status)
+		return a
 	}
 }
 

@@ -1,0 +1,197 @@
+package azuresim
+
+import (
+	"encoding/json"
+	"maps"
+	"net/http"
+	"slices"
+	"strings"
+	"time"
+)
+
+// maxAudited is how many entries of clients are kept.
+const maxAudited = 10000
+
+// auditEntry is one line of a vault's audit log (facts §2).
+type auditEntry struct {
+	at                time.Time
+	vault             *vault
+	operation, target string // KeyWrap; the key's identifier, with the version where one was used
+	objectID, appID   string
+	status            int
+}
+
+// auditNames are the names of operations in the log (facts §2; those beyond
+// KeyWrap, KeyUnwrap, KeyGet, KeyCreate and KeyUpdate are not verified).
+func auditNames() map[string]string {
+	return map[string]string{
+		"key-get": "KeyGet", "key-create": "KeyCreate", "key-update": "KeyUpdate", "key-wrap": "KeyWrap",
+		"key-unwrap": "KeyUnwrap", "key-rotate": "KeyRotate", "key-delete": "KeyDelete",
+		"key-list-versions": "KeyListVersions", "key-encrypt": "KeyEncrypt", "key-decrypt": "KeyDecrypt",
+		"key-sign": "KeySign", "key-verify": "KeyVerify", "deleted-key-recover": "KeyRecover",
+	}
+}
+
+// audit notes what a client did.
+func (s *Server) audit(c *call, parts []string, status int) {
+	name, ok := auditNames()[c.operation]
+	if !ok {
+		return
+	}
+	target := "https://" + c.host + "/keys/" + parts[1]
+	if len(parts[2]) == 32 {
+		target += "/" + parts[2]
+	}
+	s.audited = append(s.audited, auditEntry{
+		at: c.now, vault: c.vault, operation: name, target: target,
+		objectID: c.caller.objectID, appID: c.caller.id, status: status,
+	})
+	if len(s.audited) > maxAudited {
+		s.audited = slices.Clone(s.audited[len(s.audited)-maxAudited/2:])
+	}
+}
+
+// routeLog finds the operation of a request to Log Analytics [examples
+// loganalytics-v1].
+func (s *Server) routeLog(c *call) func(*call) *answer {
+	c.operation, c.bucket = "log-query", c.caller.id+"|"+c.host
+	return func(c *call) *answer {
+		parts := strings.Split(strings.Trim(c.path, "/"), "/")
+		switch {
+		case !c.caller.known() || !c.isFor("https://api.loganalytics.io"):
+			return problem(http.StatusUnauthorized, "AuthorizationRequiredError", "Valid authentication was not provided")
+		case len(parts) != 4 || parts[3] != "query" || c.method != http.MethodPost:
+			return problem(http.StatusNotFound, "PathNotFoundError", "The requested path does not exist")
+		case !c.caller.may("Microsoft.OperationalInsights/workspaces/query/read", c.path, false):
+			return problem(http.StatusForbidden, "InsufficientAccessError",
+				"The provided credentials have insufficient access to perform the requested operation")
+		}
+		return s.logQuery(c)
+	}
+}
+
+// logQuery answers on the table AzureDiagnostics, in the subset of kql.go.
+func (s *Server) logQuery(c *call) *answer {
+	var r struct {
+		Query    string `json:"query"`
+		Timespan string `json:"timespan"`
+	}
+	if json.Unmarshal(c.body, &r) != nil {
+		return problem(http.StatusBadRequest, "BadArgumentError", "The request had some invalid properties")
+	}
+	q, err := parseQuery(r.Query, "AzureDiagnostics", c.now)
+	if err != nil {
+		return problem(http.StatusBadRequest, "BadArgumentError", "The request had some invalid properties: %s", err)
+	}
+	from := c.now.Add(-24 * time.Hour)
+	if start, ok := moveISO(c.now, r.Timespan, -1); ok {
+		from = start
+	}
+	return reply(http.StatusOK, doc{"tables": []any{logTable(q.run(s.logRows(from, c.now)))}})
+}
+
+// logTable lays rows out by columns, in the order of their names.
+func logTable(rows []doc) doc {
+	names := map[string]bool{}
+	for _, row := range rows {
+		for name := range row {
+			names[name] = true
+		}
+	}
+	columns, cells := []any{}, []any{}
+	order := slices.Sorted(maps.Keys(names))
+	for _, name := range order {
+		kind := "string"
+		switch rows[0][name].(type) {
+		case int:
+			kind = "long"
+		case float64:
+			kind = "real"
+		}
+		if strings.HasSuffix(name, "TimeGenerated") {
+			kind = "datetime"
+		}
+		columns = append(columns, doc{"name": name, "type": kind})
+	}
+	for _, row := range rows {
+		line := make([]any, 0, len(order))
+		for _, name := range order {
+			line = append(line, row[name])
+		}
+		cells = append(cells, line)
+	}
+	return doc{"name": "PrimaryResult", "columns": columns, "rows": cells}
+}
+
+// logRows are the entries of a span that have arrived by now: those of clients,
+// and those of services, which unwrap with the version in use every hour and
+// wrap when they switch.
+func (s *Server) logRows(from, now time.Time) []doc {
+	until := now.Add(-s.scenario.AuditLag.or(5 * time.Minute))
+	entries := slices.Clone(s.audited)
+	for _, r := range s.selectedAll(func(r *resource) bool { return r.link.key != "" }) {
+		entries = append(entries, s.serviceEntries(r, from, until)...)
+	}
+	entries = slices.DeleteFunc(entries, func(e auditEntry) bool { return e.at.Before(from) || e.at.After(until) })
+	slices.SortStableFunc(entries, func(a, b auditEntry) int { return a.at.Compare(b.at) })
+	rows := make([]doc, 0, len(entries))
+	for _, e := range entries {
+		rows = append(rows, e.row())
+	}
+	return rows
+}
+
+// serviceEntries are what a service did to its key in a span.
+func (s *Server) serviceEntries(r *resource, from, until time.Time) []auditEntry {
+	k := s.keyOf(r)
+	if k == nil {
+		return nil
+	}
+	entry := func(at time.Time, operation, version string) auditEntry {
+		e := auditEntry{
+			at: at, vault: k.vault, operation: operation, target: k.uri(nil) + "/" + version,
+			objectID: s.mint.guid("principal", r.id.path()), appID: s.mint.guid("app", r.kind.typ), status: http.StatusOK,
+		}
+		if v := k.state.find(version); v == nil || !v.enabled {
+			e.status = http.StatusForbidden
+		}
+		return e
+	}
+	var out []auditEntry
+	offset := time.Duration(s.mint.number(uint64(time.Hour), "unwrap", r.id.path()))
+	for at := from.Truncate(time.Hour).Add(offset); !at.After(until); at = at.Add(time.Hour) {
+		if version := r.usedAt(at); version != "" {
+			out = append(out, entry(at, "KeyUnwrap", version))
+		}
+	}
+	for _, u := range r.usage {
+		out = append(out, entry(u.since, "KeyWrap", u.version))
+	}
+	return out
+}
+
+// usedAt returns the version in use at a moment.
+func (r *resource) usedAt(at time.Time) string {
+	version := r.first
+	for _, u := range r.usage {
+		if !u.since.After(at) {
+			version = u.version
+		}
+	}
+	return version
+}
+
+// row is the entry in the columns of AzureDiagnostics (facts §2).
+func (e auditEntry) row() doc {
+	result := "Success"
+	if e.status >= http.StatusBadRequest {
+		result = "Failed"
+	}
+	return doc{
+		"TimeGenerated": stampZ(e.at), "ResourceProvider": "MICROSOFT.KEYVAULT", "Category": "AuditEvent",
+		"ResourceId": strings.ToUpper(e.vault.scope("")), "Resource": strings.ToUpper(e.vault.spec.Name),
+		"OperationName": e.operation, "ResultType": result, "httpStatusCode_d": float64(e.status),
+		"CallerIPAddress": "20.40.0.1", "identity_claim_oid_g": e.objectID, "identity_claim_appid_g": e.appID,
+		"id_s": e.target, "requestUri_s": e.target + "?api-version=7.4",
+	}
+}
