@@ -1,6 +1,7 @@
 package wire
 
 import (
+	"cmp"
 	"context"
 	"crypto/tls"
 	"crypto/x509"
@@ -9,6 +10,7 @@ import (
 	"net"
 	"net/http"
 	"net/url"
+	"regexp"
 	"strings"
 
 	"github.com/Azure/azure-sdk-for-go/sdk/azidentity"
@@ -60,6 +62,10 @@ func connectionHint(e *rotator.Error, target string, err error) {
 	}
 }
 
+// entraCode is the only part of Entra's prose that is passed on: the rest may
+// repeat what was sent.
+var entraCode = regexp.MustCompile(`\bAADSTS[0-9]{4,9}\b`)
+
 // credentialFailure classifies a failure to get a token. No call was made with
 // it, so it had no effect.
 func credentialFailure(err error) *rotator.Error {
@@ -73,21 +79,24 @@ func credentialFailure(err error) *rotator.Error {
 	case errors.Is(err, context.Canceled), errors.Is(err, context.DeadlineExceeded):
 		e.Message, e.Err = "get a token from Microsoft Entra", bare(err)
 	case errors.As(err, &failed):
-		refusedToken(e, failed.RawResponse)
+		refusedToken(e, failed.RawResponse, entraCode.FindString(failed.Error()))
 	}
 	return e
 }
 
 // refusedToken tells a refusal, which needs a person, from an outage.
-func refusedToken(e *rotator.Error, resp *http.Response) {
+func refusedToken(e *rotator.Error, resp *http.Response, code string) {
 	if resp == nil {
 		return
 	}
 	e.Message = fmt.Sprintf("get a token from Microsoft Entra: it answered %d", resp.StatusCode)
+	if code != "" {
+		e.Message += " " + code
+	}
 	if resp.StatusCode == http.StatusTooManyRequests || resp.StatusCode >= 500 {
 		return
 	}
-	e.Code, e.Reason = rotator.CodeForbidden, "AuthenticationFailed"
+	e.Code, e.Reason = rotator.CodeForbidden, cmp.Or(code, "AuthenticationFailed")
 	e.Hint = "check that the identity exists, its tenant and client id, and that its certificate or secret has not expired"
 }
 
