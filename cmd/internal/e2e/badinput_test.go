@@ -11,6 +11,7 @@ import (
 	"testing"
 
 	"cmkd/providers/azuresim"
+	"cmkd/rotator"
 	"cmkd/store/bolt"
 )
 
@@ -160,23 +161,38 @@ func TestBadInput_FullDisk(t *testing.T) {
 	s.start()
 	filler := filepath.Join(small, "filler")
 	_ = os.WriteFile(filler, bytes.Repeat([]byte{1}, 20<<20), 0o600) // as much as there is room for
-	code, stderr := s.run("rotate", "payments", "--socket", filepath.Join(s.dir, "cmkd.sock"))
+	// The store's file has some room left; using it up takes some events.
+	made := len(s.sim.Versions("contoso-prod", "payments"))
+	var code int
+	var stderr string
+	for range 500 {
+		code, stderr = s.run("rotate", "payments", "--socket", filepath.Join(s.dir, "cmkd.sock"))
+		if op, ok := s.live(); ok && code == 0 {
+			code, stderr = s.run("cancel", op.ID.String(), "--socket", filepath.Join(s.dir, "cmkd.sock"))
+		}
+		if strings.Contains(stderr, "full") {
+			break
+		}
+		made = len(s.sim.Versions("contoso-prod", "payments"))
+	}
 	if code != 1 {
-		t.Skipf("the store had room left in its file: exit code %d", code)
+		t.Errorf("exit code %d, want 1", code)
 	}
 	wantOneLine(t, stderr, []string{"full"})
-	if n := len(s.sim.Versions("contoso-prod", "payments")); n != 1 {
-		t.Errorf("the key has %d versions", n)
+	if n := len(s.sim.Versions("contoso-prod", "payments")); n > made+1 {
+		t.Errorf("%d versions were made although nothing could be committed", n-made)
 	}
 	if err := os.Remove(filler); err != nil {
 		t.Fatal(err)
 	}
 	s.until("a rotation is accepted", func() bool {
+		if op, ok := s.live(); ok && op.State != rotator.StateCompleted {
+			return true
+		}
 		code, _ := s.run("rotate", "payments", "--socket", filepath.Join(s.dir, "cmkd.sock"))
 		return code == 0
 	})
 	s.until("it ends", func() bool { _, ok := s.live(); return !ok })
-	s.check(nil)
 }
 
 // TestBadInput_SocketPermission asks as a user who may not use the socket.
