@@ -92,7 +92,12 @@ func (a *app) demo(ctx context.Context, keep bool, speed float64) (err error) {
 		return err
 	}
 	a.socket = filepath.Join(dir, "cmkd.sock")
-	if err := a.demoScenes(ctx); err != nil {
+	err = a.demoScenes(ctx)
+	if errors.Is(ctx.Err(), context.Canceled) {
+		a.tell("the demo was interrupted; its processes are stopped")
+		return err
+	}
+	if err != nil {
 		return fmt.Errorf("%w\nthe daemon's last words:\n%s", err, daemon.tail())
 	}
 	a.say("\nThe demo took %s. It was SIMULATED. What to do next: cmkd config init", time.Since(began).Round(time.Second))

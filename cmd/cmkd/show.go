@@ -39,6 +39,12 @@ func (a *app) printOperation(m *moment) {
 	if len(op.Previous) > 0 {
 		a.say("  previous  %s, retired: %s", clean(strings.Join(op.Previous, ", ")), dash(strings.Join(op.Retired, ", ")))
 	}
+	if len(op.Versions) > 0 {
+		a.say("  versions  %s, changed: %d of %d", clean(strings.Join(op.Versions, ", ")), len(op.Changed), len(op.Versions))
+	}
+	for _, by := range op.Approvals {
+		a.say("  approved  %s by %s", stamp(by.At), clean(by.Actor))
+	}
 	if op.Waiting != "" {
 		a.say("  waiting   %s", clean(op.Waiting))
 	}

@@ -35,7 +35,8 @@ time that passed), and what holds it up.
 			if len(args) == 0 {
 				return a.statusAll(c.Context(), client, watching)
 			}
-			if id, err := parseOperation(args[0]); err == nil {
+			// Not a plain number: that may be the name of a key.
+			if id, err := rotator.ParseOperationID(args[0]); err == nil {
 				return a.statusOperation(c.Context(), client, id, watching)
 			}
 			return a.statusKey(c.Context(), client, args[0], watching)

@@ -307,7 +307,7 @@ func TestClient_OperationStatus(t *testing.T) {
 
 func TestClient_Views(t *testing.T) {
 	t.Parallel()
-	key := rotator.KeyStatus{KeyState: rotator.KeyState{Name: "payments", ID: "https://v/keys/k"}, Schedule: "@monthly", Last: &rotator.Operation{ID: 3}}
+	key := rotator.KeyStatus{KeyState: rotator.KeyState{Name: "payments", ID: "https://v/keys/k"}, Schedule: "@monthly", Dependents: []rotator.Dependent{}, Last: &rotator.Operation{ID: 3}}
 	engine := &fakeEngine{keys: []rotator.KeyStatus{key}}
 	client, _ := serve(t, engine, func(o *Options) {
 		o.About.SimulatedClock = "×600"

@@ -82,6 +82,9 @@ func (e *fakeEngine) Operation(context.Context, rotator.OperationID) (rotator.Op
 func (e *fakeEngine) Events(_ context.Context, f rotator.EventFilter) ([]rotator.Event, error) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
+	if f.Last {
+		return e.log[max(len(e.log)-f.Limit, 0):], e.err
+	}
 	var found []rotator.Event
 	for _, event := range e.log {
 		if event.Seq > f.After && len(found) < f.Limit {

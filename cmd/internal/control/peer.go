@@ -40,6 +40,13 @@ func (r Role) String() string {
 	}
 }
 
+func (r Role) phrase() string {
+	if r == RoleNone {
+		return "no role"
+	}
+	return "the role " + r.String()
+}
+
 // Policy says who has which role. Members are written user:NAME, group:NAME,
 // uid:NUMBER or gid:NUMBER. root has every role.
 type Policy struct {

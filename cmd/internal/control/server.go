@@ -219,7 +219,7 @@ func (s *Server) admit(r *http.Request, need Role) (string, error) {
 		return peer.Actor(), rotator.Errorf(rotator.CodeForbidden, "requests to host %q are refused", r.Host).WithHint("use http://localhost/v1/…")
 	}
 	if role := s.role(peer); role < need {
-		return peer.Actor(), rotator.Errorf(rotator.CodeForbidden, "%s is %s, this takes an %s", peer.Actor(), role, need).
+		return peer.Actor(), rotator.Errorf(rotator.CodeForbidden, "%s has %s, this takes %s", peer.Actor(), role.phrase(), need.phrase()).
 			WithHint("add user:%s or one of its groups to roles.%ss in the configuration, then: systemctl reload cmkd", who(peer), need)
 	}
 	return peer.Actor(), nil

@@ -3,6 +3,7 @@ package control
 import (
 	"encoding/json"
 	"fmt"
+	"io"
 	"net/http"
 	"strconv"
 	"strings"
@@ -29,26 +30,27 @@ func (s *Server) stream(w http.ResponseWriter, r *http.Request, f rotator.EventF
 		f.After, f.Last = id, false
 	}
 	out := http.NewResponseController(w)
+	defer out.SetWriteDeadline(time.Time{}) //nolint:errcheck // the connection may be gone
 	w.Header().Set("Content-Type", mediaStream)
 	w.WriteHeader(http.StatusOK)
 	beat := time.NewTicker(s.o.Heartbeat)
 	defer beat.Stop()
 	for {
 		news := s.newsNow() // before reading, so that nothing falls in between
-		last, more, err := s.send(w, r, f)
-		if err != nil || out.SetWriteDeadline(time.Now().Add(writeTimeout)) != nil || out.Flush() != nil {
+		if err := out.SetWriteDeadline(time.Now().Add(writeTimeout)); err != nil {
 			return nil // the status is sent, and who left needs no answer
 		}
-		f.After, f.Last = max(f.After, last), false
+		more, err := s.send(w, r, &f)
+		if err != nil || out.Flush() != nil {
+			return nil
+		}
 		if more {
 			continue
 		}
 		select {
 		case <-news:
 		case <-beat.C:
-			if _, err := fmt.Fprint(w, ": still here\n\n"); err != nil {
-				return nil
-			}
+			_, _ = io.WriteString(w, ": still here\n\n") // the flush tells if nobody is there
 		case <-s.closing:
 			return nil
 		case <-r.Context().Done():
@@ -57,22 +59,32 @@ func (s *Server) stream(w http.ResponseWriter, r *http.Request, f rotator.EventF
 	}
 }
 
-// send writes the events that f selects and returns the number of the last, and
-// whether there may be more.
-func (s *Server) send(w http.ResponseWriter, r *http.Request, f rotator.EventFilter) (last uint64, more bool, err error) {
-	events, err := s.o.Engine.Events(r.Context(), f)
+// send writes the events that f selects, moves f behind them, and reports whether
+// there may be more. Where there are none of the events wanted, f moves on all the
+// same, so that nothing is read again and again.
+func (s *Server) send(w io.Writer, r *http.Request, f *rotator.EventFilter) (more bool, err error) {
+	head, err := s.o.Engine.Events(r.Context(), rotator.EventFilter{Last: true, Limit: 1})
 	if err != nil {
-		return 0, false, err
+		return false, err
+	}
+	events, err := s.o.Engine.Events(r.Context(), *f)
+	if err != nil {
+		return false, err
 	}
 	for _, e := range events {
 		data, err := json.Marshal(e)
 		if err != nil {
-			return 0, false, fmt.Errorf("encode event %d: %w", e.Seq, err)
+			return false, fmt.Errorf("encode event %d: %w", e.Seq, err)
 		}
 		if _, err := fmt.Fprintf(w, "id: %d\nevent: %s\ndata: %s\n\n", e.Seq, e.Type, data); err != nil {
-			return 0, false, fmt.Errorf("write event %d: %w", e.Seq, err)
+			return false, fmt.Errorf("write event %d: %w", e.Seq, err)
 		}
-		last = e.Seq
+		f.After = e.Seq
 	}
-	return last, len(events) >= f.Limit, nil
+	more = !f.Last && len(events) >= f.Limit
+	f.Last = false
+	if !more && len(head) > 0 {
+		f.After = max(f.After, head[0].Seq)
+	}
+	return more, nil
 }

@@ -57,7 +57,7 @@ func TestClient_Follow_heartbeat(t *testing.T) {
 	t.Parallel()
 	engine := &fakeEngine{}
 	engine.happened(1)
-	client, _ := serve(t, engine, func(o *Options) { o.Heartbeat = time.Millisecond })
+	client, _ := serve(t, engine, func(o *Options) { o.Heartbeat = 2 * time.Millisecond })
 	n := 0
 	err := client.Follow(t.Context(), rotator.EventFilter{}, func(rotator.Event) error {
 		if n++; n == 5 {

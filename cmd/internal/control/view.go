@@ -31,6 +31,9 @@ func (s *Server) keys(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
+	for i := range keys {
+		keys[i].Dependents = some(keys[i].Dependents)
+	}
 	return writeJSON(w, some(keys))
 }
 
@@ -47,6 +50,7 @@ func (s *Server) key(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
+	key.Dependents = some(key.Dependents)
 	return writeJSON(w, key)
 }
 
