@@ -27,7 +27,7 @@ func TestMain(m *testing.M) {
 
 // TestScript runs the scripts: one behaviour of the command line each. Their
 // command `daemon NAME` starts an engine with a small world of that name behind a
-// real control socket, on a clock that makes an hour pass in 36 ms.
+// real control socket, on a clock that makes an hour pass in 180 ms.
 func TestScript(t *testing.T) {
 	t.Parallel()
 	testscript.Run(t, testscript.Params{
@@ -91,7 +91,7 @@ func newWorld(name string, clock rotator.Clock) (*rotatortest.Azure, rotator.Key
 	orders := rotatortest.Resource{ID: ordersID, Kind: "silent", Key: paymentsID, Hidden: true, Delay: 10 * time.Minute}
 	key := rotator.Key{
 		Name: "payments", ID: paymentsID, Retire: rotator.RetireManual, Soak: time.Hour,
-		Dependents: []rotator.Dependent{{ID: ledgerID, Kind: "follower"}, {ID: ordersID, Kind: "silent"}},
+		Dependents: []rotator.Dependent{{ID: ledgerID, Kind: "follower"}, {ID: ordersID, Kind: "silent", Window: 2 * time.Hour}},
 	}
 	switch name {
 	case "calm":
@@ -115,7 +115,7 @@ func newWorld(name string, clock rotator.Clock) (*rotatortest.Azure, rotator.Key
 
 // startWorld starts an engine and its control socket until the script ends.
 func startWorld(ts *testscript.TestScript, _ bool, args []string) {
-	clock := &daemon.SimulatedClock{Epoch: time.Date(2026, 1, 5, 8, 0, 0, 0, time.UTC), Anchor: time.Now(), Speed: 100_000}
+	clock := &daemon.SimulatedClock{Epoch: time.Date(2026, 1, 5, 8, 0, 0, 0, time.UTC), Anchor: time.Now(), Speed: 20_000}
 	azure, key := newWorld(args[0], clock)
 	store := rotatortest.NewStore()
 	var server *control.Server
