@@ -318,9 +318,7 @@ func (c *core) takeOperation(l *live) {
 	l.op.Due = l.due()
 	c.planOperation(l)
 	l.op.Revision++
-	op := l.op
-	op.Trackers = maps.Clone(op.Trackers)
-	c.change.Operations = append(c.change.Operations, op)
+	c.change.Operations = append(c.change.Operations, l.snapshot())
 	slices.Sort(l.changed) // neighbours in the store
 	c.change.Trackers = slices.Grow(c.change.Trackers, len(l.changed))
 	for _, n := range l.changed {
@@ -340,6 +338,13 @@ func (c *core) takeOperation(l *live) {
 	if l.op.State.Final() {
 		delete(c.live, l.op.ID)
 	}
+}
+
+// snapshot returns the operation as a value that will not change.
+func (l *live) snapshot() Operation {
+	op := l.op
+	op.Trackers = maps.Clone(op.Trackers)
+	return op
 }
 
 func (c *core) clear() {

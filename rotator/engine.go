@@ -383,7 +383,7 @@ func (e *Engine) serve(r request) {
 		r.answer(Operation{}, err)
 	case l != nil:
 		e.core.advance(l, false)
-		e.core.replies = append(e.core.replies, func(err error) { r.answer(l.op, err) })
+		e.core.replies = append(e.core.replies, func(err error) { r.answer(l.snapshot(), err) })
 		e.core.hard = true
 	}
 }

@@ -253,7 +253,7 @@ func refusal(key string, objs []Objection) *Error {
 
 func (c *core) answerRetirers(l *live, err error) {
 	for _, answer := range l.retirers {
-		op := l.op
+		op := l.snapshot()
 		c.replies = append(c.replies, func(failed error) {
 			if failed == nil {
 				failed = err
