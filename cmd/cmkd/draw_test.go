@@ -57,7 +57,8 @@ func TestOutcome(t *testing.T) {
 			tracker(rotator.TrackerStalled, nil), tracker(rotator.TrackerPropagating, nil))), false, 0},
 		"one stalled, others done": {with(rotator.StatePropagating, trackers(
 			tracker(rotator.TrackerStalled, nil), tracker(rotator.TrackerDone, nil), tracker(rotator.TrackerExcluded, nil))), true, exitNeedsAction},
-		"one unreachable": {with(rotator.StatePropagating, trackers(tracker(rotator.TrackerUnreachable, nil))), true, exitNeedsAction},
+		"one unreachable in the preflight": {with(rotator.StatePending, trackers(tracker(rotator.TrackerUnreachable, nil))), false, 0},
+		"one unreachable":                  {with(rotator.StatePropagating, trackers(tracker(rotator.TrackerUnreachable, nil))), true, exitNeedsAction},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

@@ -109,7 +109,8 @@ func outcome(op *rotator.OperationStatus) (end bool, err error) {
 	case op.State == rotator.StateRetiring && op.Retire == rotator.RetireManual && op.Retirer == "" && op.Waiting != "":
 		return true, nil // all that was asked for is done; the rest is a decision
 	}
-	if t := stuck(op); t != nil {
+	// While it is pending, a dependent that cannot be used ends it for good.
+	if t := stuck(op); t != nil && op.State != rotator.StatePending {
 		what := fmt.Sprintf("is held up: %s %s is %s", t.Detail.Dependent.Kind, t.Detail.Dependent.DisplayName(), t.State)
 		return true, wrong(exitNeedsAction, op, what, t.Detail.Problem)
 	}

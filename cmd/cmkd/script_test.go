@@ -38,7 +38,7 @@ func TestScript(t *testing.T) {
 			return nil
 		},
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
-			"daemon": startWorld, "exits": exits, "await": await,
+			"daemon": startWorld, "exits": exits, "await": await, "simulate": simulate, "await-daemon": awaitDaemon,
 		},
 		RequireExplicitExec: true,
 	})
@@ -71,6 +71,46 @@ func await(ts *testscript.TestScript, _ bool, args []string) {
 		}
 		if time.Now().After(deadline) {
 			ts.Fatalf("%s does not get %q: %s", args[0], args[1], data)
+		}
+		<-time.After(5 * time.Millisecond)
+	}
+}
+
+// simulate starts a simulated Azure until the script ends, gives its clients'
+// environment to the script, and fills in cmkd.yaml.in: simulate SCENARIO
+func simulate(ts *testscript.TestScript, _ bool, args []string) {
+	ctx, cancel := context.WithCancel(context.Background())
+	s, err := daemon.OpenSimulation(ctx, daemon.SimulationOptions{
+		Scenario: ts.MkAbs(args[0]), Listen: "127.0.0.1:0", CAFile: ts.MkAbs("ca.pem"),
+	})
+	ts.Check(err)
+	done := make(chan error, 1)
+	go func() { done <- s.Serve(ctx) }()
+	ts.Defer(func() { cancel(); ts.Check(<-done) })
+	for _, v := range s.Info().Environment {
+		name, value, _ := strings.Cut(v, "=")
+		ts.Setenv(name, value)
+	}
+	ts.Setenv("NO_PROXY", "")
+	ts.Setenv("no_proxy", "")
+	ts.Setenv("SIMULATED_CLOCK", s.Clock().Flag())
+	values := map[string]string{"WORK": ts.Getenv("WORK"), "UID": strconv.Itoa(os.Getuid())}
+	config := os.Expand(ts.ReadFile("cmkd.yaml.in"), func(name string) string { return values[name] })
+	ts.Check(os.WriteFile(ts.MkAbs("cmkd.yaml"), []byte(config), 0o600))
+}
+
+// awaitDaemon waits until a daemon answers.
+func awaitDaemon(ts *testscript.TestScript, _ bool, _ []string) {
+	client := control.NewClient(ts.Getenv("CMKD_SOCKET"))
+	defer client.Close()
+	deadline := time.Now().Add(30 * time.Second)
+	for {
+		_, err := client.Version(context.Background())
+		if err == nil {
+			return
+		}
+		if time.Now().After(deadline) {
+			ts.Fatalf("the daemon does not answer: %v", err)
 		}
 		<-time.After(5 * time.Millisecond)
 	}
