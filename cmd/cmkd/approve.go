@@ -23,7 +23,7 @@ and another person than the one who asked.`,
 			}
 			client := a.client()
 			defer client.Close()
-			op, err := client.Approve(c.Context(), id, control.CommandRequest{Reason: reason})
+			op, err := operationCommand(client.Approve).patiently(c.Context(), id, control.CommandRequest{Reason: reason})
 			if err != nil {
 				return err
 			}

@@ -25,7 +25,7 @@ one stays enabled, to be retired after the next rotation.`,
 			}
 			client := a.client()
 			defer client.Close()
-			op, err := client.Cancel(c.Context(), id, control.CommandRequest{Reason: reason})
+			op, err := operationCommand(client.Cancel).patiently(c.Context(), id, control.CommandRequest{Reason: reason})
 			if err != nil {
 				return err
 			}

@@ -160,11 +160,9 @@ func (a *app) demoScenes(ctx context.Context) error {
 }
 
 // scene begins an operation and follows it.
-func (a *app) scene(ctx context.Context, client *control.Client, why control.CommandRequest,
-	begin func(context.Context, string, control.CommandRequest) (rotator.Operation, error),
-) func() error {
+func (a *app) scene(ctx context.Context, client *control.Client, why control.CommandRequest, begin keyCommand) func() error {
 	return func() error {
-		op, err := begin(ctx, demoKey, why)
+		op, err := begin.patiently(ctx, demoKey, why)
 		if err != nil {
 			return err
 		}

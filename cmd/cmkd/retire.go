@@ -23,7 +23,7 @@ the exit code is 5.`,
 		RunE: func(c *cobra.Command, args []string) error {
 			client := a.client()
 			defer client.Close()
-			op, err := client.Retire(c.Context(), args[0], control.CommandRequest{Reason: reason})
+			op, err := keyCommand(client.Retire).patiently(c.Context(), args[0], control.CommandRequest{Reason: reason})
 			if err != nil {
 				return err
 			}

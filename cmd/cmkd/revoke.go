@@ -34,7 +34,7 @@ second person must approve. cmkd reinstate undoes it.`,
 			if err := a.confirmRevocation(c.Context(), client, args[0], confirm); err != nil {
 				return err
 			}
-			op, err := client.Revoke(c.Context(), args[0], control.CommandRequest{Reason: flags.reason, Confirm: args[0]})
+			op, err := keyCommand(client.Revoke).patiently(c.Context(), args[0], control.CommandRequest{Reason: flags.reason, Confirm: args[0]})
 			if err != nil {
 				return err
 			}
@@ -106,7 +106,7 @@ dependent until it was seen with access again.`,
 		RunE: func(c *cobra.Command, args []string) error {
 			client := a.client()
 			defer client.Close()
-			op, err := client.Reinstate(c.Context(), args[0], control.CommandRequest{Reason: flags.reason})
+			op, err := keyCommand(client.Reinstate).patiently(c.Context(), args[0], control.CommandRequest{Reason: flags.reason})
 			if err != nil {
 				return err
 			}

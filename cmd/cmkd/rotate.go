@@ -45,7 +45,7 @@ counts as done. Exit code 3 means that it stalled or needs somebody.`,
 			if dryRun {
 				return a.showPlan(c.Context(), client, args[0], rotator.KindRotation)
 			}
-			op, err := client.Rotate(c.Context(), args[0], control.CommandRequest{Reason: flags.reason})
+			op, err := keyCommand(client.Rotate).patiently(c.Context(), args[0], control.CommandRequest{Reason: flags.reason})
 			if err != nil {
 				return err
 			}
