@@ -33,6 +33,11 @@ type core struct {
 	// filled is up to when the agenda holds the store's due index.
 	filled time.Time
 
+	// room is where the look at hand makes a tracker's large part.
+	room TrackerDetail
+	// spare are slices that a commit has given back.
+	spare Change
+
 	// What the next commit takes.
 	change Change
 	tasks  []task
@@ -347,9 +352,18 @@ func (l *live) snapshot() Operation {
 	return op
 }
 
+// giveBack lets the core use the slices of a change that was committed again.
+func (c *core) giveBack(change Change) {
+	if len(change.Trackers) > 2*aheadMost || len(change.Events) > 2*aheadMost {
+		return // of a size that does not come again soon
+	}
+	clear(change.Trackers) // or they would keep in memory what they point to
+	clear(change.Events)
+	c.spare = Change{Trackers: change.Trackers[:0], Events: change.Events[:0]}
+}
+
 func (c *core) clear() {
-	// Room for as much as last time saves growing it step by step.
-	c.change = Change{Events: make([]Event, 0, len(c.change.Events))}
+	c.change, c.spare = c.spare, Change{}
 	c.tasks, c.replies = nil, nil
 	c.dirty, c.keysTo = map[OperationID]*live{}, map[string]bool{}
 	c.soft, c.hard, c.pendingTrackers = time.Time{}, false, 0

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"sync"
 	"sync/atomic"
 	"time"
 )
@@ -72,15 +71,13 @@ type Engine struct {
 	core  *core
 
 	requests chan request
-	results  chan *result
 	// committing is what the commit under way will let go; nil if there is none.
 	// Meanwhile the core decides what the next one takes.
 	committing *batch
 	committed  chan error
-	// calls are the goroutines that carry out tasks.
-	calls   sync.WaitGroup
-	waiting [priorities][][]task // in the portions in which they came
-	out     int
+	crew       *crew
+	waiting    [priorities][][]task // in the portions in which they came
+	out        int
 
 	summary atomic.Pointer[Summary]
 	beat    atomic.Pointer[time.Time]
@@ -118,8 +115,9 @@ func NewEngine(o Options) *Engine {
 	e := &Engine{
 		o: o, core: newCore(o.Store, o.Services, o.Limits),
 		world:    world{vault: o.Vault, services: map[string]Service{}},
-		requests: make(chan request), results: make(chan *result, gatherMost), committed: make(chan error, 1), stopped: make(chan struct{}),
+		requests: make(chan request), committed: make(chan error, 1), stopped: make(chan struct{}),
 	}
+	e.crew = newCrew(&e.world, o.Limits.Calls+revocationReserve)
 	for _, s := range o.Services {
 		e.world.services[s.Kind()] = s
 		if f, ok := s.(Finder); ok {
@@ -146,7 +144,8 @@ func (e *Engine) setKeys(keys []Key) {
 func (e *Engine) Run(ctx context.Context) error {
 	defer close(e.stopped)
 	callCtx, stopCalls := context.WithCancel(context.WithoutCancel(ctx))
-	defer e.calls.Wait()
+	defer e.crew.all.Wait()
+	defer e.crew.dismiss()
 	defer stopCalls()
 	e.last = e.o.Clock.Now()
 	if err := e.core.reset(ctx, e.o.Keys, e.last); err != nil {
@@ -229,6 +228,7 @@ func (e *Engine) settle(err error) error {
 		reply(nil)
 	}
 	e.tell(b.change.Events)
+	e.core.giveBack(b.change)
 	e.publish()
 	return nil
 }
@@ -282,22 +282,12 @@ func (e *Engine) start(ctx context.Context) {
 			callCtx = e.o.Prioritize(ctx, p)
 		}
 		for len(e.waiting[p]) > 0 && e.out < limit {
-			e.carryOut(callCtx, e.next(p, limit-e.out))
+			tasks := e.next(p, limit-e.out)
+			if tasks[0].kind != taskApply {
+				e.out += len(tasks)
+			}
+			e.crew.carryOut(callCtx, tasks)
 		}
-	}
-}
-
-// carryOut starts a goroutine for each of some tasks of one kind.
-func (e *Engine) carryOut(ctx context.Context, tasks []task) {
-	if tasks[0].kind != taskApply {
-		e.out += len(tasks)
-	}
-	bound := newDeadline(ctx, tasks[0].kind, len(tasks))
-	for i := range tasks {
-		e.calls.Go(func() {
-			e.results <- e.world.do(bound.ctx, &tasks[i])
-			bound.done()
-		})
 	}
 }
 
@@ -319,38 +309,32 @@ func (e *Engine) next(p Priority, most int) []task {
 
 // gather waits for something to happen and takes in all of it that is there.
 func (e *Engine) gather(ctx context.Context) error {
-	results := e.results
+	ready := e.crew.ready
 	if e.committing != nil && e.core.pendingTrackers >= aheadMost {
-		results = nil
+		ready = nil
 	}
 	select {
 	case <-ctx.Done():
 		return nil
-	case r := <-results:
+	case <-ready:
 		e.begin()
-		if err := e.take(r); err != nil {
-			return err
-		}
+		return e.takeAll()
 	case r := <-e.requests:
 		e.begin()
 		e.serve(r)
+		return nil
 	case err := <-e.committed:
 		return e.settle(err)
 	case <-e.o.Clock.After(e.sleep(e.last)):
-		e.begin()
+		return nil
 	}
-	for range gatherMost {
-		select {
-		case r := <-results:
-			if err := e.take(r); err != nil {
-				return err
-			}
-		case r := <-e.requests:
-			e.serve(r)
-		case err := <-e.committed:
-			return e.settle(err)
-		default:
-			return nil
+}
+
+// takeAll takes in the results that are there.
+func (e *Engine) takeAll() error {
+	for _, r := range e.crew.take(gatherMost) {
+		if err := e.take(r); err != nil {
+			return err
 		}
 	}
 	return nil
@@ -441,12 +425,13 @@ func (e *Engine) recover(ctx context.Context, pause time.Duration) bool {
 func (e *Engine) drain(ctx context.Context, stopCalls func()) error {
 	grace := e.o.Clock.After(stopGrace)
 	done := make(chan struct{})
-	go func() { e.calls.Wait(); close(done) }()
+	e.crew.dismiss()
+	go func() { e.crew.all.Wait(); close(done) }()
 	for running := true; running; {
 		select {
-		case r := <-e.results:
+		case <-e.crew.ready:
 			e.begin()
-			if err := e.core.handle(r); err != nil {
+			if err := e.takeAll(); err != nil {
 				return err
 			}
 		case r := <-e.requests:
@@ -457,10 +442,8 @@ func (e *Engine) drain(ctx context.Context, stopCalls func()) error {
 			running = false
 		}
 	}
-	for len(e.results) > 0 {
-		if err := e.core.handle(<-e.results); err != nil {
-			return err
-		}
+	if err := e.takeAll(); err != nil {
+		return err
 	}
 	if e.committing != nil {
 		if err := e.settle(<-e.committed); err != nil {

@@ -16,6 +16,9 @@ type look struct {
 	seen    *Observation
 	// err is why nothing was seen; seen is then nil.
 	err *Error
+	// room, if given, is where the new large part is made; the caller copies it if
+	// it keeps it. Most looks show nothing new.
+	room *TrackerDetail
 	// applied is the update that was carried out before the look, if any, and
 	// applyErr what came of it.
 	applied  Action
@@ -32,8 +35,12 @@ const settling = 2 * time.Minute
 // called for, names it. It is pure. The tracker is then in TrackerApplying, and
 // the update may be carried out once that is committed.
 func (t Tracker) decide(l look) (Tracker, Action) {
-	d := *t.Detail
-	t.Detail = &d
+	d := l.room
+	if d == nil {
+		d = &TrackerDetail{}
+	}
+	*d = *t.Detail
+	t.Detail = d
 	t.Looks++
 	if l.err != nil {
 		return t.unseen(l), ""

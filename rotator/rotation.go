@@ -37,6 +37,9 @@ func (c *core) newOperation(key *Key, op Operation) *live {
 	if op.Reason != "" {
 		e.Data["reason"] = op.Reason
 	}
+	n := len(key.Dependents)
+	l.trackers, l.asked = make([]Tracker, 0, n), make([]bool, 0, n)
+	l.marks, l.changed = make([]mark, 0, n), make([]uint32, 0, n)
 	for _, d := range key.Dependents {
 		c.addTracker(l, d, c.now)
 	}

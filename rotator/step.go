@@ -145,6 +145,7 @@ func (c *core) dueOperation(l *live) error {
 		return err
 	}
 	l.planned = time.Time{}
+	c.tasks = slices.Grow(c.tasks, l.dues[l.due().UnixNano()])
 	for i := range l.trackers {
 		if t := &l.trackers[i]; !t.Due.IsZero() && !t.Due.After(c.now) && !l.asked[i] {
 			c.ask(l, t, taskObserve, "")
@@ -305,14 +306,14 @@ func (c *core) looked(l *live, r *result) {
 		return
 	}
 	lk := look{
-		now: c.now, op: &l.op, traits: c.traits[old.Detail.Dependent.Kind], seen: r.observation, err: r.err,
+		now: c.now, room: &c.room, op: &l.op, traits: c.traits[old.Detail.Dependent.Kind], seen: r.observation, err: r.err,
 		applyErr: r.applyErr, require: c.guardView(l).require,
 	}
 	if r.kind == taskApply && r.task.version.ID == l.op.Target.ID {
 		lk.applied = r.action
 	}
 	t, action := old.decide(lk)
-	c.storeLook(l, &old, t)
+	t = c.storeLook(l, &old, t)
 	switch {
 	case l.stale[t.Number] && r.asked.Before(l.op.Verify):
 		c.setTracker(l, l.trackers[t.Number].withDue(c.now), false) // looked at before the guard began
@@ -333,16 +334,20 @@ func (c *core) looked(l *live, r *result) {
 	}
 }
 
-// storeLook stores the tracker after a look and notes what changed.
-func (c *core) storeLook(l *live, old *Tracker, t Tracker) {
+// storeLook stores the tracker after a look, notes what changed, and returns what
+// it stored.
+func (c *core) storeLook(l *live, old *Tracker, t Tracker) Tracker {
 	changed := t.changedFrom(old)
-	if !changed {
+	if changed {
+		kept := *t.Detail // out of the room that the next look will use
+		t.Detail = &kept
+	} else {
 		t.Detail = old.Detail // without the look, which shows nothing new
 	}
 	c.setTracker(l, t, changed)
 	begins := old.State == TrackerWaiting && t.State == TrackerPropagating // goes without saying
 	if begins || t.State == old.State && t.Evidence == old.Evidence {
-		return
+		return t
 	}
 	d := t.Detail
 	what := string(t.State)
@@ -364,6 +369,7 @@ func (c *core) storeLook(l *live, old *Tracker, t Tracker) {
 	if d.Last != nil && d.Last.AccessCode != "" {
 		e.Data["access_code"] = d.Last.AccessCode
 	}
+	return t
 }
 
 // configure takes in the configured keys: schedules, dependents added to live

@@ -116,6 +116,9 @@ type put struct {
 	bucket     string
 	key, value []byte
 	remove     bool
+	// read is set if the record is read before it is written, as a program has to
+	// that does not keep the state of its trackers in memory.
+	read bool
 }
 
 func newPeer(b *testing.B, s *Store) *peer {
@@ -187,6 +190,9 @@ func (p *peer) commit(b *testing.B, puts []put) {
 			if put.bucket != name {
 				name, last = put.bucket, bucket(tx, put.bucket)
 				last.FillPercent = 1
+			}
+			if put.read && len(last.Get(put.key)) > len(put.value)+1000 {
+				b.Fatal("a record shrank")
 			}
 			if put.remove {
 				if err := last.Delete(put.key); err != nil {
