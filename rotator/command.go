@@ -72,7 +72,8 @@ func (c *core) reinstate(r Request) (*live, error) {
 		return nil, Errorf(CodeConflict, "key %s is not revoked by cmkd", r.Key).WithHint("cmkd history %s shows what happened", r.Key)
 	case l.op.State == StateAwaitingApproval:
 		return nil, Errorf(CodeConflict, "the revocation of %s is not approved yet", r.Key).WithHint("cmkd cancel %s ends it", l.op.ID)
-	case c.busy(l):
+	case c.busy(l) && l.op.State == StateDisabling:
+		// It might disable a version after it was enabled again.
 		return nil, Errorf(CodeUnavailable, "a call of %s is under way", l.op.ID).WithHint("try again in a moment")
 	}
 	if err := c.load(l); err != nil {

@@ -299,7 +299,25 @@ func (c *core) adopt(l *live, v Version, ours bool) {
 		return
 	}
 	c.enter(l, StatePropagating, actorDaemon, "")
-	c.lookAtAll(l)
+	for _, t := range l.trackers {
+		if t.State != TrackerExcluded {
+			c.setTracker(l, t.follow(c.now), false)
+		}
+	}
+}
+
+// follow lets a tracker begin to follow a new target. What follows by itself is
+// given a moment: a look at once would cost a call and show nothing.
+func (t Tracker) follow(now time.Time) Tracker {
+	d := t.Detail
+	if d.Binding == BindingFollows && d.Dependent.Nudge != NudgeAlways {
+		first := minPoll
+		if d.Dependent.Poll > 0 {
+			first = min(first, d.Dependent.Poll)
+		}
+		return t.enter(TrackerPropagating, now, nextOnGrid(now, first))
+	}
+	return t.enter(TrackerWaiting, now, now)
 }
 
 // propagating waits until every dependent is on the target.

@@ -106,7 +106,11 @@ type EventHead struct {
 }
 
 // EncodeEvent returns an event as a value.
-func EncodeEvent(e *rotator.Event) ([]byte, error) {
+func EncodeEvent(e *rotator.Event) ([]byte, error) { return AppendEvent(nil, e) }
+
+// AppendEvent appends an event as a value.
+func AppendEvent(dst []byte, e *rotator.Event) ([]byte, error) {
+	start := len(dst)
 	if err := checkName(e.Key); err != nil {
 		return nil, fmt.Errorf("event %s: %w", e.Type, err)
 	}
@@ -114,12 +118,13 @@ func EncodeEvent(e *rotator.Event) ([]byte, error) {
 	if err != nil {
 		return nil, fmt.Errorf("event %s: %w", e.Type, err)
 	}
-	value := binary.BigEndian.AppendUint64(appendFrame(make([]byte, 0, 512)), at)
+	value := binary.BigEndian.AppendUint64(appendFrame(dst), at)
 	value = binary.BigEndian.AppendUint64(value, uint64(e.Operation))
 	value = appendName(value, e.Key)
 	w := &fieldWriter{b: value}
 	w.event(e)
-	return seal(w.b), w.err
+	seal(w.b[start:])
+	return w.b, w.err
 }
 
 // event writes what the head does not hold.

@@ -42,12 +42,28 @@ type trackerRun struct {
 	bare, detailed uint64
 }
 
-// The values of details are made in slabs: an allocation for each would keep the
-// garbage collector busy.
+// slab is where values are made, many to an allocation: one for each would keep
+// the garbage collector busy. bbolt keeps them until the commit.
+type slab struct{ b []byte }
+
 const (
 	slabSize = 64 << 10
 	slabRoom = 2 << 10
 )
+
+// add returns the value that appendFunc appends.
+func (s *slab) add(appendFunc func(dst []byte) ([]byte, error)) ([]byte, error) {
+	if cap(s.b)-len(s.b) < slabRoom {
+		s.b = make([]byte, 0, slabSize) // the values made so far stay where they are
+	}
+	from := len(s.b)
+	b, err := appendFunc(s.b)
+	if err != nil {
+		return nil, err
+	}
+	s.b = b
+	return b[from:len(b):len(b)], nil
+}
 
 func prepare(c *rotator.Change) (*prepared, error) {
 	p := &prepared{}
@@ -74,28 +90,25 @@ func prepare(c *rotator.Change) (*prepared, error) {
 func (p *prepared) prepareTrackers(trackers []rotator.Tracker) error {
 	p.hot = make([]entry, 0, len(trackers))
 	// One allocation for all: bbolt keeps the values until the commit.
-	slab := make([]byte, 0, len(trackers)*(store.TrackerKeySize+store.TrackerValueSize))
-	var cold []byte
+	states := make([]byte, 0, len(trackers)*(store.TrackerKeySize+store.TrackerValueSize))
+	var cold slab
 	for i := range trackers {
 		t := &trackers[i]
-		start := len(slab)
-		slab = store.AppendTrackerKey(slab, t.Operation, t.Number)
-		middle := len(slab)
+		start := len(states)
+		states = store.AppendTrackerKey(states, t.Operation, t.Number)
+		middle := len(states)
 		var err error
-		if slab, err = store.AppendTracker(slab, t); err != nil {
+		if states, err = store.AppendTracker(states, t); err != nil {
 			return err
 		}
-		e := entry{key: slab[start:middle:middle], value: slab[middle:len(slab):len(slab)]}
+		e := entry{key: states[start:middle:middle], value: states[middle:len(states):len(states)]}
 		p.hot = append(p.hot, e)
 		if t.Detail != nil {
-			from := len(cold)
-			if cold, err = store.AppendDetail(cold, t.Detail); err != nil {
+			value, err := cold.add(func(dst []byte) ([]byte, error) { return store.AppendDetail(dst, t.Detail) })
+			if err != nil {
 				return fmt.Errorf("tracker %d of %s: %w", t.Number, t.Operation, err)
 			}
-			p.cold = append(p.cold, entry{key: e.key, value: cold[from:len(cold):len(cold)]})
-			if cap(cold)-len(cold) < slabRoom {
-				cold = make([]byte, 0, slabSize) // values stay where they are
-			}
+			p.cold = append(p.cold, entry{key: e.key, value: value})
 		}
 		p.note(t)
 	}

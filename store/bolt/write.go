@@ -134,19 +134,21 @@ func (w *writer) putEvents(events []rotator.Event) error {
 		}
 		w.head, w.moved = head, true
 	}
+	var values slab
+	prev := w.head.hash.String()
 	for i := range events {
 		e := &events[i]
-		e.Seq, e.Prev = w.head.seq+1, w.head.hash.String()
+		e.Seq, e.Prev = w.head.seq+1, prev
 		hash := store.Link(w.head.hash, e)
 		e.Hash = hash.String()
-		value, err := store.EncodeEvent(e)
+		value, err := values.add(func(dst []byte) ([]byte, error) { return store.AppendEvent(dst, e) })
 		if err != nil {
 			return err
 		}
 		if err := w.events.Put(store.EventKey(e.Seq), value); err != nil {
 			return err
 		}
-		w.head = logHead{seq: e.Seq, hash: hash}
+		w.head, prev = logHead{seq: e.Seq, hash: hash}, e.Hash
 	}
 	return nil
 }
