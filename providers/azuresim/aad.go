@@ -128,7 +128,7 @@ func (s *Server) token(c *call, tenant string) *answer {
 func (s *Server) grant(caller *client, form url.Values) *answer {
 	resource := form.Get("resource")
 	// MSAL adds openid, offline_access and profile to the scope.
-	for _, scope := range strings.Fields(form.Get("scope")) {
+	for scope := range strings.FieldsSeq(form.Get("scope")) {
 		if of, ok := strings.CutSuffix(scope, "/.default"); ok && resource == "" {
 			resource = of
 		}

@@ -1,6 +1,7 @@
 package azuresim
 
 import (
+	"maps"
 	"net/http"
 	"net/url"
 	"regexp"
@@ -159,9 +160,7 @@ func listPage[T any](s *Server, c *call, all []T, item func(T) any) *answer {
 	d := doc{"value": items}
 	if end < len(all) {
 		query := url.Values{}
-		for name, values := range c.query {
-			query[name] = values
-		}
+		maps.Copy(query, c.query)
 		query.Set("$skiptoken", writeMarker(strconv.Itoa(end)))
 		d["nextLink"] = "https://" + managementHost + c.path + "?" + query.Encode()
 	}

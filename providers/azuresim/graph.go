@@ -44,8 +44,7 @@ func (s *Server) graphQuery(c *call) *answer {
 	}
 	query, err := parseQuery(r.Query, "Resources", c.now)
 	if err != nil {
-		var bad *queryError
-		if errors.As(err, &bad) {
+		if bad, ok := errors.AsType[*queryError](err); ok {
 			return graphProblem(bad.code, bad.text)
 		}
 		return graphProblem("InvalidQuery", err.Error())

@@ -159,13 +159,14 @@ func (s *Server) monitorOperation(c *call, o *operation) *answer {
 
 func rawQuery(c *call) string {
 	version := c.query.Get("api-version")
-	out := "api-version=" + version
+	var out strings.Builder
+	out.WriteString("api-version=" + version)
 	for _, name := range []string{"monitor", "p", "t", "c", "s", "h"} {
 		if v := c.query.Get(name); v != "" {
-			out += "&" + name + "=" + v
+			out.WriteString("&" + name + "=" + v)
 		}
 	}
-	return out
+	return out.String()
 }
 
 // withError adds the error of a failed operation.

@@ -63,7 +63,7 @@ func (p *Proxy) Serve(ctx context.Context, l net.Listener) error {
 	group.Wait()
 	open.wait.Wait()
 	if ctx.Err() != nil || errors.Is(err, http.ErrServerClosed) {
-		return nil
+		return nil //nolint:nilerr // it ended because it was to end
 	}
 	return fmt.Errorf("serve on %s: %w", l.Addr(), err)
 }

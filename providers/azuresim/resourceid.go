@@ -11,7 +11,7 @@ type resourceID struct {
 }
 
 // parseID takes an id or a request path apart:
-// /subscriptions/S/resourceGroups/G/providers/P/T/N/rest…
+// /subscriptions/S/resourceGroups/G/providers/P/T/N/rest….
 func parseID(path string) resourceID {
 	var id resourceID
 	parts := strings.Split(strings.Trim(path, "/"), "/")
