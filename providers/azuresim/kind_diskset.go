@@ -149,8 +149,14 @@ func diskKind() *kind {
 }
 
 // diskSee spells the group in the id of the set in capitals, as Compute does
-// [recording compute.disk-encryption-set-disk-update].
-func diskSee(_ *Server, _ *call, _ *resource, d doc) {
+// [recording compute.disk-encryption-set-disk-update], and names the machine that
+// has the disk (managedBy and diskState: model Disk of azure-sdk-for-go's compute
+// 2021-03-01).
+func diskSee(s *Server, _ *call, r *resource, d doc) {
+	if machine := s.machineWith(r); machine != nil {
+		d["managedBy"] = machine.id.path()
+		put(d, "properties.diskState", "Attached")
+	}
 	if set := text(d, "properties.encryption.diskEncryptionSetId"); set != "" {
 		put(d, "properties.encryption.diskEncryptionSetId", shoutGroup(set))
 	}

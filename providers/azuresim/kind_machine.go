@@ -74,15 +74,26 @@ func (s *Server) selectedAll(ok func(*resource) bool) []*resource {
 }
 
 // usesSet says whether a machine has a disk on a set.
-func usesSet(d doc, set string) bool {
+func usesSet(d doc, set string) bool { return hasDisk(d, "managedDisk.diskEncryptionSet.id", set) }
+
+// hasDisk says whether a machine has a disk of which path names id.
+func hasDisk(d doc, path, id string) bool {
 	disks, _ := at(d, "properties.storageProfile.dataDisks").([]any)
 	disks = append([]any{at(d, "properties.storageProfile.osDisk")}, disks...)
-	for _, disk := range disks {
-		if disk, ok := disk.(doc); ok && fold(text(disk, "managedDisk.diskEncryptionSet.id")) == set {
-			return true
-		}
+	return slices.ContainsFunc(disks, func(disk any) bool {
+		d, ok := disk.(doc)
+		return ok && fold(text(d, path)) == id
+	})
+}
+
+// machineWith returns the machine that a disk is attached to, nil if none is.
+func (s *Server) machineWith(disk *resource) *resource {
+	id := fold(disk.id.path())
+	all := s.selectedAll(func(r *resource) bool { return r.kind.name == kindMachine && hasDisk(r.doc, "managedDisk.id", id) })
+	if len(all) == 0 {
+		return nil
 	}
-	return false
+	return all[0]
 }
 
 // machineSee spells groups in capitals and adds the instance view where it was

@@ -183,10 +183,7 @@ func TestAzuresim_revocation(t *testing.T) {
 		t.Run(kind, func(t *testing.T) {
 			t.Parallel()
 			e := newEstate(t)
-			switch o := e.observe(t, kind); {
-			case o.Access == rotator.AccessUnknown && kind == "disk-encryption-set":
-				t.Skip("the simulated disks do not name their machine (managedBy) yet")
-			case o.Access != rotator.AccessAllowed:
+			if o := e.observe(t, kind); o.Access != rotator.AccessAllowed {
 				t.Fatalf("before: got %+v", o)
 			}
 			versions, err := e.vault.Versions(t.Context(), e.key)
