@@ -141,11 +141,11 @@ func (c *core) takingEffect(l *live) {
 		return
 	}
 	if l.op.Kind == KindReinstatement {
-		c.enter(l, StateRecovered, actorDaemon, "every dependent has access again")
+		c.enter(l, StateRecovered, actorDaemon, "every dependent has access again: "+l.evidence())
 		return
 	}
 	problem := l.op.Problem
-	c.enter(l, StateEffective, actorDaemon, "no dependent has access any more")
+	c.enter(l, StateEffective, actorDaemon, "no dependent has access any more: "+l.evidence())
 	l.op.Problem = problem
 	c.wait(l, c.now.Add(revokedWatch))
 }

@@ -3,6 +3,7 @@ package rotator
 import (
 	"fmt"
 	"slices"
+	"strings"
 	"time"
 )
 
@@ -331,13 +332,36 @@ func (c *core) propagating(l *live) {
 		settled = later(settled, l.trackers[i].Detail.DoneAt)
 	}
 	soak := c.soak(l)
-	c.enter(l, StateSoaking, actorDaemon, fmt.Sprintf("every dependent is on %s", l.op.Target.ID))
+	c.enter(l, StateSoaking, actorDaemon, fmt.Sprintf("every dependent is on %s: %s", l.op.Target.ID, l.evidence()))
 	l.op.Settled = settled
 	if soak <= 0 {
 		c.soaked(l)
 		return
 	}
 	c.wait(l, c.now.Add(soak))
+}
+
+// evidence says how much of what is said of the dependents was seen.
+func (l *live) evidence() string {
+	counts := map[Evidence]int{}
+	for i := range l.trackers {
+		if l.trackers[i].State == TrackerDone {
+			counts[l.trackers[i].Evidence]++
+		}
+	}
+	var parts []string
+	for _, e := range []Evidence{EvidenceConfirmed, EvidenceObserved, EvidenceInferred} {
+		if counts[e] > 0 {
+			parts = append(parts, fmt.Sprintf("%d %s", counts[e], e))
+		}
+	}
+	if n := l.op.Trackers[TrackerExcluded]; n > 0 {
+		parts = append(parts, fmt.Sprintf("%d excluded", n))
+	}
+	if len(parts) == 0 {
+		return "there are none"
+	}
+	return strings.Join(parts, ", ")
 }
 
 func (c *core) soak(l *live) time.Duration {
