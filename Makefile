@@ -32,6 +32,7 @@ demo: build ## rotate, revoke and reinstate a key in a simulated Azure, in under
 test: tools ## run all tests with the race detector
 	go vet ./...
 	go test -race -timeout 10m $(TESTFLAGS) ./...
+	@go test -count=1 -v -run Recordings ./providers/... | sed -n 's/^ *[a-z_]*_test.go:[0-9]*: \(recordings: .*\)/\1/p; /ground truth/p'
 
 crash: build ## kill the daemon at 200 random moments of rotations
 	CMKD_CRASHES=200 go test -count=1 -timeout 30m -run 'TestCrash' ./cmd/internal/e2e

@@ -177,7 +177,7 @@ func TestOperations_Recordings(t *testing.T) {
 		}
 		followed++
 	}
-	t.Logf("%d operations followed to their end", followed)
+	t.Logf("recordings: operations: %d long-running operations followed to their end", followed)
 	if followed == 0 {
 		t.Error("no operation was followed")
 	}

@@ -369,5 +369,5 @@ func TestRecordings_SimulatorAnswersAlike(t *testing.T) {
 			t.Errorf("testdata/differences.txt: nothing matches %q any more; remove the line", k.pattern)
 		}
 	}
-	t.Logf("recordings: %d exchanges compared, %d skipped (services that are not simulated)", compared, skipped)
+	t.Logf("recordings: simulator: %d exchanges compared, %d skipped (services that are not simulated)", compared, skipped)
 }

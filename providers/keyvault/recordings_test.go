@@ -74,7 +74,7 @@ func TestVault_Recordings(t *testing.T) {
 		}
 		understood++
 	}
-	t.Logf("%d exchanges understood, %d of other operations skipped", understood, skipped)
+	t.Logf("recordings: vault: %d exchanges replayed and understood, %d skipped (operations that cmkd never asks for)", understood, skipped)
 	if understood == 0 {
 		t.Error("nothing was understood")
 	}

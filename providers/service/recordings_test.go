@@ -61,7 +61,7 @@ func TestObserve_Recordings(t *testing.T) {
 			}
 		}
 	}
-	t.Logf("understood: %v", seen)
+	t.Logf("recordings: documents: %v understood", seen)
 	for _, kind := range []string{"storage", "cosmosdb", "disk-encryption-set", "container-group"} {
 		if seen[kind] == 0 && os.Getenv("CMKD_RECORDINGS") == "" {
 			t.Errorf("no document of a %s", kind)
