@@ -29,19 +29,27 @@ type Store interface {
 	// Events returns events by sequence number.
 	Events(ctx context.Context, f EventFilter) ([]Event, error)
 	// Due returns the keys and operations whose due time is not after until,
-	// earliest first, at most limit; limit 0 means all.
+	// earliest first, at one time keys by name before operations by id, at most
+	// limit; limit 0 means all.
 	Due(ctx context.Context, until time.Time, limit int) ([]DueItem, error)
 	// Instance returns an identifier of this store, made when it was created.
 	Instance() string
 }
 
-// Change is everything that one decision, or a group of them, changes.
+// Change is everything that one decision, or a group of them, changes. A record
+// that cannot be stored (an empty key name, an unknown state or evidence, a time
+// outside 1677 to 2262) makes the whole change CodeInvalid.
 type Change struct {
-	Keys       []KeyState
+	Keys []KeyState
+	// Operations keep their Key for good. Their counts of trackers agree with the
+	// trackers stored: a change that alters a tracker's state has both.
 	Operations []Operation
-	// Trackers whose Detail is nil keep the stored one.
+	// Trackers belong to an operation that is stored or in the same change, and
+	// are numbered from 0 without gaps. A new one has Detail; one whose Detail is
+	// nil keeps the stored one.
 	Trackers []Tracker
-	Events   []Event
+	// Events are appended. On failure they stay as they are.
+	Events []Event
 }
 
 // Empty reports whether there is nothing to store.
