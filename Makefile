@@ -10,17 +10,19 @@ TESTFLAGS   ?=
 export CGO_ENABLED ?= 1
 
 .DEFAULT_GOAL := help
-.PHONY: help tools build demo test race crash fuzz bench lint arch vuln install uninstall clean
+.PHONY: help tools cc build demo test crash fuzz bench conformance lint arch vuln install uninstall clean
 
 help: ## list the targets
-	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  make %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 # A missing tool is named with the command that installs it.
 tools:
 	@command -v go  >/dev/null || { echo "cmkd needs Go 1.26: https://go.dev/doc/install"; exit 1; }
 	@command -v git >/dev/null || { echo "cmkd needs git: apt-get install git"; exit 1; }
 	@go version | grep -Eq 'go1\.(2[6-9]|[3-9][0-9])' || { echo "cmkd needs Go 1.26, this is $$(go version): https://go.dev/doc/install"; exit 1; }
-	@command -v gcc >/dev/null || { echo "the race detector needs a C compiler: apt-get install gcc libc6-dev"; exit 1; }
+
+cc:
+	@command -v $${CC:-gcc} >/dev/null || { echo "the race detector needs a C compiler: apt-get install gcc libc6-dev"; exit 1; }
 
 build: tools ## build bin/cmkd
 	@mkdir -p bin
@@ -29,7 +31,7 @@ build: tools ## build bin/cmkd
 demo: build ## rotate, revoke and reinstate a key in a simulated Azure, in under a minute
 	bin/cmkd demo
 
-test: tools ## run all tests with the race detector
+test: tools cc ## run all tests with the race detector
 	go vet ./...
 	go test -race -timeout 10m $(TESTFLAGS) ./...
 	@go test -count=1 -v -run Recordings ./providers/... | sed -n 's/^ *[a-z_]*_test.go:[0-9]*: \(recordings: .*\)/\1/p; /ground truth/p'
@@ -43,6 +45,9 @@ fuzz: tools ## run each fuzz target for a while
 
 bench: build ## measure throughput, memory, cold start, size of the binary
 	go test -run '^$$' -bench . -benchtime $(BENCHTIME) -timeout 30m ./store/... ./rotator/... ./cmd/...
+
+conformance: build ## let Microsoft's JavaScript clients talk to the simulated Azure (needs Node 20)
+	CMKD_BINARY=$(CURDIR)/bin/cmkd conformance/run
 
 lint: tools ## vet, staticcheck, golangci-lint
 	go vet ./...
