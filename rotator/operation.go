@@ -14,6 +14,25 @@ type OperationID uint64
 // String returns the written form, op-17.
 func (id OperationID) String() string { return "op-" + strconv.FormatUint(uint64(id), 10) }
 
+// MarshalText implements [encoding.TextMarshaler]: programs see what people type.
+// The zero id, which is no operation's, is the empty text.
+func (id OperationID) MarshalText() ([]byte, error) {
+	if id == 0 {
+		return nil, nil
+	}
+	return []byte(id.String()), nil
+}
+
+// UnmarshalText implements [encoding.TextUnmarshaler].
+func (id *OperationID) UnmarshalText(text []byte) (err error) {
+	if len(text) == 0 {
+		*id = 0
+		return nil
+	}
+	*id, err = ParseOperationID(string(text))
+	return err
+}
+
 // ParseOperationID reads op-17.
 func ParseOperationID(s string) (OperationID, error) {
 	digits, ok := strings.CutPrefix(strings.ToLower(s), "op-")
