@@ -330,14 +330,18 @@ func (e *Engine) gather(ctx context.Context) error {
 	}
 }
 
-// takeAll takes in the results that are there.
-func (e *Engine) takeAll() error {
+// takeAll takes in the results that are there. All of them are over, also those
+// that come after one which cannot be taken in.
+func (e *Engine) takeAll() (err error) {
 	for _, r := range e.crew.take(gatherMost) {
-		if err := e.take(r); err != nil {
-			return err
+		if r.kind != taskApply {
+			e.out--
+		}
+		if err == nil {
+			err = e.core.handle(r)
 		}
 	}
-	return nil
+	return err
 }
 
 // sleep returns how long nothing is due.
@@ -350,13 +354,6 @@ func (e *Engine) sleep(now time.Time) time.Duration {
 		return longestSleep
 	}
 	return min(max(next.Sub(now), 0), longestSleep)
-}
-
-func (e *Engine) take(r *result) error {
-	if r.kind != taskApply {
-		e.out--
-	}
-	return e.core.handle(r)
 }
 
 // serve runs a request. Its answer waits for the commit.
