@@ -190,7 +190,7 @@ func (c *core) beginGuard(l *live) {
 	c.do(l, task{kind: taskVersions})
 	if key := c.keys[l.op.Key]; key != nil {
 		for _, s := range key.Discover {
-			c.do(l, task{kind: taskFind, subscription: s})
+			c.do(l, task{kind: taskFind, effect: &effect{subscription: s}})
 		}
 	}
 }
@@ -270,7 +270,7 @@ func (c *core) retireNext(l *live) {
 		if !slices.Contains(l.op.Retired, v) {
 			l.op.Waiting = "for the vault to disable " + v
 			c.touch(l)
-			c.do(l, task{kind: taskSetEnabled, version: &Version{ID: v}, enable: false})
+			c.do(l, task{kind: taskSetEnabled, effect: &effect{version: &Version{ID: v}, enable: false}})
 			return
 		}
 	}

@@ -47,7 +47,7 @@ func (c *core) disabling(l *live) {
 		return
 	}
 	if v, ok := l.unchanged(); ok {
-		c.do(l, task{kind: taskSetEnabled, version: &Version{ID: v}, enable: false})
+		c.do(l, task{kind: taskSetEnabled, effect: &effect{version: &Version{ID: v}, enable: false}})
 		return
 	}
 	l.listed = c.now
@@ -220,7 +220,7 @@ func (c *core) enabling(l *live) {
 		return
 	}
 	if v, ok := l.unchanged(); ok {
-		c.do(l, task{kind: taskSetEnabled, version: &Version{ID: v}, enable: true})
+		c.do(l, task{kind: taskSetEnabled, effect: &effect{version: &Version{ID: v}, enable: true}})
 		return
 	}
 	c.enter(l, StateRecovering, actorDaemon, fmt.Sprintf("%d versions are enabled", len(l.op.Versions)))

@@ -179,7 +179,7 @@ func (c *core) attempt(l *live, method Method) {
 	c.touch(l)
 	c.event(l, EventVersionIntended, actorDaemon, "attempt %d to %s a version", l.op.Attempt.Number, method).
 		Data = map[string]string{"base": l.op.Previous[0], "method": string(method)}
-	c.do(l, task{kind: taskCreate, method: method, attempt: l.op.Attempt.Number, tag: c.tag(&l.op)})
+	c.do(l, task{kind: taskCreate, effect: &effect{method: method, attempt: l.op.Attempt.Number, tag: c.tag(&l.op)}})
 }
 
 // tag is what marks a version as made by an operation of this store.

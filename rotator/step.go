@@ -167,11 +167,11 @@ func (c *core) ask(l *live, t *Tracker, kind taskKind, a Action) {
 	l.redue(t.Due, time.Time{})
 	k := task{
 		kind: kind, asked: c.now, operation: l.op.ID, key: l.op.Key, keyID: l.op.KeyID, tracker: t.Number,
-		dependent: &t.Detail.Dependent, access: l.op.Kind != KindRotation, action: a,
+		dependent: &t.Detail.Dependent, access: l.op.Kind != KindRotation,
 	}
 	if kind == taskApply {
 		target := l.op.Target
-		k.version = &target
+		k.effect = &effect{action: a, version: &target}
 	}
 	c.tasks = append(c.tasks, k)
 }

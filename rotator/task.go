@@ -31,8 +31,16 @@ type task struct {
 	tracker   uint32
 	dependent *Dependent
 	access    bool
-	action    Action
 
+	// effect is what the task is to change, or where it is to search; nil for a
+	// look. Looks are many, and are kept small.
+	*effect
+}
+
+// effect is what only few tasks have.
+type effect struct {
+	// For a dependent.
+	action Action
 	// For the vault, and for an update of a dependent.
 	version *Version
 	method  Method
