@@ -16,8 +16,11 @@ type guardView struct {
 	versions  []Version
 	listErr   *Error
 	searchErr *Error
-	soak      time.Duration
-	require   Evidence
+	// configured is false if the key was taken out of the configuration: then
+	// nobody knows its dependents any more.
+	configured bool
+	soak       time.Duration
+	require    Evidence
 }
 
 // check is one condition of the guard; it returns its objections.
@@ -27,7 +30,7 @@ type check func(g *guardView) []Objection
 // version is retired only if none of them objects.
 func guardChecks() []check {
 	return []check{
-		dependentsSettled, dependentsSeenAfresh, targetStillCurrent, soakOver, inventoryComplete,
+		keyConfigured, dependentsSettled, dependentsSeenAfresh, targetStillCurrent, soakOver, inventoryComplete,
 	}
 }
 
@@ -38,6 +41,17 @@ func objections(g *guardView) (all []Objection) {
 		all = append(all, c(g)...)
 	}
 	return all
+}
+
+// keyConfigured objects if the key is not under management any more.
+func keyConfigured(g *guardView) []Objection {
+	if g.configured {
+		return nil
+	}
+	return []Objection{{
+		Check: "key-not-configured", Message: "key " + g.op.Key + " is not in the configuration any more",
+		Hint: "add it again, or cmkd cancel " + g.op.ID.String(),
+	}}
 }
 
 // dependentsSettled objects to every dependent that is not on the target with
@@ -133,7 +147,7 @@ func (c *core) guardView(l *live) *guardView {
 		searchErr: l.searchErr, require: EvidenceInferred,
 	}
 	if key := c.keys[l.op.Key]; key != nil {
-		g.soak = key.Soak
+		g.configured, g.soak = true, key.Soak
 		if key.Require != EvidenceNone {
 			g.require = key.Require
 		}

@@ -144,3 +144,26 @@ func TestReload_AddsDependentsToALiveRotation(t *testing.T) {
 		s.wantVersions("++")
 	})
 }
+
+func TestGuard_HoldsForAKeyThatIsNotConfiguredAnyMore(t *testing.T) {
+	t.Parallel()
+	inBubble(t, func(s *estate) {
+		s.start()
+		op := s.rotate()
+		s.pass(time.Hour)
+		if err := s.engine.Reload(s.t.Context(), nil); err != nil {
+			t.Fatal(err)
+		}
+		s.pass(48 * time.Hour)
+		s.wantVersions("++")
+		if held := s.events(rotator.EventRetirementHeld); len(held) == 0 || held[0].Data["check"] != "key-not-configured" {
+			t.Fatalf("events of the guard: %+v\n%s", held, s.log())
+		}
+		if err := s.engine.Reload(s.t.Context(), []rotator.Key{s.key}); err != nil {
+			t.Fatal(err)
+		}
+		s.pass(2 * time.Hour)
+		s.want(op, rotator.StateCompleted)
+		s.wantVersions("-+")
+	})
+}

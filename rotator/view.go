@@ -210,7 +210,7 @@ func (e *Engine) blockers(op *Operation, trackers []Tracker) []Objection {
 	}
 	g := &guardView{op: op, trackers: trackers, require: EvidenceInferred}
 	if key, ok := (*e.keys.Load())[op.Key]; ok {
-		g.soak, g.require = key.Soak, cmp.Or(key.Require, EvidenceInferred)
+		g.configured, g.soak, g.require = true, key.Soak, cmp.Or(key.Require, EvidenceInferred)
 	}
 	return objections(g)
 }
