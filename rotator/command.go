@@ -6,12 +6,26 @@ import (
 	"time"
 )
 
-func (c *core) knownKey(name string) (*Key, *KeyState, error) {
+func (c *core) knownKey(name string) (*Key, error) {
 	key := c.keys[name]
 	if key == nil {
-		return nil, nil, Errorf(CodeNotFound, "no key %q is configured", name).WithHint("cmkd status lists the keys")
+		return nil, Errorf(CodeNotFound, "no key %q is configured", name).WithHint("cmkd status lists the keys")
 	}
-	return key, c.states[name], nil
+	return key, nil
+}
+
+// liveOf returns the operation under way on a key, nil if there is none. Under
+// another name in the configuration it is still the same key.
+func (c *core) liveOf(key *Key) *live {
+	if l := c.live[c.states[key.Name].Operation]; l != nil {
+		return l
+	}
+	for _, l := range c.live {
+		if l.op.KeyID.Same(key.ID) {
+			return l // there is no other: each asks here before it begins
+		}
+	}
+	return nil
 }
 
 func (c *core) liveOperation(id OperationID) (*live, error) {
@@ -31,25 +45,25 @@ func underWay(key string, op *Operation) *Error {
 }
 
 func (c *core) rotate(r Request) (*live, error) {
-	key, state, err := c.knownKey(r.Key)
+	key, err := c.knownKey(r.Key)
 	if err != nil {
 		return nil, err
 	}
 	if !c.makeWay(r.Key) {
-		return nil, underWay(r.Key, &c.live[state.Operation].op)
+		return nil, underWay(r.Key, &c.liveOf(key).op)
 	}
 	return c.newRotation(key, CauseOperator, r.Actor, r.Reason), nil
 }
 
 func (c *core) revoke(r RevokeRequest) (*live, error) {
-	key, state, err := c.knownKey(r.Key)
+	key, err := c.knownKey(r.Key)
 	if err != nil {
 		return nil, err
 	}
 	if r.Confirm != r.Key {
 		return nil, Errorf(CodeInvalid, "a revocation must be confirmed by the name of the key").WithHint("--confirm %s", r.Key)
 	}
-	if l := c.live[state.Operation]; l != nil {
+	if l := c.liveOf(key); l != nil {
 		if l.op.Kind == KindRevocation {
 			return nil, underWay(r.Key, &l.op)
 		}
@@ -62,11 +76,11 @@ func (c *core) revoke(r RevokeRequest) (*live, error) {
 }
 
 func (c *core) reinstate(r Request) (*live, error) {
-	key, state, err := c.knownKey(r.Key)
+	key, err := c.knownKey(r.Key)
 	if err != nil {
 		return nil, err
 	}
-	l := c.live[state.Operation]
+	l := c.liveOf(key)
 	switch {
 	case l == nil || l.op.Kind != KindRevocation:
 		return nil, Errorf(CodeConflict, "key %s is not revoked by cmkd", r.Key).WithHint("cmkd history %s shows what happened", r.Key)
@@ -84,11 +98,11 @@ func (c *core) reinstate(r Request) (*live, error) {
 
 // retire starts the guard; answer is called when it has spoken.
 func (c *core) retire(r Request, answer func(Operation, error)) (*live, error) {
-	_, state, err := c.knownKey(r.Key)
+	key, err := c.knownKey(r.Key)
 	if err != nil {
 		return nil, err
 	}
-	l := c.live[state.Operation]
+	l := c.liveOf(key)
 	if l == nil || l.op.Kind != KindRotation {
 		return nil, Errorf(CodeConflict, "no rotation of %s is under way, so there is nothing to retire", r.Key).
 			WithHint("cmkd history %s shows the past ones", r.Key)

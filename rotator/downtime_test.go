@@ -150,3 +150,21 @@ func TestClockJump_DuringTheSoak(t *testing.T) {
 		s.want(op, rotator.StateCompleted)
 	})
 }
+
+func TestReload_AKeyUnderAnotherNameIsStillTheSameKey(t *testing.T) {
+	t.Parallel()
+	inBubble(t, func(s *estate) {
+		s.start()
+		s.rotate()
+		s.pass(time.Minute)
+		renamed := s.key
+		renamed.Name = "payments-2026"
+		if err := s.engine.Reload(s.t.Context(), []rotator.Key{renamed}); err != nil {
+			t.Fatal(err)
+		}
+		_, err := s.engine.Rotate(s.t.Context(), rotator.Request{Key: "payments-2026", Actor: "alice"})
+		wantError(t, err, rotator.CodeConflict, "op-1")
+		s.pass(time.Hour)
+		s.wantVersions("++")
+	})
+}

@@ -9,12 +9,12 @@ import (
 // watchKey reads the versions of a key that nothing is under way for, or whose
 // dependents are being followed.
 func (c *core) watchKey(name string) {
-	key, state := c.keys[name], c.states[name]
+	key := c.keys[name]
 	if key == nil {
 		return
 	}
 	c.agenda.add(agendaItem{key: name, watch: true, at: c.now.Add(watchEvery).UnixNano()})
-	if l := c.live[state.Operation]; l != nil && !watchedBeside(&l.op) {
+	if l := c.liveOf(key); l != nil && !watchedBeside(&l.op) {
 		return // the operation reads the versions itself
 	}
 	c.tasks = append(c.tasks, task{kind: taskVersions, key: name, keyID: key.ID})
@@ -44,7 +44,7 @@ func (c *core) watched(r *result) {
 	if p := currentProblem(key, newest); p != nil || state.Problem == nil || state.Problem.Code != scheduleMissed {
 		c.keyProblem(state, p)
 	}
-	l := c.live[state.Operation]
+	l := c.liveOf(key)
 	switch {
 	case l != nil && watchedBeside(&l.op):
 		c.outside(l, r.versions)
@@ -76,7 +76,7 @@ func currentProblem(key *Key, v Version) *Problem {
 
 // keyProblem notes what is wrong with a key, or that nothing is any more.
 func (c *core) keyProblem(state *KeyState, p *Problem) {
-	if l := c.live[state.Operation]; l != nil && l.op.Kind != KindRotation {
+	if l := c.liveOf(c.keys[state.Name]); l != nil && l.op.Kind != KindRotation {
 		p = nil // a revoked key is meant to be disabled
 	}
 	switch {
@@ -162,7 +162,7 @@ func (c *core) fire(name string) {
 // makeWay reports whether a key is free for a new rotation; a rotation that only
 // waits for somebody to retire its previous version gives way.
 func (c *core) makeWay(name string) bool {
-	l := c.live[c.states[name].Operation]
+	l := c.liveOf(c.keys[name])
 	if l == nil {
 		return true
 	}
