@@ -25,7 +25,8 @@ export function watched(name, options = {}) {
       const sent = Date.now();
       const response = await next(request);
       const url = new URL(request.url);
-      note(name, url.searchParams.get('api-version') ?? /oauth2\/v[\d.]+/.exec(url.pathname)?.[0]);
+      // The URL of an operation carries a version of the service's choice.
+      if (!/\/operations?(Status|Results)?\//i.test(url.pathname)) note(name, url.searchParams.get('api-version') ?? /oauth2\/v[\d.]+/.exec(url.pathname)?.[0]);
       exchanges.push({
         name, sent, method: request.method, path: url.pathname, status: response.status,
         body: response.bodyAsText, headers: response.headers,

@@ -47,7 +47,7 @@ describe('read', () => {
     deepEqual([key, customerManagedKeyStatus], [undefined, undefined]);
   });
 
-  // The real service answers with one page; the client follows no further one.
+  // In one page: the client follows no further one.
   test('the accounts of a group and of the subscription are listed', async () => {
     const crowd = (await all(databaseAccounts.listByResourceGroup('crowd'))).items;
     deepEqual(crowd.map(a => a.name), [1, 2, 3, 4, 5, 6, 7].map(n => `crowd-${n}`));

@@ -2,6 +2,7 @@ package azuresim
 
 import (
 	"net/http"
+	"regexp"
 	"slices"
 	"strings"
 )
@@ -87,8 +88,33 @@ func (s *Server) guardManagement(c *call) *answer {
 		return problem(http.StatusBadRequest, "MissingApiVersionParameter",
 			"The api-version query parameter (?api-version=) is required for all requests.")
 	}
+	if a := badVersion(c); a != nil {
+		return a
+	}
 	if !c.caller.may(c.action(), c.path, false) {
 		return s.forbidden(c)
+	}
+	return nil
+}
+
+// apiVersion is the form of an API version of Azure Resource Manager.
+var apiVersion = regexp.MustCompile(`^\d{4}-\d{2}-\d{2}(-[a-z.\d-]+)?$`)
+
+// badVersion refuses an API version that is none, or that is older than every
+// resource provider. Newer ones than are known are taken: what they add is not
+// simulated. The messages are those of public reports (azure-cli #28038 and
+// #28496), the lists in them cut down.
+func badVersion(c *call) *answer {
+	const supported = "2022-09-01,2023-04-02,2023-05-01"
+	switch {
+	case !apiVersion.MatchString(c.version()):
+		return problem(http.StatusBadRequest, "InvalidApiVersionParameter",
+			"The api-version '%s' is invalid. The supported versions are '%s'.", c.version(), supported)
+	case c.version() < "2014" && c.target.typ != "":
+		return problem(http.StatusBadRequest, "NoRegisteredProviderFound",
+			"No registered resource provider found for location 'westeurope' and API version '%s' for type '%s'. The"+
+				" supported api-versions are '%s'. The supported locations are 'westeurope, eastus, eastus2'.",
+			c.version(), c.target.typ, supported)
 	}
 	return nil
 }
@@ -239,14 +265,33 @@ func (s *Server) writeRequest(c *call, r *resource) *answer {
 		return a
 	}
 	if r != nil && r.running != nil && c.kind.name != kindStorage {
-		return problem(http.StatusConflict, "AnotherOperationInProgress",
-			"Another operation on this or dependent resource is in progress.")
+		return busy(r)
 	}
 	a := c.kind.write(s, c, r, body, c.method == http.MethodPatch)
 	if a.status < 300 {
 		a.set("Content-Type", c.kind.content)
 	}
 	return a
+}
+
+// busy refuses a write while an operation is under way: Cosmos DB with 412 and
+// AKS in words of its own (public reports: terraform-provider-azurerm #15842,
+// azure-workload-identity #417), the others in general ones (facts §3).
+func busy(r *resource) *answer {
+	switch r.kind.name {
+	case kindCosmos:
+		return problem(http.StatusPreconditionFailed, "PreconditionFailed",
+			"There is another user operation in progress which requires an exclusive lock on [%s]. Please retry after"+
+				" sometime.", r.id.name)
+	case kindCluster:
+		return problem(http.StatusConflict, "OperationNotAllowed",
+			"Operation is not allowed: Another operation (%s) is in progress, please wait for it to finish before starting"+
+				" a new operation. See https://aka.ms/aks-pending-operation for more details",
+			text(r.doc, "properties.provisioningState"))
+	default:
+		return problem(http.StatusConflict, "AnotherOperationInProgress",
+			"Another operation on this or dependent resource is in progress.")
+	}
 }
 
 // precondition honours If-Match and If-None-Match where the kind has an ETag;

@@ -63,6 +63,8 @@ func TestARM_Errors(t *testing.T) {
 		status                  int
 	}{
 		{"no api-version", "GET", strings.Split(arm(storageType, "st", ""), "?")[0], "MissingApiVersionParameter", 400},
+		{"no such api-version", "GET", arm(storageType, "st", "latest"), "InvalidApiVersionParameter", 400},
+		{"ancient api-version", "GET", arm(storageType, "st", "2001-01-01"), "NoRegisteredProviderFound", 400},
 		{"no resource", "GET", arm(storageType, "nope", "2023-05-01"), "ResourceNotFound", 404},
 		{"no group", "GET", strings.Replace(arm(storageType, "st", "2023-05-01"), "/contoso/", "/other/", 1), "ResourceGroupNotFound", 404},
 		{"no subscription", "GET", strings.Replace(arm(storageType, "st", "2023-05-01"), subID, tenantID, 1), "SubscriptionNotFound", 404},
@@ -73,6 +75,45 @@ func TestARM_Errors(t *testing.T) {
 				t.Errorf("code %s, want %s", got, c.code)
 			}
 		})
+	}
+}
+
+// TestARM_Busy writes while an operation is under way.
+func TestARM_Busy(t *testing.T) {
+	e := mustEstate(t, dependents)
+	for _, c := range []struct {
+		typ, name, version, body, code string
+		first, second                  int
+	}{
+		{cosmosType, "cosmos", "2023-09-15", `{"location":"westeurope"}`, "PreconditionFailed", 200, 412},
+		{clusterType, "aks", "2024-01-01", `{"location":"westeurope"}`, "OperationNotAllowed", 200, 409},
+		{desType, "des", "2023-04-02", `{"location":"westeurope"}`, "AnotherOperationInProgress", 202, 409},
+	} {
+		t.Run(c.typ, func(t *testing.T) {
+			e.call(c.first, "PUT", arm(c.typ, c.name, c.version), c.body)
+			if got, _ := code(t, e.call(c.second, "PUT", arm(c.typ, c.name, c.version), c.body)); got != c.code {
+				t.Errorf("code %s, want %s", got, c.code)
+			}
+		})
+	}
+}
+
+// TestStorage_NamesAreTakenEverywhere asks for a name that another group has.
+func TestStorage_NamesAreTakenEverywhere(t *testing.T) {
+	e := mustEstate(t, "storage_accounts: [{name: st}, {name: elsewhere, resource_group: archive}]\n")
+	r := e.call(409, "PUT", arm(storageType, "elsewhere", "2023-05-01"), `{"location":"westeurope"}`)
+	if got, _ := code(t, r); got != "StorageAccountAlreadyTaken" {
+		t.Errorf("code %s", got)
+	}
+}
+
+// TestCosmos_ListsInOnePage holds that no further page is pointed to, which
+// clients of Cosmos DB would not follow.
+func TestCosmos_ListsInOnePage(t *testing.T) {
+	e := mustEstate(t, "page_size: 2\ncosmosdb_accounts: [{name: \"c{n}\", count: 5}]\n")
+	list := e.get(strings.Replace(arm(cosmosType, "", "2023-09-15"), "/?", "?", 1))
+	if n := len(list["value"].([]any)); n != 5 || list["nextLink"] != nil {
+		t.Errorf("%d accounts, next %v", n, list["nextLink"])
 	}
 }
 

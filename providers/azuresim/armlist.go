@@ -189,14 +189,21 @@ func (s *Server) listKind(c *call) *answer {
 		return a
 	}
 	list := s.selected(c.target, func(r *resource) bool { return r.kind == c.kind })
-	a := listPage(s, c, list, func(r *resource) any {
+	item := func(r *resource) any {
 		d := r.view(c)
 		if c.kind.name == kindContainerGroup {
 			trimInstanceView(d)
 		}
 		return d
-	})
-	return a.set("Content-Type", c.kind.content)
+	}
+	if c.kind.name == kindCosmos { // in one page: the model of the list has no nextLink [example cosmosdb-2021-10-15]
+		all := make([]any, 0, len(list))
+		for _, r := range list {
+			all = append(all, item(r))
+		}
+		return reply(http.StatusOK, doc{"value": all}).set("Content-Type", c.kind.content)
+	}
+	return listPage(s, c, list, item).set("Content-Type", c.kind.content)
 }
 
 // filterTerm is one comparison of a $filter.

@@ -90,6 +90,11 @@ func storageWrite(s *Server, c *call, r *resource, body doc, _ bool) *answer {
 		storageUpdate(s, r, body, c.now)
 		return reply(http.StatusOK, r.view(c))
 	}
+	// Names are taken for all of Azure (public report: terraform #11485).
+	if s.accounts[strings.ToLower(c.target.name)] != nil {
+		return problem(http.StatusConflict, "StorageAccountAlreadyTaken",
+			"The storage account named %s is already taken.", c.target.name)
+	}
 	r = s.newResource(c)
 	r.doc = storageDoc(r.id, regionName(text(body, "location")), nil, c.now)
 	storageUpdate(s, r, body, c.now)
