@@ -10,6 +10,7 @@ import {fileURLToPath} from 'node:url';
 import {until} from './bound.js';
 
 const atOnce = 2;
+const patience = 120_000; // of a subject, in milliseconds; it takes some 10,000
 const [binary, work, ...asked] = process.argv.slice(2);
 const tests = fileURLToPath(new URL('tests/', import.meta.url));
 const subjects = readdirSync(tests).filter(f => f.endsWith('.test.js')).map(f => f.slice(0, -'.test.js'.length));
@@ -20,6 +21,13 @@ for (const name of asked.filter(name => !subjects.includes(name))) {
 
 // The variables by which a client is led to the simulated Azure.
 const forClients = /^(HTTPS_PROXY|NODE_EXTRA_CA_CERTS|AZURE_TENANT_ID|AZURE_CLIENT_ID|AZURE_CLIENT_SECRET)=/;
+
+const groups = new Set();
+function end(group) {
+  groups.delete(group);
+  try { process.kill(-group, 'SIGKILL'); } catch { /* it ended */ }
+}
+for (const signal of ['SIGINT', 'SIGTERM']) process.on(signal, () => { groups.forEach(end); process.exitCode = 1; queue.length = 0; });
 
 async function run(subject) {
   const dir = join(work, subject);
@@ -47,11 +55,16 @@ async function run(subject) {
 }
 
 async function test(subject, dir, env) {
+  // A process group of its own, so that nothing it started is left behind.
   const child = spawn(process.execPath, ['--test-reporter=spec', join(tests, `${subject}.test.js`)],
-    {cwd: dir, env, stdio: ['ignore', 'pipe', 'pipe']});
+    {cwd: dir, env, stdio: ['ignore', 'pipe', 'pipe'], detached: true});
+  groups.add(child.pid);
+  const limit = setTimeout(() => { end(child.pid); output += `✖ ${subject} took longer than ${patience / 1000} s\n`; }, patience);
   let output = '';
   for (const stream of [child.stdout, child.stderr]) stream.setEncoding('utf8').on('data', text => { output += text; });
   const [code] = await once(child, 'close');
+  clearTimeout(limit);
+  end(child.pid);
   const count = word => Number(new RegExp(`^ℹ ${word} (\\d+)$`, 'm').exec(output)?.[1] ?? 0);
   const counts = {passed: count('pass'), failed: count('fail') + count('cancelled'), skipped: count('skipped') + count('todo')};
   if (code !== 0 && counts.failed === 0) counts.failed = 1;
