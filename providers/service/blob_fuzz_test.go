@@ -36,6 +36,8 @@ func FuzzBlobProbe_AnyAnswer(f *testing.F) {
 			return
 		}
 		switch seen.Access {
+		case rotator.AccessUnknown:
+			t.Error("neither access, nor denial, nor an error")
 		case rotator.AccessAllowed:
 			if status != http.StatusOK {
 				t.Errorf("access seen in status %d", status)

@@ -119,5 +119,9 @@ func (s *estate) check(accepted map[rotator.OperationID]bool) {
 	if err != nil {
 		s.t.Errorf("audit trail: %v", err)
 	}
-	s.t.Logf("%d rotations, %d events, %d calls", len(ops), report.Events, len(s.sim.Requests().Operations))
+	calls := 0
+	for _, n := range s.sim.Requests().Operations {
+		calls += n
+	}
+	s.t.Logf("%d rotations, %d events, %d calls", len(ops), report.Events, calls)
 }
