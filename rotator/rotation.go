@@ -172,6 +172,10 @@ func (c *core) keyMethod(l *live) Method {
 
 // attempt commits the intent of one call that makes a version.
 func (c *core) attempt(l *live, method Method) {
+	if l.op.CancelledBy != "" {
+		c.enter(l, StateCancelled, l.op.CancelledBy, "no version was made")
+		return
+	}
 	if method == MethodAuto {
 		method = MethodRotate
 	}

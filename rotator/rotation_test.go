@@ -395,3 +395,36 @@ func schedule(tb testing.TB, spec string, m rotator.Misfire) rotator.Schedule {
 	}
 	return s
 }
+
+// TestRotation_CancelMakesNoFurtherAttempt cancels while the call that makes a
+// version is only waiting to be repeated.
+func TestRotation_CancelMakesNoFurtherAttempt(t *testing.T) {
+	t.Parallel()
+	for name, err := range map[string]*rotator.Error{
+		"after a refusal":               {Code: rotator.CodeThrottled, Message: "slow down", NoEffect: true, RetryAfter: time.Minute},
+		"after an answer that was lost": refused(rotator.CodeUnavailable, false),
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			inBubble(t, func(s *estate) {
+				n := 0
+				s.azure.FailWith(func(call, _ string) *rotatortest.Fault {
+					if call == "create" && n == 0 {
+						n++
+						return &rotatortest.Fault{Err: err}
+					}
+					return nil
+				})
+				s.start()
+				op := s.rotate()
+				s.pass(5 * time.Second)
+				if _, err := s.engine.Cancel(s.t.Context(), rotator.OperationRequest{Operation: op, Actor: "bob"}); err != nil {
+					t.Fatal(err)
+				}
+				s.pass(10 * time.Minute)
+				s.want(op, rotator.StateCancelled)
+				s.wantVersions("+")
+			})
+		})
+	}
+}
