@@ -305,18 +305,18 @@ func (c *core) do(l *live, t task) {
 // busy reports whether a vault task or a search of the operation is under way.
 func (c *core) busy(l *live) bool { return c.out[l.op.ID] > 0 }
 
-// take returns what is to be committed, and what is to be carried out and
+// take returns what is to be committed, with what is to be carried out and
 // answered after that, and starts afresh.
-func (c *core) take() (Change, []task, []func(error)) {
+func (c *core) take() *batch {
 	for _, id := range slices.Sorted(maps.Keys(c.dirty)) {
 		c.takeOperation(c.dirty[id])
 	}
 	for _, name := range slices.Sorted(maps.Keys(c.keysTo)) {
 		c.change.Keys = append(c.change.Keys, *c.states[name])
 	}
-	change, tasks, replies := c.change, c.tasks, c.replies
+	b := &batch{change: c.change, tasks: c.tasks, replies: c.replies}
 	c.clear()
-	return change, tasks, replies
+	return b
 }
 
 func (c *core) takeOperation(l *live) {

@@ -71,13 +71,12 @@ type Engine struct {
 	core  *core
 
 	requests chan request
-	// committing is what the commit under way will let go; nil if there is none.
-	// Meanwhile the core decides what the next one takes.
-	committing *batch
-	committed  chan error
-	crew       *crew
-	waiting    [priorities][][]task // in the portions in which they came
-	out        int
+	// commits are the changes on their way into the store. Meanwhile the core
+	// decides what the next one takes.
+	commits *pipeline
+	crew    *crew
+	waiting [priorities][][]task // in the portions in which they came
+	out     int
 
 	summary atomic.Pointer[Summary]
 	beat    atomic.Pointer[time.Time]
@@ -86,13 +85,6 @@ type Engine struct {
 	last time.Time
 	// stopped is closed when Run returns.
 	stopped chan struct{}
-}
-
-// batch is a change with what rests on it.
-type batch struct {
-	change  Change
-	tasks   []task
-	replies []func(error)
 }
 
 // request is something that a person wants.
@@ -115,7 +107,7 @@ func NewEngine(o Options) *Engine {
 	e := &Engine{
 		o: o, core: newCore(o.Store, o.Services, o.Limits),
 		world:    world{vault: o.Vault, services: map[string]Service{}},
-		requests: make(chan request), committed: make(chan error, 1), stopped: make(chan struct{}),
+		requests: make(chan request), commits: newPipeline(o.Store), stopped: make(chan struct{}),
 	}
 	e.crew = newCrew(&e.world, o.Limits.Calls+revocationReserve)
 	for _, s := range o.Services {
@@ -196,8 +188,8 @@ func (e *Engine) begin() {
 	e.core.begin(now, jump)
 }
 
-// commit begins to make the changes durable, unless the last commit is still
-// under way.
+// commit begins to make the changes durable, unless they wait for a commit that
+// is under way.
 func (e *Engine) commit(ctx context.Context) {
 	c := e.core
 	if !c.hard {
@@ -205,23 +197,18 @@ func (e *Engine) commit(ctx context.Context) {
 		c.tasks = nil
 	}
 	due := c.hard || !c.soft.IsZero() && c.now.Sub(c.soft) >= softDelay
-	if !due || e.committing != nil {
-		return
+	if due && e.commits.takes(c.pendingTrackers) {
+		e.commits.add(context.WithoutCancel(ctx), c.take())
 	}
-	b := &batch{}
-	b.change, b.tasks, b.replies = c.take()
-	e.committing = b
-	go func() { e.committed <- e.o.Store.Commit(context.WithoutCancel(ctx), &b.change) }()
 }
 
-// settle ends the commit under way: when it is durable, and only then, the tasks
-// and answers that rest on it may go.
-func (e *Engine) settle(err error) error {
-	b := e.committing
-	e.committing = nil
-	if err != nil {
+// settle takes in a commit that is over: when it is durable, and only then, the
+// tasks and answers that rest on it may go.
+func (e *Engine) settle(b *batch) error {
+	e.commits.remove(b)
+	if b.err != nil {
 		e.core.replies = append(b.replies, e.core.replies...) // to be refused
-		return fmt.Errorf("commit: %w", err)
+		return fmt.Errorf("commit: %w", b.err)
 	}
 	e.enqueue(b.tasks)
 	for _, reply := range b.replies {
@@ -310,7 +297,7 @@ func (e *Engine) next(p Priority, most int) []task {
 // gather waits for something to happen and takes in all of it that is there.
 func (e *Engine) gather(ctx context.Context) error {
 	ready := e.crew.ready
-	if e.committing != nil && e.core.pendingTrackers >= aheadMost {
+	if !e.commits.idle() && e.core.pendingTrackers >= aheadMost {
 		ready = nil
 	}
 	select {
@@ -323,8 +310,8 @@ func (e *Engine) gather(ctx context.Context) error {
 		e.begin()
 		e.serve(r)
 		return nil
-	case err := <-e.committed:
-		return e.settle(err)
+	case b := <-e.commits.over:
+		return e.settle(b)
 	case <-e.o.Clock.After(e.sleep(e.last)):
 		return nil
 	}
@@ -347,7 +334,7 @@ func (e *Engine) takeAll() (err error) {
 // sleep returns how long nothing is due.
 func (e *Engine) sleep(now time.Time) time.Duration {
 	next := e.core.agenda.next()
-	if !e.core.soft.IsZero() && e.committing == nil {
+	if !e.core.soft.IsZero() && e.commits.idle() {
 		next = sooner(next, e.core.soft.Add(softDelay))
 	}
 	if next.IsZero() {
@@ -385,8 +372,8 @@ func (e *Engine) blocked(err error) {
 func (e *Engine) recover(ctx context.Context, pause time.Duration) bool {
 	refuse := Errorf(CodeUnavailable, "the store cannot be written: %s", e.summary.Load().Blocked).
 		WithHint("mend it (is the disk full?); cmkd goes on by itself")
-	if e.committing != nil {
-		if err := e.settle(<-e.committed); err != nil {
+	for !e.commits.idle() {
+		if err := e.settle(<-e.commits.over); err != nil && !errors.Is(err, errNotTried) {
 			e.blocked(err)
 		}
 	}
@@ -442,20 +429,22 @@ func (e *Engine) drain(ctx context.Context, stopCalls func()) error {
 	if err := e.takeAll(); err != nil {
 		return err
 	}
-	if e.committing != nil {
-		if err := e.settle(<-e.committed); err != nil {
-			return err
-		}
+	var failed error
+	for !e.commits.idle() {
+		failed = errors.Join(failed, e.settle(<-e.commits.over))
+	}
+	if failed != nil {
+		return failed
 	}
 	e.core.daemonEvent(EventDaemonStopped, "cmkd stopped")
-	last := &batch{}
-	last.change, _, last.replies = e.core.take()
-	e.committing = last
+	last := e.core.take()
+	last.tasks = nil
 	for i := range last.replies {
 		reply := last.replies[i]
 		last.replies[i] = func(err error) { reply(errors.Join(err, errStopping)) }
 	}
-	return e.settle(e.o.Store.Commit(context.WithoutCancel(ctx), &last.change))
+	e.commits.add(context.WithoutCancel(ctx), last)
+	return e.settle(<-e.commits.over)
 }
 
 var errStopping = Errorf(CodeUnavailable, "cmkd is stopping").WithHint("try again when it is back")

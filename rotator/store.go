@@ -36,6 +36,15 @@ type Store interface {
 	Instance() string
 }
 
+// Stager is a [Store] that can do the part of a commit ahead that does not depend
+// on what is stored, so that it is done while an earlier change is being written.
+type Stager interface {
+	// Stage prepares a change, which must stay as it is until commit has
+	// returned or is given up. Its errors are those of Commit that the change
+	// alone is to blame for. commit, called at most once, does the rest.
+	Stage(c *Change) (commit func(context.Context) error, err error)
+}
+
 // Change is everything that one decision, or a group of them, changes. A record
 // that cannot be stored (an empty key name, an unknown state or evidence, a time
 // outside 1677 to 2262) makes the whole change CodeInvalid.

@@ -48,9 +48,17 @@ func Genesis(instance string) Hash { return sha256.Sum256([]byte(instance)) }
 // Prev and Hash themselves are left out. A field that events gain later is
 // appended only when it is set, so that the hashes of older events stand.
 func Link(prev Hash, e *rotator.Event) Hash {
-	b := make([]byte, 0, 512)
-	b = append(b, prev[:]...)
-	b = binary.BigEndian.AppendUint64(b, e.Seq)
+	return LinkCanonical(prev, e.Seq, AppendCanonical(make([]byte, 0, 512), e))
+}
+
+// chainRoom is where the canonical encoding has what depends on an event's place
+// in the chain: prev, and the sequence number.
+const chainRoom = sha256.Size + 8
+
+// AppendCanonical appends what [LinkCanonical] needs of an event, which can be
+// made before the event's place in the chain is known.
+func AppendCanonical(dst []byte, e *rotator.Event) []byte {
+	b := append(dst, make([]byte, chainRoom)...)
 	b = binary.BigEndian.AppendUint64(b, uint64(e.At.Unix()))
 	b = binary.BigEndian.AppendUint32(b, uint32(e.At.Nanosecond()))
 	b = appendString(b, string(e.Type))
@@ -63,7 +71,15 @@ func Link(prev Hash, e *rotator.Event) Hash {
 	for _, name := range slices.Sorted(maps.Keys(e.Data)) {
 		b = appendString(appendString(b, name), e.Data[name])
 	}
-	return sha256.Sum256(b)
+	return b
+}
+
+// LinkCanonical is [Link] for an event that AppendCanonical has encoded; it
+// fills in the place.
+func LinkCanonical(prev Hash, seq uint64, canonical []byte) Hash {
+	copy(canonical, prev[:])
+	binary.BigEndian.PutUint64(canonical[sha256.Size:], seq)
+	return sha256.Sum256(canonical)
 }
 
 func appendString(dst []byte, s string) []byte {

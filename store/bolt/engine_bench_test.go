@@ -218,8 +218,25 @@ type trackerShape struct {
 	detail    bool
 }
 
-func (r *recorder) Commit(ctx context.Context, c *rotator.Change) error {
-	err := r.Store.Commit(ctx, c)
+func (r *recorder) Stage(c *rotator.Change) (func(context.Context) error, error) {
+	commit, err := r.Store.Stage(c)
+	if err != nil {
+		return nil, err
+	}
+	shape := shapeOf(c)
+	return func(ctx context.Context) error {
+		if err := commit(ctx); err != nil {
+			return err
+		}
+		if len(c.Events) > 0 {
+			shape.firstEvent = c.Events[0].Seq
+		}
+		r.commits = append(r.commits, shape)
+		return nil
+	}, nil
+}
+
+func shapeOf(c *rotator.Change) commitShape {
 	shape := commitShape{events: len(c.Events), trackers: make([]trackerShape, len(c.Trackers))}
 	for i := range c.Keys {
 		shape.keys = append(shape.keys, c.Keys[i].Name)
@@ -231,11 +248,7 @@ func (r *recorder) Commit(ctx context.Context, c *rotator.Change) error {
 		t := &c.Trackers[i]
 		shape.trackers[i] = trackerShape{t.Operation, t.Number, t.Detail != nil}
 	}
-	if len(c.Events) > 0 {
-		shape.firstEvent = c.Events[0].Seq
-	}
-	r.commits = append(r.commits, shape)
-	return err
+	return shape
 }
 
 // puts returns the records of a commit as they stand in the store: under the same

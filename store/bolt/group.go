@@ -67,15 +67,27 @@ func (s *Store) Commit(ctx context.Context, c *rotator.Change) error {
 	if err := ctx.Err(); err != nil {
 		return fmt.Errorf("commit: %w", err)
 	}
+	commit, err := s.Stage(c)
+	if err != nil {
+		return err
+	}
+	return commit(ctx)
+}
+
+// Stage puts a change into bytes; see [rotator.Stager].
+func (s *Store) Stage(c *rotator.Change) (commit func(context.Context) error, err error) {
 	if c.Empty() {
-		return nil
+		return func(context.Context) error { return nil }, nil
 	}
 	p, err := prepare(c)
 	if err != nil {
-		return fmt.Errorf("commit: %w", err)
+		return nil, fmt.Errorf("commit: %w", err)
 	}
-	r := &request{change: p, done: make(chan struct{})}
-	if err := s.submit(ctx, r); err != nil {
+	return func(ctx context.Context) error { return s.submit(ctx, p, c) }, nil
+}
+
+func (s *Store) submit(ctx context.Context, p *prepared, c *rotator.Change) error {
+	if err := s.wait(ctx, &request{change: p, done: make(chan struct{})}); err != nil {
 		return fmt.Errorf("commit: %w", err)
 	}
 	// In place only now: nothing of the caller's changes when the commit fails.
@@ -86,7 +98,8 @@ func (s *Store) Commit(ctx context.Context, c *rotator.Change) error {
 	return nil
 }
 
-func (s *Store) submit(ctx context.Context, r *request) error {
+// wait queues a request and returns its outcome.
+func (s *Store) wait(ctx context.Context, r *request) error {
 	s.queue.add(r)
 	select {
 	case s.queue.writer <- struct{}{}:

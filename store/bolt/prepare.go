@@ -16,8 +16,9 @@ type prepared struct {
 	hot, cold  []entry
 	runs       []trackerRun
 	// events are cleaned copies, which get their place in the chain within the
-	// transaction.
-	events []rotator.Event
+	// transaction; canonical is what their hashes are made of.
+	events    []rotator.Event
+	canonical [][]byte
 }
 
 type entry struct{ key, value []byte }
@@ -128,15 +129,17 @@ func (p *prepared) note(t *rotator.Tracker) {
 	}
 }
 
-// prepareEvents encodes the events once in vain: what cannot be encoded has to
-// be found before the transaction.
+// prepareEvents finds what cannot be encoded before the transaction.
 func (p *prepared) prepareEvents(events []rotator.Event) error {
-	p.events = make([]rotator.Event, len(events))
+	p.events, p.canonical = make([]rotator.Event, len(events)), make([][]byte, len(events))
+	var room slab
 	for i := range events {
 		p.events[i] = store.CleanEvent(&events[i])
-		if err := store.CheckEvent(&p.events[i]); err != nil {
+		e := &p.events[i]
+		if err := store.CheckEvent(e); err != nil {
 			return err
 		}
+		p.canonical[i], _ = room.add(func(dst []byte) ([]byte, error) { return store.AppendCanonical(dst, e), nil })
 	}
 	return nil
 }

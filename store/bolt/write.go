@@ -5,7 +5,6 @@ import (
 
 	"go.etcd.io/bbolt"
 
-	"cmkd/rotator"
 	"cmkd/store"
 )
 
@@ -51,7 +50,7 @@ func (w *writer) put(p *prepared) error {
 			return err
 		}
 	}
-	return w.putEvents(p.events)
+	return w.putEvents(p)
 }
 
 func (w *writer) putKey(k *keyRecord) error {
@@ -123,8 +122,8 @@ func (w *writer) putLive(id []byte, was, is bool) error {
 }
 
 // putEvents gives the events their place in the chain and appends them.
-func (w *writer) putEvents(events []rotator.Event) error {
-	if len(events) == 0 {
+func (w *writer) putEvents(p *prepared) error {
+	if len(p.events) == 0 {
 		return nil
 	}
 	if !w.moved {
@@ -136,10 +135,10 @@ func (w *writer) putEvents(events []rotator.Event) error {
 	}
 	var values slab
 	prev := w.head.hash.String()
-	for i := range events {
-		e := &events[i]
+	for i := range p.events {
+		e := &p.events[i]
 		e.Seq, e.Prev = w.head.seq+1, prev
-		hash := store.Link(w.head.hash, e)
+		hash := store.LinkCanonical(w.head.hash, e.Seq, p.canonical[i])
 		e.Hash = hash.String()
 		value, err := values.add(func(dst []byte) ([]byte, error) { return store.AppendEvent(dst, e) })
 		if err != nil {

@@ -1,6 +1,7 @@
 package storetest
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"maps"
@@ -23,6 +24,7 @@ func commitChecks() []check {
 		{"hands out nothing shared", commitNoAliasOut},
 		{"takes a large batch", commitLarge},
 		{"keeps zero times and times before 1970", commitTimes},
+		{"stores what was staged in the order of the commits", commitStaged},
 		{"gives an instance", commitInstance},
 	}
 }
@@ -167,5 +169,27 @@ func commitTimes(t *testing.T, s rotator.Store) {
 func commitInstance(t *testing.T, s rotator.Store) {
 	if s.Instance() == "" {
 		t.Error("instance is empty")
+	}
+}
+
+func commitStaged(t *testing.T, s rotator.Store) {
+	stager, ok := s.(rotator.Stager)
+	if !ok {
+		t.Skip("stages nothing")
+	}
+	before := read(t, s)
+	second := must[func(context.Context) error](t)(stager.Stage(change(2, "orders", 0)))
+	first := must[func(context.Context) error](t)(stager.Stage(change(1, "payments", 0)))
+	same(t, "store while nothing is committed", read(t, s), before)
+	for i, staged := range []func(context.Context) error{first, second} {
+		if err := staged(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		if got := operations(t, s, rotator.OperationFilter{}); len(got) != i+1 {
+			t.Errorf("%d operations after %d commits", len(got), i+1)
+		}
+	}
+	if _, err := stager.Stage(&rotator.Change{Keys: []rotator.KeyState{{}}}); rotator.CodeOf(err) != rotator.CodeInvalid {
+		t.Errorf("a key without name: %v, want CodeInvalid", err)
 	}
 }
