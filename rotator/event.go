@@ -31,6 +31,10 @@ const (
 	EventStoreBlocked       EventType = "store-blocked"
 	EventKeyProblem         EventType = "key-problem"
 	EventKeyProblemResolved EventType = "key-problem-resolved"
+	EventAlertFiring        EventType = "alert-firing"
+	EventAlertResolved      EventType = "alert-resolved"
+	EventSilenced           EventType = "silenced"
+	EventSilenceEnded       EventType = "silence-ended"
 )
 
 // Event is one line of the audit trail.

@@ -190,4 +190,27 @@ type KeyState struct {
 	Unretired []string `json:"unretired,omitempty"`
 	// Problem is why the key needs somebody, nil if it does not.
 	Problem *Problem `json:"problem,omitempty"`
+	// Failed is the last operation if it failed, until the next one begins.
+	Failed OperationID `json:"failed,omitempty"`
+	// Missed is the scheduled time at which no rotation began though one should
+	// have, until the next one begins.
+	Missed time.Time `json:"missed,omitzero"`
+	// Preflight is what would stop the next rotation if it began now, nil if
+	// nothing would; PreflightAt is when that was looked at.
+	Preflight   *Problem  `json:"preflight,omitempty"`
+	PreflightAt time.Time `json:"preflight_at,omitzero"`
+	// Policy is the vault's own rotation policy, zero if it has none or it could
+	// not be read; PolicyAt is when it was read.
+	Policy   RotationPolicy `json:"policy,omitzero"`
+	PolicyAt time.Time      `json:"policy_at,omitzero"`
+}
+
+// RotationPolicy is what a vault does to a key by itself.
+type RotationPolicy struct {
+	// Rotate is when it makes a new version, as the vault writes it, for instance
+	// "P90D after creation"; empty if it does not.
+	Rotate string `json:"rotate,omitempty"`
+	// Expiry is how long a new version is valid, for instance "P1Y"; empty if for
+	// ever.
+	Expiry string `json:"expiry,omitempty"`
 }

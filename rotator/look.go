@@ -48,6 +48,9 @@ func (t Tracker) decide(l look) (Tracker, Action) {
 	t.Failures = 0
 	t.Seen = l.seen.At
 	d.Last, d.Version, d.Via, d.Problem = l.seen, l.seen.Version, l.seen.Via, nil
+	if l.seen.Region != "" {
+		d.Region = l.seen.Region
+	}
 	if l.seen.Binding != "" {
 		d.Binding = l.seen.Binding
 	}
@@ -131,7 +134,7 @@ func problemOf(err *Error) *Problem {
 	if code == "" {
 		code = string(err.Code)
 	}
-	return &Problem{Code: code, Message: err.Error(), Hint: err.Hint}
+	return &Problem{Code: code, Message: err.Error(), Hint: err.Hint, Class: err.Code}
 }
 
 // preflightLook checks, before anything is changed, that the dependent is as
@@ -334,7 +337,7 @@ func (t Tracker) accessLook(l look, want Access) Tracker {
 // one before in anything but the moment of the last look.
 func (t *Tracker) changedFrom(old *Tracker) bool {
 	a, b := t.Detail, old.Detail
-	if t.Evidence != old.Evidence || a.Version != b.Version || a.Via != b.Via || a.Binding != b.Binding ||
+	if t.Evidence != old.Evidence || a.Version != b.Version || a.Via != b.Via || a.Binding != b.Binding || a.Region != b.Region ||
 		a.Before != b.Before || a.AppliedVersion != b.AppliedVersion || !a.Applied.Equal(b.Applied) ||
 		!a.DoneAt.Equal(b.DoneAt) || (a.Problem == nil) != (b.Problem == nil) {
 		return true

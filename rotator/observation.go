@@ -56,6 +56,9 @@ type Observation struct {
 	// Via names what was looked at where it is not the dependent itself, for
 	// instance the disk encryption set of a managed cluster.
 	Via string `json:"via,omitempty"`
+	// Region is where the resource is, as Azure writes it, for instance
+	// "westeurope".
+	Region string `json:"region,omitempty"`
 	// Facts are the raw properties relied on, by their Azure names.
 	Facts map[string]string `json:"facts,omitempty"`
 }
@@ -66,6 +69,8 @@ type Problem struct {
 	Message string `json:"message"`
 	// Hint is the next step, a command or a grant.
 	Hint string `json:"hint,omitempty"`
+	// Class is the class of the error that it came of, if it came of one.
+	Class Code `json:"class,omitempty"`
 }
 
 // String renders the problem on one line.

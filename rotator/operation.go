@@ -182,6 +182,9 @@ type Operation struct {
 	Waiting string `json:"waiting,omitempty"`
 	// Problem is why the operation needs somebody; nil if it does not.
 	Problem *Problem `json:"problem,omitempty"`
+	// Held is why the retirement guard last held the previous version back; nil if
+	// it did not, or once the version is retired.
+	Held *Problem `json:"held,omitempty"`
 	// Failures counts consecutive failed calls, for the back-off.
 	Failures int `json:"failures,omitempty"`
 	// Revision grows by one with each commit; a store refuses a commit that

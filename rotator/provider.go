@@ -33,6 +33,12 @@ type Vault interface {
 	SetEnabled(ctx context.Context, key KeyID, version string, enabled bool) (Version, error)
 }
 
+// PolicyReader is a [Vault] that can tell its own rotation policy.
+type PolicyReader interface {
+	// RotationPolicy returns the policy of the key; zero if it has none.
+	RotationPolicy(ctx context.Context, key KeyID) (RotationPolicy, error)
+}
+
 // Ask says what an observation is for.
 type Ask struct {
 	// Key is the key of the operation.

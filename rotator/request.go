@@ -52,8 +52,11 @@ type TrackerStatus struct {
 	Window time.Duration `json:"window"`
 	// Deadline is when it counts as stalled; zero if it does not run.
 	Deadline time.Time `json:"deadline,omitzero"`
-	// Expected is when it is expected to be done; zero if it is done or unknown.
+	// Expected is when it is expected to be done, and Latest when nine of ten would
+	// be, by what was learned of its kind in its region, or else the end of its
+	// window; zero if it is done or unknown.
 	Expected time.Time `json:"expected,omitzero"`
+	Latest   time.Time `json:"latest,omitzero"`
 }
 
 // Objection is one reason for which the guard does not let a version be
@@ -104,4 +107,7 @@ type Summary struct {
 	NextKey string    `json:"next_key,omitempty"`
 	// Blocked says why nothing can be committed, empty if all is well.
 	Blocked string `json:"blocked,omitempty"`
+	// Alerts counts the firing alerts by severity, silenced ones apart.
+	Alerts   map[Severity]int `json:"alerts"`
+	Silenced int              `json:"silenced,omitempty"`
 }

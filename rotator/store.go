@@ -13,12 +13,19 @@ import (
 // goroutines. Once ctx is done a method returns its error promptly and, for
 // Commit, either everything or nothing is stored.
 type Store interface {
+	Reader
 	// Commit stores a change atomically and durably: when it returns nil, the
 	// whole change survives a power cut. With [ErrConflict] (an operation's
 	// revision does not follow the stored one), [ErrStoreFull] or any other
 	// error nothing of it is stored. It gives the events their Seq, Prev and
 	// Hash in place.
 	Commit(ctx context.Context, c *Change) error
+	// Instance returns an identifier of this store, made when it was created.
+	Instance() string
+}
+
+// Reader is what can be read of a [Store].
+type Reader interface {
 	// Keys returns the state of all keys, by name.
 	Keys(ctx context.Context) ([]KeyState, error)
 	// Operations returns operations, newest first.
@@ -32,8 +39,8 @@ type Store interface {
 	// earliest first, at one time keys by name before operations by id, at most
 	// limit; limit 0 means all.
 	Due(ctx context.Context, until time.Time, limit int) ([]DueItem, error)
-	// Instance returns an identifier of this store, made when it was created.
-	Instance() string
+	// Book returns alerts, silences and timings.
+	Book(ctx context.Context) (Book, error)
 }
 
 // Stager is a [Store] that can do the part of a commit ahead that does not depend
@@ -59,11 +66,26 @@ type Change struct {
 	Trackers []Tracker
 	// Events are appended. On failure they stay as they are.
 	Events []Event
+	// Alerts, Silences and Timings replace those of the same id, or of the same
+	// kind, region and change.
+	Alerts   []Alert
+	Silences []Silence
+	Timings  []Timing
+	// Forget names alerts and silences to remove; those that do not exist are no
+	// error.
+	Forget Forget
+}
+
+// Forget names records of a [Book] by their ids.
+type Forget struct {
+	Alerts, Silences []string
 }
 
 // Empty reports whether there is nothing to store.
 func (c *Change) Empty() bool {
-	return len(c.Keys) == 0 && len(c.Operations) == 0 && len(c.Trackers) == 0 && len(c.Events) == 0
+	return len(c.Keys) == 0 && len(c.Operations) == 0 && len(c.Trackers) == 0 && len(c.Events) == 0 &&
+		len(c.Alerts) == 0 && len(c.Silences) == 0 && len(c.Timings) == 0 &&
+		len(c.Forget.Alerts) == 0 && len(c.Forget.Silences) == 0
 }
 
 // OperationFilter selects operations; the zero value selects all.

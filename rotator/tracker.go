@@ -63,6 +63,8 @@ type TrackerDetail struct {
 	// Via is what is looked at in the dependent's place, if anything: the disk
 	// encryption set of a managed cluster.
 	Via string `json:"via,omitempty"`
+	// Region is where the dependent is, as Azure writes it.
+	Region string `json:"region,omitempty"`
 	// Applied is when the last update of the dependent was accepted, and for
 	// which version, so that it is not repeated for the same one at once.
 	Applied        time.Time `json:"applied,omitzero"`

@@ -27,6 +27,9 @@ type Store struct {
 	ops      map[rotator.OperationID]rotator.Operation
 	trackers map[rotator.OperationID][]rotator.Tracker
 	events   []rotator.Event
+	alerts   map[string]rotator.Alert
+	silences map[string]rotator.Silence
+	timings  map[[3]string]rotator.Timing
 }
 
 // NewStore returns an empty store.
@@ -34,6 +37,7 @@ func NewStore() *Store {
 	return &Store{
 		keys: map[string]rotator.KeyState{}, ops: map[rotator.OperationID]rotator.Operation{},
 		trackers: map[rotator.OperationID][]rotator.Tracker{},
+		alerts:   map[string]rotator.Alert{}, silences: map[string]rotator.Silence{}, timings: map[[3]string]rotator.Timing{},
 	}
 }
 
@@ -90,10 +94,47 @@ func (s *Store) Commit(ctx context.Context, c *rotator.Change) error {
 		c.Events[i].Seq = uint64(len(s.events) + 1)
 		s.events = append(s.events, clone(c.Events[i]))
 	}
+	s.note(c)
 	if s.after != nil {
 		s.after(c)
 	}
 	return nil
+}
+
+// note stores what belongs to the book.
+func (s *Store) note(c *rotator.Change) {
+	for _, a := range c.Alerts {
+		s.alerts[a.ID] = clone(a)
+	}
+	for _, silence := range c.Silences {
+		s.silences[silence.ID] = clone(silence)
+	}
+	for _, t := range c.Timings {
+		s.timings[[3]string{t.Kind, t.Region, string(t.Change)}] = clone(t)
+	}
+	for _, id := range c.Forget.Alerts {
+		delete(s.alerts, id)
+	}
+	for _, id := range c.Forget.Silences {
+		delete(s.silences, id)
+	}
+}
+
+// Book implements [rotator.Store].
+func (s *Store) Book(context.Context) (b rotator.Book, err error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, id := range slices.Sorted(maps.Keys(s.alerts)) {
+		b.Alerts = append(b.Alerts, clone(s.alerts[id]))
+	}
+	for _, id := range slices.Sorted(maps.Keys(s.silences)) {
+		b.Silences = append(b.Silences, clone(s.silences[id]))
+	}
+	keys := slices.SortedFunc(maps.Keys(s.timings), func(a, b [3]string) int { return slices.Compare(a[:], b[:]) })
+	for _, k := range keys {
+		b.Timings = append(b.Timings, clone(s.timings[k]))
+	}
+	return b, nil
 }
 
 func (s *Store) put(t rotator.Tracker) {
