@@ -69,9 +69,15 @@ type Problem struct {
 	Message string `json:"message"`
 	// Hint is the next step, a command or a grant.
 	Hint string `json:"hint,omitempty"`
-	// Class is the class of the error that it came of, if it came of one.
+	// Class is the class of the error that it came of, if it came of one, or a
+	// class of problem such as [ClassAutoRotation].
 	Class Code `json:"class,omitempty"`
 }
+
+// ClassAutoRotation is the class of a problem, and of no error: the service
+// tried to take a new version by itself and failed. The code is the service's
+// own.
+const ClassAutoRotation Code = "auto-rotation"
 
 // String renders the problem on one line.
 func (p *Problem) String() string {

@@ -146,7 +146,7 @@ func (p diskEncryptionSetPaths) observe(doc document, asked rotator.KeyID) rotat
 	p.previous(doc, asked, &o)
 	if code := doc.text(p.ErrorCode); code != "" {
 		complain(&o, &rotator.Problem{
-			Code: code, Message: doc.text(p.ErrorMessage),
+			Code: code, Message: doc.text(p.ErrorMessage), Class: rotator.ClassAutoRotation,
 			Hint: "auto-rotation is off: give the set an identity that may use the key, then update the set to switch it on again",
 		})
 	}
