@@ -10,7 +10,7 @@ TESTFLAGS   ?=
 export CGO_ENABLED ?= 1
 
 .DEFAULT_GOAL := help
-.PHONY: help tools cc build demo test crash fuzz bench conformance lint arch vuln install uninstall clean
+.PHONY: help tools deps cc build demo test crash fuzz bench conformance lint arch vuln install uninstall clean
 
 help: ## list the targets
 	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  make %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -20,6 +20,9 @@ tools:
 	@command -v go  >/dev/null || { echo "cmkd needs Go 1.26: https://go.dev/doc/install"; exit 1; }
 	@command -v git >/dev/null || { echo "cmkd needs git: apt-get install git"; exit 1; }
 	@go version | grep -Eq 'go1\.(2[6-9]|[3-9][0-9])' || { echo "cmkd needs Go 1.26, this is $$(go version): https://go.dev/doc/install"; exit 1; }
+
+deps: ## install what the tests need beside Go: Prometheus, Alertmanager, Chromium
+	@.ci/deps
 
 cc:
 	@command -v $${CC:-gcc} >/dev/null || { echo "the race detector needs a C compiler: apt-get install gcc libc6-dev"; exit 1; }
