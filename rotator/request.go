@@ -41,6 +41,9 @@ type KeyStatus struct {
 type OperationStatus struct {
 	Operation
 	Trackers []TrackerStatus `json:"dependents"`
+	// Total is how many dependents there are; whoever asks may want only the first
+	// of them.
+	Total int `json:"total"`
 	// Blockers are the objections of the retirement guard as of the last looks.
 	Blockers []Objection `json:"blockers,omitempty"`
 }
