@@ -103,6 +103,8 @@ type Summary struct {
 	Live map[OperationKind]int `json:"live"`
 	// Trackers counts the trackers of live operations by state.
 	Trackers map[TrackerState]int `json:"trackers"`
+	// Kinds counts the trackers of live operations by kind of dependent and state.
+	Kinds map[string]map[TrackerState]int `json:"kinds,omitempty"`
 	// NeedsAction counts live operations that wait for a person.
 	NeedsAction int `json:"needs_action"`
 	// Next is the next scheduled rotation, zero if there is none.
