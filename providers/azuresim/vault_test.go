@@ -156,6 +156,20 @@ func TestVault_DeleteRecoverPurge(t *testing.T) {
 	e.call(403, "DELETE", "https://safe.vault.azure.net/deletedkeys/k?api-version=7.3", "")
 }
 
+// Azure gives a new key a policy that makes no version.
+func TestVault_PolicyOfANewKeyOnlyNotifies(t *testing.T) {
+	e := mustEstate(t, "vaults: [{name: kv, keys: [{name: k}]}]\n")
+	policy := e.get(keyURL + "/rotationpolicy?api-version=7.4")
+	actions, _ := policy["lifetimeActions"].([]any)
+	if len(actions) != 1 || str(policy, "attributes.expiryTime") != "" {
+		t.Fatalf("policy %v", policy)
+	}
+	if got := fmt.Sprint(actions[0]); got != "map[action:map[type:Notify] trigger:map[timeBeforeExpiry:P30D]]" {
+		t.Errorf("action %s", got)
+	}
+	e.call(404, "GET", "https://kv.vault.azure.net/keys/none/rotationpolicy?api-version=7.4", "")
+}
+
 func TestVault_PolicyRotatesByItself(t *testing.T) {
 	e := mustEstate(t, "vaults: [{name: kv, keys: [{name: k}]}]\n")
 	policy := `{"lifetimeActions":[{"trigger":{"timeAfterCreate":"P15D"},"action":{"type":"Rotate"}},` +

@@ -3,6 +3,7 @@ package keyvault
 import (
 	"context"
 	"fmt"
+	"net/http"
 	"strconv"
 	"strings"
 	"time"
@@ -12,51 +13,59 @@ import (
 	"cmkd/rotator"
 )
 
-// Policy is a key's rotation policy, as far as it matters to cmkd.
-type Policy struct {
-	// Rotates is true if the vault rotates the key by itself, behind cmkd's back.
-	Rotates bool
-	// After and Before say when, as ISO 8601 durations: after a version was made,
-	// or before it expires. At most one of them is set.
-	After, Before string
-	// Expiry is the lifetime of new versions, an ISO 8601 duration; empty for none.
-	Expiry string
-}
+var _ rotator.PolicyReader = (*Vault)(nil)
 
-// RotationPolicy reads the key's rotation policy (recordings
+// RotationPolicy implements [rotator.PolicyReader] (recordings
 // keyvault.key-rotation.2025, keyvault.hsm-rotate.2022). It makes one call. A
-// key without a policy has the zero one.
-func (v *Vault) RotationPolicy(ctx context.Context, key rotator.KeyID) (Policy, error) {
+// key without a policy has the zero one, and so has one that is not there:
+// Versions tells that it is missing.
+func (v *Vault) RotationPolicy(ctx context.Context, key rotator.KeyID) (rotator.RotationPolicy, error) {
 	c, err := v.client(key)
 	if err != nil {
-		return Policy{}, err
+		return rotator.RotationPolicy{}, err
 	}
 	return v.policy(ctx, c, key)
 }
 
-func (v *Vault) policy(ctx context.Context, c *azkeys.Client, key rotator.KeyID) (Policy, error) {
+func (v *Vault) policy(ctx context.Context, c *azkeys.Client, key rotator.KeyID) (rotator.RotationPolicy, error) {
 	answer, err := c.GetKeyRotationPolicy(ctx, key.Name(), nil)
+	if isStatus(err, http.StatusNotFound) {
+		return rotator.RotationPolicy{}, nil
+	}
 	if err != nil {
-		return Policy{}, v.failure(ctx, c, key, call{"read the rotation policy of", false}, err)
+		return rotator.RotationPolicy{}, v.failure(ctx, c, key, call{"read the rotation policy of", false}, err)
 	}
 	return decodePolicy(answer.KeyRotationPolicy), nil
 }
 
-func decodePolicy(p azkeys.KeyRotationPolicy) Policy {
-	var out Policy
+// decodePolicy leaves out what makes no version, for instance the Notify action
+// of a key that nobody gave a policy.
+func decodePolicy(p azkeys.KeyRotationPolicy) rotator.RotationPolicy {
+	var out rotator.RotationPolicy
 	if p.Attributes != nil {
-		out.Expiry = deref(p.Attributes.ExpiryTime)
+		out.Expiry = strings.ToUpper(deref(p.Attributes.ExpiryTime))
 	}
+	var when []string
 	for _, l := range p.LifetimeActions {
-		if l == nil || l.Action == nil || !strings.EqualFold(string(deref(l.Action.Type)), string(azkeys.KeyRotationPolicyActionRotate)) {
-			continue
-		}
-		out.Rotates = true
-		if l.Trigger != nil {
-			out.After, out.Before = deref(l.Trigger.TimeAfterCreate), deref(l.Trigger.TimeBeforeExpiry)
+		// A managed HSM writes the type in lower case.
+		if l != nil && l.Action != nil && strings.EqualFold(string(deref(l.Action.Type)), string(azkeys.KeyRotationPolicyActionRotate)) {
+			when = append(when, triggerText(l.Trigger))
 		}
 	}
+	out.Rotate = strings.Join(when, ", ")
 	return out
+}
+
+// triggerText says when an action is taken. One that does not tell is taken all
+// the same, as far as we know.
+func triggerText(t *azkeys.LifetimeActionTrigger) string {
+	switch {
+	case t != nil && deref(t.TimeAfterCreate) != "":
+		return strings.ToUpper(*t.TimeAfterCreate) + " after creation"
+	case t != nil && deref(t.TimeBeforeExpiry) != "":
+		return strings.ToUpper(*t.TimeBeforeExpiry) + " before expiry"
+	}
+	return "at a time that it does not tell"
 }
 
 // AddISODuration adds an ISO 8601 duration as rotation policies use them, for
@@ -113,7 +122,7 @@ func (v *Vault) Deleted(ctx context.Context, key rotator.KeyID) (d Deletion, del
 		return d, false, err
 	}
 	answer, err := c.GetDeletedKey(ctx, key.Name(), nil)
-	if isStatus(err, 404) {
+	if isStatus(err, http.StatusNotFound) {
 		return d, false, nil
 	}
 	if err != nil {

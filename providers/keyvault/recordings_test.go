@@ -63,7 +63,7 @@ func TestVault_Recordings(t *testing.T) {
 			check(v.Create(t.Context(), id, rotator.MethodRotate, "op"))
 		case path == "rotationpolicy":
 			policy, err := v.RotationPolicy(t.Context(), id)
-			if err != nil || policy.Rotates != strings.Contains(body, `"rotate"`) || policy.Expiry == "" && strings.Contains(body, `expirytime":"p`) {
+			if err != nil || (policy.Rotate != "") != strings.Contains(body, `"rotate"`) || policy.Expiry == "" && strings.Contains(body, `expirytime":"p`) {
 				t.Errorf("%s: got %+v, %v", e.File, policy, err)
 			}
 		case len(path) == 32 && e.Request.Method == http.MethodPatch:
