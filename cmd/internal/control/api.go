@@ -16,6 +16,18 @@ type Viewer interface {
 	Operations(ctx context.Context, f rotator.OperationFilter) ([]rotator.Operation, error)
 	Operation(ctx context.Context, id rotator.OperationID) (rotator.OperationStatus, error)
 	Events(ctx context.Context, f rotator.EventFilter) ([]rotator.Event, error)
+	Heartbeat() time.Time
+}
+
+// Alerter tells what needs somebody, and who is told of it.
+type Alerter interface {
+	Alerts(ctx context.Context) ([]rotator.AlertStatus, error)
+	Silences(ctx context.Context) ([]rotator.Silence, error)
+	Silence(ctx context.Context, r rotator.SilenceRequest) (rotator.Silence, error)
+	EndSilence(ctx context.Context, id, actor string) (rotator.Silence, error)
+	Receivers() []rotator.ReceiverStatus
+	TestReceivers(ctx context.Context, name, actor string) ([]rotator.TestResult, error)
+	Timings(ctx context.Context) ([]rotator.TimingStatus, error)
 }
 
 // Operator is what people can do with the engine.
@@ -39,6 +51,7 @@ type Engine interface {
 	Viewer
 	Operator
 	Planner
+	Alerter
 }
 
 var _ Engine = (*rotator.Engine)(nil)
@@ -69,6 +82,36 @@ type CommandRequest struct {
 	Reason string `json:"reason,omitempty"`
 	// Confirm repeats the name of the key to revoke.
 	Confirm string `json:"confirm,omitempty"`
+}
+
+// AlertFilter selects alerts.
+type AlertFilter struct {
+	// Key is the short name of the key that they are about; all if empty.
+	Key string
+	// Firing leaves out those that are over.
+	Firing bool
+}
+
+func (f *AlertFilter) wants(a *rotator.AlertStatus) bool {
+	return (f.Key == "" || f.Key == a.Key) && (!f.Firing || a.Firing())
+}
+
+// SilenceRequest asks to hold alerts back. All of Alert, Rule and Key that are
+// given must match; see [rotator.Silence].
+type SilenceRequest struct {
+	Alert string       `json:"alert,omitempty"`
+	Rule  rotator.Rule `json:"rule,omitempty"`
+	Key   string       `json:"key,omitempty"`
+	// For is how long.
+	For Duration `json:"for"`
+	// Reason is the person's own words, kept in the audit trail.
+	Reason string `json:"reason,omitempty"`
+}
+
+// TestRequest asks to try out receivers.
+type TestRequest struct {
+	// Receiver is the name of one; all if empty.
+	Receiver string `json:"receiver,omitempty"`
 }
 
 // BackupRequest asks for a copy of the store.

@@ -129,6 +129,49 @@ func (c *Client) Plan(ctx context.Context, key string, kind rotator.OperationKin
 	return p, c.post(ctx, path, nil, &p)
 }
 
+// Alerts returns alerts, worst first.
+func (c *Client) Alerts(ctx context.Context, f AlertFilter) (alerts []rotator.AlertStatus, err error) {
+	q := url.Values{}
+	set(q, "key", f.Key, f.Key != "")
+	set(q, "firing", "true", f.Firing)
+	return alerts, c.get(ctx, "/v1/alerts", q, &alerts)
+}
+
+// Rules returns what is to be said of each rule.
+func (c *Client) Rules(ctx context.Context) (rules []rotator.RuleInfo, err error) {
+	return rules, c.get(ctx, "/v1/rules", nil, &rules)
+}
+
+// Silences returns the silences, also those that ended lately.
+func (c *Client) Silences(ctx context.Context) (silences []rotator.Silence, err error) {
+	return silences, c.get(ctx, "/v1/silences", nil, &silences)
+}
+
+// Silence holds alerts back for a while.
+func (c *Client) Silence(ctx context.Context, r SilenceRequest) (s rotator.Silence, err error) {
+	return s, c.post(ctx, "/v1/silences", r, &s)
+}
+
+// EndSilence ends a silence before its time.
+func (c *Client) EndSilence(ctx context.Context, id string) (s rotator.Silence, err error) {
+	return s, c.exchange(ctx, http.MethodDelete, "/v1/silences/"+url.PathEscape(id), nil, &s)
+}
+
+// Receivers returns how the deliveries go.
+func (c *Client) Receivers(ctx context.Context) (receivers []rotator.ReceiverStatus, err error) {
+	return receivers, c.get(ctx, "/v1/receivers", nil, &receivers)
+}
+
+// TestReceivers sends a test alert to one receiver, or to all if name is empty.
+func (c *Client) TestReceivers(ctx context.Context, name string) (results []rotator.TestResult, err error) {
+	return results, c.post(ctx, "/v1/receivers/test", TestRequest{Receiver: name}, &results)
+}
+
+// Timings returns what was learned of how long changes take.
+func (c *Client) Timings(ctx context.Context) (timings []rotator.TimingStatus, err error) {
+	return timings, c.get(ctx, "/v1/timings", nil, &timings)
+}
+
 // Backup copies the store to a new file on the daemon's machine.
 func (c *Client) Backup(ctx context.Context, path string) (b Backup, err error) {
 	return b, c.post(ctx, "/v1/backup", BackupRequest{Path: path}, &b)

@@ -9,6 +9,8 @@ import (
 	"io"
 	"net/http"
 	"os"
+	"reflect"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -384,5 +386,40 @@ func TestOpenAPI_Routes(t *testing.T) {
 	client, _ := serve(t, &fakeEngine{}, nil)
 	if status, body := send(t, client.Socket(), "GET", "/v1/openapi.json", "", nil, ""); status != 200 || body != string(OpenAPI()) {
 		t.Errorf("the document is served as %d", status)
+	}
+}
+
+// TestOpenAPI_Schemas checks that the document describes the fields that are sent.
+func TestOpenAPI_Schemas(t *testing.T) {
+	t.Parallel()
+	var doc struct {
+		Components struct {
+			Schemas map[string]struct{ Properties map[string]any }
+		}
+	}
+	if err := json.Unmarshal(OpenAPI(), &doc); err != nil {
+		t.Fatal(err)
+	}
+	for name, v := range map[string]any{
+		"Alert": rotator.AlertStatus{}, "Delivery": rotator.Delivery{}, "Rule": rotator.RuleInfo{}, "Silence": rotator.Silence{},
+		"SilenceRequest": SilenceRequest{}, "Receiver": rotator.ReceiverStatus{}, "TestRequest": TestRequest{}, "TestResult": rotator.TestResult{},
+		"Timing": rotator.TimingStatus{}, "Health": Health{}, "Summary": Summary{}, "DaemonVersion": Version{}, "Command": CommandRequest{},
+		"KeyStatus": rotator.KeyStatus{}, "Operation": rotator.Operation{}, "Tracker": rotator.TrackerStatus{}, "Plan": rotator.Plan{},
+		"Objection": rotator.Objection{}, "Event": rotator.Event{}, "Problem": rotator.Problem{}, "LogReport": LogReport{}, "Reloaded": Reloaded{},
+	} {
+		var want, got []string
+		for _, f := range reflect.VisibleFields(reflect.TypeOf(v)) {
+			if tag, _, _ := strings.Cut(f.Tag.Get("json"), ","); tag != "" && tag != "-" {
+				want = append(want, tag)
+			}
+		}
+		for property := range doc.Components.Schemas[name].Properties {
+			got = append(got, property)
+		}
+		slices.Sort(want)
+		slices.Sort(got)
+		if diff := cmp.Diff(want, got); diff != "" {
+			t.Errorf("%s: %s", name, diff)
+		}
 	}
 }

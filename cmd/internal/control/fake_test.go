@@ -5,6 +5,7 @@ import (
 	"net"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"sync"
 	"testing"
@@ -23,6 +24,12 @@ type fakeEngine struct {
 	asked  []any
 	filter rotator.OperationFilter
 	block  chan struct{} // Retire waits for it, or for its context
+
+	alerts  []rotator.AlertStatus
+	summary *rotator.Summary
+	beat    time.Time
+	// beats is how often the heart beats yet when asked for it.
+	beats int
 }
 
 func (e *fakeEngine) note(request any) (rotator.Operation, error) {
@@ -51,7 +58,51 @@ func (e *fakeEngine) happened(n int) {
 }
 
 func (e *fakeEngine) Summary() rotator.Summary {
+	if e.summary != nil {
+		return *e.summary
+	}
 	return rotator.Summary{Keys: 3, Live: map[rotator.OperationKind]int{rotator.KindRotation: 1}, NeedsAction: 1}
+}
+
+func (e *fakeEngine) Heartbeat() time.Time {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if e.beats > 0 {
+		e.beats--
+		e.beat = e.beat.Add(time.Second)
+	}
+	return e.beat
+}
+
+func (e *fakeEngine) Alerts(context.Context) ([]rotator.AlertStatus, error) {
+	return slices.Clone(e.alerts), e.err
+}
+
+func (e *fakeEngine) Silences(context.Context) ([]rotator.Silence, error) {
+	return []rotator.Silence{{ID: "s-1", Key: "payments", Actor: "alice"}}, e.err
+}
+
+func (e *fakeEngine) Silence(_ context.Context, r rotator.SilenceRequest) (rotator.Silence, error) {
+	_, err := e.note(r)
+	return rotator.Silence{ID: "s-2", Alert: r.Alert, Actor: r.Actor}, err
+}
+
+func (e *fakeEngine) EndSilence(_ context.Context, id, actor string) (rotator.Silence, error) {
+	_, err := e.note([2]string{id, actor})
+	return rotator.Silence{ID: id, Actor: actor}, err
+}
+
+func (e *fakeEngine) Receivers() []rotator.ReceiverStatus {
+	return []rotator.ReceiverStatus{{Name: "pager", Kind: "exec", Pending: 2}}
+}
+
+func (e *fakeEngine) TestReceivers(_ context.Context, name, actor string) ([]rotator.TestResult, error) {
+	_, err := e.note([2]string{name, actor})
+	return []rotator.TestResult{{Receiver: name, Kind: "exec", Problem: &rotator.Problem{Code: "exec", Message: "exit code 1"}}}, err
+}
+
+func (e *fakeEngine) Timings(context.Context) ([]rotator.TimingStatus, error) {
+	return []rotator.TimingStatus{{Kind: "storage", Change: rotator.KindRotation, Count: 9, P50: time.Hour}}, e.err
 }
 
 func (e *fakeEngine) Keys(context.Context) ([]rotator.KeyStatus, error) { return e.keys, e.err }

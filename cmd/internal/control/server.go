@@ -52,6 +52,8 @@ type Options struct {
 	Verify func(ctx context.Context) (LogReport, error)
 	// Reload reads the configuration again.
 	Reload func(ctx context.Context) (Reloaded, error)
+	// Metrics serves the metrics of the daemon.
+	Metrics http.Handler
 	// Observe hears of each request. It may be nil.
 	Observe func(Access)
 	// Heartbeat is how often an event stream shows a sign of life, and looks for
@@ -137,70 +139,115 @@ type route struct {
 	pattern string
 	role    Role
 	serve   func(w http.ResponseWriter, r *http.Request) error
+	// public is true if the route is also served by [Server.Public].
+	public bool
 }
 
 // routes is the whole API; openapi.json describes it.
 func (s *Server) routes() []route {
 	return []route{
-		{"GET /v1/summary", RoleViewer, s.summary},
-		{"GET /v1/keys", RoleViewer, s.keys},
-		{"GET /v1/keys/{name}", RoleViewer, s.key},
-		{"POST /v1/keys/{name}/plan", RoleViewer, s.plan},
-		{"POST /v1/keys/{name}/rotate", RoleOperator, s.rotate},
-		{"POST /v1/keys/{name}/revoke", RoleOperator, s.revoke},
-		{"POST /v1/keys/{name}/reinstate", RoleOperator, s.reinstate},
-		{"POST /v1/keys/{name}/retire", RoleOperator, s.retire},
-		{"GET /v1/operations", RoleViewer, s.operations},
-		{"GET /v1/operations/{id}", RoleViewer, s.operation},
-		{"POST /v1/operations/{id}/cancel", RoleOperator, s.cancel},
-		{"POST /v1/operations/{id}/approve", RoleApprover, s.approve},
-		{"GET /v1/events", RoleViewer, s.events},
-		{"POST /v1/backup", RoleOperator, s.backup},
-		{"GET /v1/audit/verify", RoleViewer, s.verify},
-		{"POST /v1/reload", RoleOperator, s.reload},
-		{"GET /v1/version", RoleViewer, s.version},
-		{"GET /v1/openapi.json", RoleViewer, s.openapi},
+		{"GET /v1/summary", RoleViewer, s.summary, true},
+		{"GET /v1/keys", RoleViewer, s.keys, true},
+		{"GET /v1/keys/{name}", RoleViewer, s.key, true},
+		{"POST /v1/keys/{name}/plan", RoleViewer, s.plan, false},
+		{"POST /v1/keys/{name}/rotate", RoleOperator, s.rotate, false},
+		{"POST /v1/keys/{name}/revoke", RoleOperator, s.revoke, false},
+		{"POST /v1/keys/{name}/reinstate", RoleOperator, s.reinstate, false},
+		{"POST /v1/keys/{name}/retire", RoleOperator, s.retire, false},
+		{"GET /v1/operations", RoleViewer, s.operations, true},
+		{"GET /v1/operations/{id}", RoleViewer, s.operation, true},
+		{"POST /v1/operations/{id}/cancel", RoleOperator, s.cancel, false},
+		{"POST /v1/operations/{id}/approve", RoleApprover, s.approve, false},
+		{"GET /v1/events", RoleViewer, s.events, true},
+		{"GET /v1/alerts", RoleViewer, s.alerts, true},
+		{"GET /v1/rules", RoleViewer, s.rules, true},
+		{"GET /v1/silences", RoleViewer, s.silences, true},
+		{"POST /v1/silences", RoleOperator, s.silence, false},
+		{"DELETE /v1/silences/{id}", RoleOperator, s.endSilence, false},
+		{"GET /v1/receivers", RoleViewer, s.receivers, true},
+		{"POST /v1/receivers/test", RoleOperator, s.testReceivers, false},
+		{"GET /v1/timings", RoleViewer, s.timings, true},
+		{"GET /v1/health", RoleViewer, s.health, false},
+		{"GET /v1/metrics", RoleViewer, s.metrics, false},
+		{"POST /v1/backup", RoleOperator, s.backup, false},
+		{"GET /v1/audit/verify", RoleViewer, s.verify, false},
+		{"POST /v1/reload", RoleOperator, s.reload, false},
+		{"GET /v1/version", RoleViewer, s.version, true},
+		{"GET /v1/openapi.json", RoleViewer, s.openapi, false},
 	}
 }
 
 func (s *Server) handler() http.Handler {
 	mux := http.NewServeMux()
 	for _, r := range s.routes() {
-		mux.Handle(r.pattern, s.guarded(r.role, r.serve))
+		mux.Handle(r.pattern, s.guarded(s.admits(r.role), r.serve))
 	}
-	mux.Handle("/", s.guarded(RoleNone, func(_ http.ResponseWriter, r *http.Request) error {
-		return rotator.Errorf(rotator.CodeNotFound, "there is no %s %s", r.Method, r.URL.Path).
-			WithHint("GET /v1/openapi.json lists what there is")
-	}))
+	mux.Handle("/", s.guarded(s.admits(RoleNone), noRoute))
 	return mux
 }
 
-// guarded serves a route to those who may use it, and turns its error into an
-// answer.
-func (s *Server) guarded(need Role, serve func(http.ResponseWriter, *http.Request) error) http.Handler {
-	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		a := Access{Method: r.Method, Path: r.URL.Path, Status: http.StatusOK}
+func noRoute(_ http.ResponseWriter, r *http.Request) error {
+	return rotator.Errorf(rotator.CodeNotFound, "there is no %s %s", r.Method, r.URL.Path).
+		WithHint("GET /v1/openapi.json lists what there is")
+}
+
+// guarded serves a route to those whom admit lets in, as the actor that it
+// names, and turns an error into an answer.
+func (s *Server) guarded(admit func(*http.Request) (string, error), serve func(http.ResponseWriter, *http.Request) error) http.Handler {
+	return http.HandlerFunc(func(plain http.ResponseWriter, r *http.Request) {
+		w := &answer{ResponseWriter: plain, status: http.StatusOK}
+		a := Access{Method: r.Method, Path: r.URL.Path}
 		began := time.Now()
 		defer func() {
 			if p := recover(); p != nil {
 				a.Err, a.Stack = fmt.Errorf("panic: %v", p), debug.Stack()
-				a.Status = writeError(w, rotator.Errorf(rotator.CodeInternal, "the daemon made a mistake").WithHint("journalctl -u cmkd has the details"))
+				writeError(w, rotator.Errorf(rotator.CodeInternal, "the daemon made a mistake").WithHint("journalctl -u cmkd has the details"))
 			}
-			a.Duration = time.Since(began)
+			a.Status, a.Duration = w.status, time.Since(began)
 			if s.o.Observe != nil {
 				s.o.Observe(a)
 			}
 		}()
-		r.Body = http.MaxBytesReader(w, r.Body, maxBody)
+		r.Body = http.MaxBytesReader(plain, r.Body, maxBody)
 		w.Header().Set("X-Content-Type-Options", "nosniff")
 		w.Header().Set("Cache-Control", "no-store")
-		if a.Actor, a.Err = s.admit(r, need); a.Err == nil {
+		if a.Actor, a.Err = admit(r); a.Err == nil {
 			a.Err = serve(w, r)
 		}
 		if a.Err != nil {
-			a.Status = writeError(w, a.Err)
+			writeError(w, a.Err)
 		}
 	})
+}
+
+// answer remembers the status that was sent.
+type answer struct {
+	http.ResponseWriter
+	status int
+	begun  bool
+}
+
+// WriteHeader implements [http.ResponseWriter].
+func (a *answer) WriteHeader(status int) {
+	if a.begun {
+		return // what has begun cannot become another answer
+	}
+	a.status, a.begun = status, true
+	a.ResponseWriter.WriteHeader(status)
+}
+
+// Write implements [io.Writer].
+func (a *answer) Write(p []byte) (int, error) {
+	a.begun = true
+	return a.ResponseWriter.Write(p)
+}
+
+// Unwrap lets [http.ResponseController] reach what streams need.
+func (a *answer) Unwrap() http.ResponseWriter { return a.ResponseWriter }
+
+// admits adapts admit to a role.
+func (s *Server) admits(need Role) func(*http.Request) (string, error) {
+	return func(r *http.Request) (string, error) { return s.admit(r, need) }
 }
 
 // admit refuses a request that comes from nobody we know, from a browser, or
@@ -240,7 +287,7 @@ func writeJSON(w http.ResponseWriter, v any) error {
 	return nil
 }
 
-func writeError(w http.ResponseWriter, err error) int {
+func writeError(w http.ResponseWriter, err error) {
 	e := &rotator.Error{Code: rotator.CodeInternal, Err: err}
 	switch {
 	case errors.As(err, &e):
@@ -250,7 +297,6 @@ func writeError(w http.ResponseWriter, err error) int {
 	w.Header().Set("Content-Type", "application/json")
 	w.WriteHeader(statusOf(e.Code))
 	_ = json.NewEncoder(w).Encode(newFailure(e)) // the peer is gone: nobody to tell
-	return statusOf(e.Code)
 }
 
 // decode reads the body of a command, which may be empty.

@@ -2,6 +2,7 @@ package control
 
 import (
 	"cmp"
+	"math"
 	"net/http"
 	"strconv"
 	"time"
@@ -13,6 +14,8 @@ const (
 	defaultLimit = 100
 	// maxLimit bounds what one answer holds; paging gets the rest.
 	maxLimit = 10_000
+	// maxTrackers is no limit: who asks for none gets all dependents.
+	maxTrackers = math.MaxInt
 )
 
 func (s *Server) summary(w http.ResponseWriter, _ *http.Request) error {
@@ -74,11 +77,20 @@ func (s *Server) operation(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
+	q := query{r: r}
+	limit := maxTrackers
+	if q.text("limit") != "" {
+		limit = q.limit()
+	}
+	if q.err != nil {
+		return q.err
+	}
 	op, err := s.o.Engine.Operation(r.Context(), id)
 	if err != nil {
 		return err
 	}
 	op.Trackers = some(op.Trackers)
+	op.Trackers = op.Trackers[:min(len(op.Trackers), limit)] // what needs somebody comes first
 	return writeJSON(w, op)
 }
 
