@@ -39,7 +39,7 @@ type Reader interface {
 	// earliest first, at one time keys by name before operations by id, at most
 	// limit; limit 0 means all.
 	Due(ctx context.Context, until time.Time, limit int) ([]DueItem, error)
-	// Book returns alerts, silences and timings.
+	// Book returns alerts, silences and timings, as of one moment.
 	Book(ctx context.Context) (Book, error)
 }
 
@@ -52,9 +52,32 @@ type Stager interface {
 	Stage(c *Change) (commit func(context.Context) error, err error)
 }
 
+// Space is how much room a store has, in bytes.
+type Space struct {
+	// Used is the size of the store on disk.
+	Used uint64
+	// Free is what the daemon's user may still write to the file system that the
+	// store is on; Total is the size of that file system.
+	Free, Total uint64
+}
+
+// SpaceReporter is a [Store] that knows how much room it has.
+type SpaceReporter interface {
+	// Space asks the file system. It fails with CodeUnavailable once the store is
+	// closed.
+	Space() (Space, error)
+}
+
 // Change is everything that one decision, or a group of them, changes. A record
-// that cannot be stored (an empty key name, an unknown state or evidence, a time
-// outside 1677 to 2262) makes the whole change CodeInvalid.
+// that cannot be stored makes the whole change CodeInvalid:
+//
+//   - a key without a name, an operation without an id;
+//   - an unknown state, evidence or severity;
+//   - an alert or a silence without an id, a silence that selects nothing, a
+//     timing without a kind, a change or a histogram;
+//   - a name or an id of more than 1,024 bytes, and one of the book's that is not
+//     UTF-8;
+//   - a time outside 1677 to 2262.
 type Change struct {
 	Keys []KeyState
 	// Operations keep their Key for good. Their counts of trackers agree with the
@@ -67,12 +90,12 @@ type Change struct {
 	// Events are appended. On failure they stay as they are.
 	Events []Event
 	// Alerts, Silences and Timings replace those of the same id, or of the same
-	// kind, region and change.
+	// kind, region and change; of two in one change the later one stays.
 	Alerts   []Alert
 	Silences []Silence
 	Timings  []Timing
-	// Forget names alerts and silences to remove; those that do not exist are no
-	// error.
+	// Forget names alerts and silences to remove, also if the same change brings
+	// them; those that do not exist are no error.
 	Forget Forget
 }
 
