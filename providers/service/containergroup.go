@@ -15,7 +15,7 @@ import (
 type containerGroupPaths struct {
 	Encryption                    string
 	VaultURI, KeyName, KeyVersion string
-	State, Instance               string
+	State, Instance, Location     string
 }
 
 func newContainerGroupPaths() containerGroupPaths {
@@ -26,6 +26,7 @@ func newContainerGroupPaths() containerGroupPaths {
 		KeyVersion: "properties.encryptionProperties.keyVersion",
 		State:      "properties.provisioningState",
 		Instance:   "properties.instanceView.state",
+		Location:   "location",
 	}
 }
 
@@ -51,6 +52,7 @@ func containerGroupInfo() Info {
 			{p.KeyVersion, "the version in use"},
 			{p.State, "whether an update is under way"},
 			{p.Instance, "shown"},
+			{p.Location, regionUse},
 		},
 		Calls: []CallInfo{
 			{"GET", path, "2022-09-01", "observe; before a re-creation"},
@@ -101,7 +103,7 @@ func (s *containerGroup) Observe(ctx context.Context, d *rotator.Dependent, _ ro
 
 // observe reads the group's document.
 func (p containerGroupPaths) observe(doc document) rotator.Observation {
-	o := rotator.Observation{Facts: doc.facts(p.VaultURI, p.KeyName, p.KeyVersion, p.State, p.Instance)}
+	o := rotator.Observation{Region: region(doc.text(p.Location)), Facts: doc.facts(p.VaultURI, p.KeyName, p.KeyVersion, p.State, p.Instance)}
 	if len(doc.object(p.Encryption)) > 0 {
 		p.key(doc, &o)
 	}

@@ -13,7 +13,7 @@ import (
 // Sources: recording cosmosdb.key-vault-key-uri.2021 (keyVaultKeyUri,
 // defaultIdentity), azure/facts.md section 4 (customerManagedKeyStatus).
 type cosmosDBPaths struct {
-	KeyURI, Status, Identity, State string
+	KeyURI, Status, Identity, State, Location string
 }
 
 func newCosmosDBPaths() cosmosDBPaths {
@@ -22,6 +22,7 @@ func newCosmosDBPaths() cosmosDBPaths {
 		Status:   "properties.customerManagedKeyStatus",
 		Identity: "properties.defaultIdentity",
 		State:    "properties.provisioningState",
+		Location: "location",
 	}
 }
 
@@ -40,6 +41,7 @@ func cosmosDBInfo() Info {
 			{p.Status, "whether the account can use its key; the code in parentheses at the end says why not"},
 			{p.Identity, "the identity that reads the key"},
 			{p.State, "whether an update is under way"},
+			{p.Location, regionUse},
 		},
 		Calls: []CallInfo{
 			{"GET", "/subscriptions/…/providers/Microsoft.DocumentDB/databaseAccounts/…", "2023-09-15", "observe"},
@@ -82,7 +84,7 @@ func (s *cosmosDB) Observe(ctx context.Context, d *rotator.Dependent, _ rotator.
 
 // observe reads the account's document.
 func (p cosmosDBPaths) observe(doc document) rotator.Observation {
-	o := rotator.Observation{Facts: doc.facts(p.KeyURI, p.Status, p.Identity, p.State)}
+	o := rotator.Observation{Region: region(doc.text(p.Location)), Facts: doc.facts(p.KeyURI, p.Status, p.Identity, p.State)}
 	ref, problem := doc.keyAt(p.KeyURI)
 	if problem != nil {
 		complain(&o, problem)

@@ -17,7 +17,7 @@ type diskEncryptionSetPaths struct {
 	KeyURL, SourceVault, Follows, RotatedAt string
 	Previous, PreviousKeyURL                string // the second within an element of the first
 	ErrorCode, ErrorMessage                 string
-	EncryptionType, State                   string
+	EncryptionType, State, Location         string
 }
 
 func newDiskEncryptionSetPaths() diskEncryptionSetPaths {
@@ -32,6 +32,7 @@ func newDiskEncryptionSetPaths() diskEncryptionSetPaths {
 		ErrorMessage:   "properties.autoKeyRotationError.message",
 		EncryptionType: "properties.encryptionType",
 		State:          "properties.provisioningState",
+		Location:       "location",
 	}
 }
 
@@ -57,6 +58,7 @@ func diskEncryptionSetInfo() Info {
 			{p.ErrorMessage, "why it is off"},
 			{p.EncryptionType, "sent back with an update"},
 			{p.State, "whether an update is under way"},
+			{p.Location, regionUse},
 			{m.ManagedBy, "of a disk: the machine that it is attached to"},
 			{m.ManagedByExtended, "of a shared disk: all of them"},
 			{m.Statuses, "of a machine: its states"},
@@ -129,7 +131,7 @@ func (s *diskEncryptionSet) Observe(ctx context.Context, d *rotator.Dependent, a
 // observe reads the set's document. Versions of asked that still wrap disks
 // count as previous ones also when the set was given another key.
 func (p diskEncryptionSetPaths) observe(doc document, asked rotator.KeyID) rotator.Observation {
-	o := rotator.Observation{Facts: doc.facts(p.KeyURL, p.Follows, p.RotatedAt, p.ErrorCode, p.EncryptionType, p.State)}
+	o := rotator.Observation{Region: region(doc.text(p.Location)), Facts: doc.facts(p.KeyURL, p.Follows, p.RotatedAt, p.ErrorCode, p.EncryptionType, p.State)}
 	active, problem := doc.keyAt(p.KeyURL)
 	if problem != nil {
 		complain(&o, problem)

@@ -15,14 +15,15 @@ import (
 // cmkd relies on. Sources: example ManagedClustersGet (diskEncryptionSetID),
 // recording containerservice.managed-cluster.2021 (the rest).
 type managedClusterPaths struct {
-	Set, State, Power string
+	Set, State, Power, Location string
 }
 
 func newManagedClusterPaths() managedClusterPaths {
 	return managedClusterPaths{
-		Set:   "properties.diskEncryptionSetID",
-		State: "properties.provisioningState",
-		Power: "properties.powerState.code",
+		Set:      "properties.diskEncryptionSetID",
+		State:    "properties.provisioningState",
+		Power:    "properties.powerState.code",
+		Location: "location",
 	}
 }
 
@@ -41,6 +42,7 @@ func managedClusterInfo() Info {
 			{p.Set, "the disk encryption set of the nodes' disks"},
 			{p.State, "whether an update is under way"},
 			{p.Power, "shown"},
+			{p.Location, "where it is, if it has no set; else the region is the set's"},
 		},
 		Calls: append([]CallInfo{
 			{"GET", "/subscriptions/…/providers/Microsoft.ContainerService/managedClusters/…", "2021-09-01", "observe; before an update"},
@@ -84,7 +86,7 @@ func (s *managedCluster) Observe(ctx context.Context, d *rotator.Dependent, ask 
 		return rotator.Observation{}, err
 	}
 	if set == nil {
-		return rotator.Observation{At: resp.Date, Facts: facts}, nil
+		return rotator.Observation{At: resp.Date, Region: region(cluster.text(s.paths.Location)), Facts: facts}, nil
 	}
 	o, err := s.set.Observe(ctx, set, ask)
 	if err != nil {

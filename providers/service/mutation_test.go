@@ -16,12 +16,12 @@ func everything(t *testing.T) []struct {
 	see   func(paths any) any
 } {
 	t.Helper()
-	account := parse(t, fmt.Sprintf(storageDoc, v1))
-	cosmos := parse(t, `{"id":"`+cosmosID+`","properties":{"keyVaultKeyUri":"`+string(key)+`","customerManagedKeyStatus":"x (4003)","defaultIdentity":"FirstPartyIdentity","provisioningState":"Updating"}}`)
-	set := parse(t, `{"id":"`+setID+`","properties":{"activeKey":{"sourceVault":{"id":"/v"},"keyUrl":"`+string(key)+"/"+v2+`"},"rotationToLatestKeyVersionEnabled":true,"encryptionType":"E",
+	account := parse(t, strings.Replace(fmt.Sprintf(storageDoc, v1), `"name":"acc"`, `"name":"acc","location":"westus"`, 1))
+	cosmos := parse(t, `{"id":"`+cosmosID+`","location":"West US","properties":{"keyVaultKeyUri":"`+string(key)+`","customerManagedKeyStatus":"x (4003)","defaultIdentity":"FirstPartyIdentity","provisioningState":"Updating"}}`)
+	set := parse(t, `{"id":"`+setID+`","location":"westus","properties":{"activeKey":{"sourceVault":{"id":"/v"},"keyUrl":"`+string(key)+"/"+v2+`"},"rotationToLatestKeyVersionEnabled":true,"encryptionType":"E",
 		"lastKeyRotationTimestamp":"2024-06-20T04:47:52.9788262+00:00","previousKeys":[{"keyUrl":"`+string(key)+"/"+v1+`"}],"autoKeyRotationError":{"code":"C","message":"m"},"provisioningState":"Updating"}}`)
 	aci := parse(t, groupDoc)
-	cluster := parse(t, `{"properties":{"diskEncryptionSetID":"`+setID+`","provisioningState":"Updating","powerState":{"code":"Running"}}}`)
+	cluster := parse(t, `{"location":"westus","properties":{"diskEncryptionSetID":"`+setID+`","provisioningState":"Updating","powerState":{"code":"Running"}}}`)
 	machine := parse(t, `{"managedBy":"/a","managedByExtended":["/b"],"properties":{"instanceView":{"statuses":[{"code":"PowerState/running"}]}}}`)
 	copied := func(d document) document { // change alters what it is given
 		raw, err := json.Marshal(d)
@@ -46,7 +46,7 @@ func everything(t *testing.T) []struct {
 		{newContainerGroupPaths(), func(p any) any { return p.(containerGroupPaths).observe(aci) }},
 		{newManagedClusterPaths(), func(p any) any {
 			c := p.(managedClusterPaths)
-			return []any{cluster.text(c.Set), cluster.text(c.State), cluster.facts(c.Set, c.State, c.Power)}
+			return []any{cluster.text(c.Set), cluster.text(c.State), cluster.facts(c.Set, c.State, c.Power), region(cluster.text(c.Location))}
 		}},
 		{newMachinePaths(), func(p any) any {
 			m := p.(machinePaths)

@@ -52,6 +52,9 @@ func TestObserve_Recordings(t *testing.T) {
 					t.Errorf("%s: version %s is not in %s", file, version, text)
 				}
 			}
+			if location := doc.text("location"); !strings.EqualFold(o.Region, strings.ReplaceAll(location, " ", "")) || (o.Region == "") != (location == "") {
+				t.Errorf("%s: region %q of location %q", file, o.Region, location)
+			}
 			if o.Problem != nil {
 				t.Errorf("%s: problem %v in %s", file, o.Problem, text)
 			}

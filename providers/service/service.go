@@ -158,6 +158,22 @@ func state(o *rotator.Observation, value string) {
 	}
 }
 
+// regionUse is what every kind uses its location for.
+const regionUse = "where it is: propagation times are learned by region"
+
+// region brings the two ways in which Azure writes a location to one: "West
+// Europe" and "westeurope" (the recordings show both, and other cases). A text
+// that names no region is left out.
+func region(location string) string {
+	const most = 64
+	name := strings.ToLower(strings.ReplaceAll(location, " ", ""))
+	odd := func(r rune) bool { return (r < 'a' || r > 'z') && (r < '0' || r > '9') }
+	if len(name) > most || strings.ContainsFunc(name, odd) {
+		return ""
+	}
+	return name
+}
+
 // complain keeps the first problem, which is the one nearest to the key.
 func complain(o *rotator.Observation, p *rotator.Problem) {
 	if o.Problem == nil {

@@ -141,6 +141,69 @@ func TestObserve_by_kind(t *testing.T) {
 	}
 }
 
+// However Azure writes a location, one region has one name.
+func TestObserve_region(t *testing.T) {
+	t.Parallel()
+	for location, want := range map[string]string{
+		`"westeurope"`: "westeurope", `"West Europe"`: "westeurope", `"SOUTHCENTRALUS"`: "southcentralus", `"West US 3"`: "westus3",
+		`"CentralUSEUAP"`: "centraluseuap", `""`: "", `null`: "", `7`: "", `"../x"`: "", `"` + strings.Repeat("x", 65) + `"`: "",
+	} {
+		for _, id := range []string{accountID, cosmosID, setID, groupID} {
+			if o, kind := observe(parse(t, `{"id":"`+id+`","location":`+location+`,"properties":{}}`)); o.Region != want || o.Problem != nil {
+				t.Errorf("%s in %s: got %q, problem %v; want %q", kind, location, o.Region, o.Problem, want)
+			}
+		}
+	}
+}
+
+// A set's own complaint can be told from every other problem, also where a
+// cluster shows it, and keeps Azure's code.
+func TestObserve_failed_auto_rotation(t *testing.T) {
+	t.Parallel()
+	const failed = `"autoKeyRotationError":{"code":"ManagedServiceIdentityNotFound","message":"m"}`
+	set := func(properties string) string {
+		return `{"id":"` + setID + `","location":"West US","properties":{"activeKey":{"keyUrl":"` + string(key) + "/" + v1 + `"},"rotationToLatestKeyVersionEnabled":true,` + properties + `}}`
+	}
+	cluster := `{"id":"` + clusterID + `","location":"eastus","properties":{"diskEncryptionSetID":"` + setID + `"}}`
+	for _, tt := range []struct{ name, doc, code, class string }{
+		{"failed", set(failed), "ManagedServiceIdentityNotFound", "auto-rotation"},
+		{"failed, as was the update that should mend it", set(failed + `,"provisioningState":"Failed"`), "ManagedServiceIdentityNotFound", "auto-rotation"},
+		{"another problem", set(`"provisioningState":"Failed"`), "ProvisioningFailed", ""},
+		{"none", set(`"autoKeyRotationError":null`), "", ""},
+	} {
+		k := newKit(t, func(r wiretest.Request) wiretest.Answer {
+			if strings.Contains(r.URL, "/managedClusters/") {
+				return wiretest.Answer{Body: cluster}
+			}
+			return wiretest.Answer{Body: tt.doc}
+		})
+		for kind, id := range map[string]string{"disk-encryption-set": setID, "managed-cluster": clusterID} {
+			o, err := k.kinds[kind].Observe(t.Context(), &rotator.Dependent{ID: id}, rotator.Ask{Key: key})
+			if err != nil || o.Region != "westus" {
+				t.Errorf("%s, %s: region %q, %v", tt.name, kind, o.Region, err)
+			}
+			var got rotator.Problem
+			if o.Problem != nil {
+				got = *o.Problem
+			}
+			if got.Code != tt.code || string(got.Class) != tt.class || (got.Hint == "") != (tt.code == "") {
+				t.Errorf("%s, %s: got %+v", tt.name, kind, got)
+			}
+		}
+	}
+}
+
+func TestManagedCluster_without_a_set(t *testing.T) {
+	t.Parallel()
+	k := newKit(t, func(wiretest.Request) wiretest.Answer {
+		return wiretest.Answer{Body: `{"id":"` + clusterID + `","location":"East US","properties":{}}`}
+	})
+	o, err := k.kinds["managed-cluster"].Observe(t.Context(), &rotator.Dependent{ID: clusterID}, rotator.Ask{Key: key})
+	if err != nil || o.Key != "" || o.Region != "eastus" {
+		t.Errorf("got %+v, %v", o, err)
+	}
+}
+
 func TestKeyStatus(t *testing.T) {
 	t.Parallel()
 	const revoked = "Access to your account is currently revoked"

@@ -17,7 +17,7 @@ type storagePaths struct {
 	KeySource, VaultURI, KeyName, KeyVersion string
 	CurrentKey, RotatedAt                    string
 	Services, Identity                       string
-	State, BlobEndpoint                      string
+	State, BlobEndpoint, Location            string
 }
 
 func newStoragePaths() storagePaths {
@@ -32,6 +32,7 @@ func newStoragePaths() storagePaths {
 		Identity:     "properties.encryption.identity",
 		State:        "properties.provisioningState",
 		BlobEndpoint: "properties.primaryEndpoints.blob",
+		Location:     "location",
 	}
 }
 
@@ -66,6 +67,7 @@ func storageInfo() Info {
 			{p.Identity, "sent back with an update"},
 			{p.State, "whether an update is under way"},
 			{p.BlobEndpoint, "the address of the access probe"},
+			{p.Location, regionUse},
 		},
 		Calls: []CallInfo{
 			{"GET", path, "2023-05-01", "observe; before an update"},
@@ -134,7 +136,7 @@ func earlier(a, b time.Time) time.Time {
 
 // observe reads the account's document.
 func (p storagePaths) observe(doc document) rotator.Observation {
-	o := rotator.Observation{Facts: doc.facts(p.KeySource, p.VaultURI, p.KeyName, p.KeyVersion, p.CurrentKey, p.RotatedAt, p.State)}
+	o := rotator.Observation{Region: region(doc.text(p.Location)), Facts: doc.facts(p.KeySource, p.VaultURI, p.KeyName, p.KeyVersion, p.CurrentKey, p.RotatedAt, p.State)}
 	switch source := doc.text(p.KeySource); {
 	case strings.EqualFold(source, keySourceVault):
 		p.key(doc, &o)
