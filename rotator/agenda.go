@@ -11,11 +11,16 @@ import (
 type agendaItem struct {
 	at int64 // unix nanoseconds
 	// operation is set for an operation; otherwise key is: to fire its schedule,
-	// or if watch, to read its versions.
+	// or if watch, to read its versions. The others concern the daemon.
 	operation OperationID
 	key       string
 	watch     bool
+	chores    bool
+	post      bool
 }
+
+// stored reports whether the item is of the store's due index.
+func (i *agendaItem) stored() bool { return !i.watch && !i.chores && !i.post }
 
 // agenda holds the near future, earliest first.
 type agenda []agendaItem

@@ -33,6 +33,15 @@ type core struct {
 	// filled is up to when the agenda holds the store's due index.
 	filled time.Time
 
+	// alarm keeps alerts, silences and what was learned.
+	alarm alarm
+	// kinds counts the trackers of live operations by kind and state.
+	kinds map[string]map[TrackerState]int
+	// readsPolicy is true if the vault can tell its rotation policy.
+	readsPolicy bool
+	// rehearsing counts the rehearsals under way, see [core.watchAhead].
+	rehearsing int
+
 	// room is where the look at hand makes a tracker's large part.
 	room TrackerDetail
 	// spare are slices that a commit has given back.
@@ -81,6 +90,8 @@ type live struct {
 	dueN int
 	// planned is for when the agenda has the operation.
 	planned time.Time
+	// suspect is true if something changed that may be worth an alert, or end one.
+	suspect bool
 
 	// Of the phase under way, and begun anew after a restart:
 	versions  []Version // as last read in this phase
@@ -95,8 +106,9 @@ type live struct {
 func newCore(store Store, services []Service, limits Limits) *core {
 	c := &core{
 		store: store, traits: map[string]Traits{}, limits: limits,
-		out: map[OperationID]int{},
+		out: map[OperationID]int{}, kinds: map[string]map[TrackerState]int{},
 	}
+	c.alarm = newAlarm()
 	for _, s := range services {
 		c.traits[s.Kind()] = s.Traits()
 	}
@@ -134,13 +146,18 @@ const actorDaemon = "cmkd"
 // touch marks an operation as changed, to be committed at once.
 func (c *core) touch(l *live) {
 	c.dirty[l.op.ID] = l
-	c.hard = true
+	c.hard, l.suspect = true, true
 }
 
 // mark marks an operation as changed, to be committed soon: nothing is lost if
 // it is not.
 func (c *core) mark(l *live) {
 	c.dirty[l.op.ID] = l
+	c.waitSoft()
+}
+
+// waitSoft lets the next commit come soon.
+func (c *core) waitSoft() {
 	if c.soft.IsZero() {
 		c.soft = c.now
 	}
@@ -165,7 +182,7 @@ func (c *core) enter(l *live, s OperationState, actor, why string) {
 	if why != "" {
 		e.Message += ", " + why
 	}
-	e.Data = map[string]string{"from": string(from), "to": string(s)}
+	e.Data = map[string]string{"from": string(from), "to": string(s), "kind": string(l.op.Kind)}
 	if s.Final() {
 		c.finish(l)
 	}
@@ -179,6 +196,9 @@ func (c *core) finish(l *live) {
 	}
 	if state := c.states[l.op.Key]; state != nil && state.Operation == l.op.ID {
 		c.touchKey(l.op.Key).Operation = 0
+		if l.op.State == StateFailed {
+			state.Failed = l.op.ID
+		}
 	}
 	for i := range l.trackers {
 		if !l.trackers[i].Due.IsZero() {
@@ -221,6 +241,11 @@ func (c *core) setTracker(l *live, t Tracker, detail bool) {
 		}
 		l.op.Trackers[t.State]++
 		c.hard = true
+		c.countKind(&t, old.State, -1)
+		c.countKind(&t, t.State, 1)
+	}
+	if detail || old.State != t.State {
+		l.suspect = l.suspect || old.State.troubled() || t.State.troubled()
 	}
 	if !l.asked[t.Number] {
 		l.redue(old.Due, t.Due)
@@ -228,6 +253,17 @@ func (c *core) setTracker(l *live, t Tracker, detail bool) {
 	*old = t
 	c.changeTracker(l, t.Number, detail)
 	c.mark(l)
+}
+
+// countKind keeps count of the trackers by kind and state.
+func (c *core) countKind(t *Tracker, s TrackerState, by int) {
+	kind := t.Detail.Dependent.Kind
+	states := c.kinds[kind]
+	if states == nil {
+		states = map[TrackerState]int{}
+		c.kinds[kind] = states
+	}
+	states[s] += by
 }
 
 // changeTracker lists a tracker to be committed.
@@ -280,6 +316,7 @@ func (c *core) addTracker(l *live, d Dependent, due time.Time) {
 		l.stale[t.Number] = true
 	}
 	l.op.Trackers[t.State]++
+	c.countKind(&t, t.State, 1)
 	l.redue(time.Time{}, t.Due)
 	c.changeTracker(l, t.Number, true)
 	c.touch(l)
@@ -309,11 +346,16 @@ func (c *core) busy(l *live) bool { return c.out[l.op.ID] > 0 }
 // answered after that, and starts afresh.
 func (c *core) take() *batch {
 	for _, id := range slices.Sorted(maps.Keys(c.dirty)) {
+		if c.dirty[id].suspect {
+			c.judge(c.dirty[id])
+		}
 		c.takeOperation(c.dirty[id])
 	}
 	for _, name := range slices.Sorted(maps.Keys(c.keysTo)) {
+		c.judgeKey(name)
 		c.change.Keys = append(c.change.Keys, *c.states[name])
 	}
+	c.takeBook()
 	b := &batch{change: c.change, tasks: c.tasks, replies: c.replies}
 	c.clear()
 	return b
@@ -342,6 +384,9 @@ func (c *core) takeOperation(l *live) {
 	l.changed = l.changed[:0]
 	if l.op.State.Final() {
 		delete(c.live, l.op.ID)
+		for i := range l.trackers {
+			c.countKind(&l.trackers[i], l.trackers[i].State, -1)
+		}
 	}
 }
 
@@ -360,6 +405,19 @@ func (c *core) giveBack(change Change) {
 	clear(change.Trackers) // or they would keep in memory what they point to
 	clear(change.Events)
 	c.spare = Change{Trackers: change.Trackers[:0], Events: change.Events[:0]}
+}
+
+// withdraw takes back tasks that will not be carried out.
+func (c *core) withdraw(tasks []task) {
+	for i := range tasks {
+		switch t := &tasks[i]; t.kind {
+		case taskNotify:
+			delete(c.alarm.outbox.sending, t.notify.receiver.Name)
+		case taskRehearse:
+			c.rehearsing--
+		default: // its operation is read anew
+		}
+	}
 }
 
 func (c *core) clear() {

@@ -11,8 +11,7 @@ import (
 type crew struct {
 	world *world
 	jobs  chan job
-	// all are the goroutines: workers, and one for each update of a dependent,
-	// which may take half an hour.
+	// all are the goroutines: workers, and one for each task that may take long.
 	all            sync.WaitGroup
 	workers, limit int
 	dismissed      sync.Once
@@ -34,12 +33,12 @@ func newCrew(w *world, limit int) *crew {
 }
 
 // carryOut has tasks of one kind carried out. With them, at most limit tasks that
-// are no updates may be under way.
+// count may be under way.
 func (c *crew) carryOut(ctx context.Context, tasks []task) {
 	bound := newDeadline(ctx, tasks[0].kind, len(tasks))
 	for i := range tasks {
 		j := job{&tasks[i], bound}
-		if j.task.kind == taskApply {
+		if !j.task.kind.counts() {
 			c.all.Go(func() { c.do(j) })
 			continue
 		}

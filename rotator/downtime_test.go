@@ -159,7 +159,7 @@ func TestReload_AKeyUnderAnotherNameIsStillTheSameKey(t *testing.T) {
 		s.pass(time.Minute)
 		renamed := s.key
 		renamed.Name = "payments-2026"
-		if err := s.engine.Reload(s.t.Context(), []rotator.Key{renamed}); err != nil {
+		if err := s.engine.Reload(s.t.Context(), []rotator.Key{renamed}, s.alerting); err != nil {
 			t.Fatal(err)
 		}
 		_, err := s.engine.Rotate(s.t.Context(), rotator.Request{Key: "payments-2026", Actor: "alice"})

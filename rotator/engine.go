@@ -19,6 +19,10 @@ type Options struct {
 	Limits Limits
 	// Observe, if set, hears each committed event, in order, from one goroutine.
 	Observe func(Event)
+	// Alerting says when to raise alerts, and whom to tell.
+	Alerting Alerting
+	// Stepped, if set, hears how long each step took, but for the waiting.
+	Stepped func(time.Duration)
 	// Prioritize, if set, marks the context of calls by how much they matter,
 	// for whoever paces them.
 	Prioritize func(context.Context, Priority) context.Context
@@ -81,6 +85,12 @@ type Engine struct {
 	summary atomic.Pointer[Summary]
 	beat    atomic.Pointer[time.Time]
 	keys    atomic.Pointer[map[string]Key]
+	book    atomic.Pointer[bookView]
+	// receivers are those configured; blockedSince is the alert that nothing can be
+	// stored, which can be kept nowhere else.
+	receivers    atomic.Pointer[[]Receiver]
+	blockedSince atomic.Pointer[Alert]
+	emergency    emergency
 	// last is when the core was last told the time.
 	last time.Time
 	// stopped is closed when Run returns.
@@ -116,9 +126,18 @@ func NewEngine(o Options) *Engine {
 			e.world.finders = append(e.world.finders, f)
 		}
 	}
+	e.world.plan = e.PlanRotation
+	e.setAlerting(o.Alerting)
+	_, e.core.readsPolicy = o.Vault.(PolicyReader)
 	e.summary.Store(&Summary{})
+	e.book.Store(&bookView{})
 	e.setKeys(o.Keys)
 	return e
+}
+
+func (e *Engine) setAlerting(a Alerting) {
+	e.core.setAlerting(a)
+	e.receivers.Store(&a.Receivers)
 }
 
 func (e *Engine) setKeys(keys []Key) {
@@ -171,6 +190,9 @@ func (e *Engine) step(ctx, callCtx context.Context) error {
 	}
 	e.commit(ctx)
 	e.start(callCtx)
+	if e.o.Stepped != nil {
+		e.o.Stepped(e.o.Clock.Now().Sub(e.last))
+	}
 	return e.gather(ctx)
 }
 
@@ -207,6 +229,7 @@ func (e *Engine) commit(ctx context.Context) {
 func (e *Engine) settle(b *batch) error {
 	e.commits.remove(b)
 	if b.err != nil {
+		e.core.withdraw(b.tasks)
 		e.core.replies = append(b.replies, e.core.replies...) // to be refused
 		return fmt.Errorf("commit: %w", b.err)
 	}
@@ -214,6 +237,7 @@ func (e *Engine) settle(b *batch) error {
 	for _, reply := range b.replies {
 		reply(nil)
 	}
+	e.calm(e.last)
 	e.tell(b.change.Events)
 	e.core.giveBack(b.change)
 	e.publish()
@@ -235,7 +259,7 @@ func (e *Engine) tell(events []Event) {
 func (e *Engine) enqueue(tasks []task) {
 	for len(tasks) > 0 {
 		p, n := e.priority(&tasks[0]), 1
-		for n < len(tasks) && tasks[n].operation == tasks[0].operation && (tasks[n].dependent == nil) == (tasks[0].dependent == nil) {
+		for n < len(tasks) && tasks[n].operation == tasks[0].operation && tasks[n].kind == tasks[0].kind {
 			n++
 		}
 		e.waiting[p] = append(e.waiting[p], tasks[:n])
@@ -246,7 +270,7 @@ func (e *Engine) enqueue(tasks []task) {
 func (e *Engine) priority(t *task) Priority {
 	l := e.core.live[t.operation]
 	switch {
-	case l != nil && l.op.Kind != KindRotation:
+	case l != nil && l.op.Kind != KindRotation, t.kind == taskNotify:
 		return PriorityRevocation
 	case t.dependent == nil && t.operation != 0, l != nil && l.op.Cause == CauseOperator:
 		return PriorityPerson
@@ -256,8 +280,7 @@ func (e *Engine) priority(t *task) Priority {
 }
 
 // start carries out tasks as far as the limit on calls allows; a revocation has
-// some calls in reserve. An update of a dependent may take half an hour and does
-// not count.
+// some calls in reserve. What may take long does not count.
 func (e *Engine) start(ctx context.Context) {
 	for p := range priorities {
 		limit := e.o.Limits.Calls
@@ -270,7 +293,7 @@ func (e *Engine) start(ctx context.Context) {
 		}
 		for len(e.waiting[p]) > 0 && e.out < limit {
 			tasks := e.next(p, limit-e.out)
-			if tasks[0].kind != taskApply {
+			if tasks[0].kind.counts() {
 				e.out += len(tasks)
 			}
 			e.crew.carryOut(callCtx, tasks)
@@ -321,7 +344,7 @@ func (e *Engine) gather(ctx context.Context) error {
 // that come after one which cannot be taken in.
 func (e *Engine) takeAll() (err error) {
 	for _, r := range e.crew.take(gatherMost) {
-		if r.kind != taskApply {
+		if r.kind.counts() {
 			e.out--
 		}
 		if err == nil {
@@ -361,6 +384,8 @@ func (e *Engine) blocked(err error) {
 	s := *e.summary.Load()
 	s.Blocked = err.Error()
 	e.summary.Store(&s)
+	alert := e.emergency.declare(s.Blocked, e.o.Clock.Now())
+	e.blockedSince.Store(&alert)
 	if e.o.Observe != nil {
 		e.o.Observe(Event{At: e.o.Clock.Now(), Type: EventStoreBlocked, Actor: actorDaemon, Message: err.Error()})
 	}
@@ -384,6 +409,7 @@ func (e *Engine) recover(ctx context.Context, pause time.Duration) bool {
 		reply(refuse)
 	}
 	for again := e.o.Clock.After(pause); ; {
+		e.cryOut(ctx)
 		select {
 		case <-ctx.Done():
 			return false
@@ -394,6 +420,11 @@ func (e *Engine) recover(ctx context.Context, pause time.Duration) bool {
 		}
 		now := e.o.Clock.Now()
 		e.beat.Store(&now)
+		for _, portions := range e.waiting {
+			for _, tasks := range portions {
+				e.core.withdraw(tasks)
+			}
+		}
 		e.waiting = [priorities][][]task{}
 		e.core.out = map[OperationID]int{}
 		err := e.core.reset(ctx, e.o.Keys, now)

@@ -118,6 +118,8 @@ func targetStillCurrent(g *guardView) []Objection {
 	return nil
 }
 
+const checkSoak = "soak-not-over"
+
 // soakOver objects while the soak time runs, by Azure's clock.
 func soakOver(g *guardView) []Objection {
 	if g.op.Settled.IsZero() {
@@ -128,7 +130,7 @@ func soakOver(g *guardView) []Objection {
 		seen = later(seen, g.trackers[i].Seen)
 	}
 	if left := g.soak - seen.Sub(g.op.Settled); !seen.IsZero() && left > 0 {
-		return []Objection{{Check: "soak-not-over", Message: fmt.Sprintf("the soak time of %s runs for another %s", g.soak, left.Round(time.Second))}}
+		return []Objection{{Check: checkSoak, Message: fmt.Sprintf("the soak time of %s runs for another %s", g.soak, left.Round(time.Second))}}
 	}
 	return nil
 }
@@ -243,6 +245,9 @@ func (c *core) heldBack(l *live, objs []Objection) {
 	c.answerRetirers(l, refusal(l.op.Key, objs))
 	l.op.Retirer = ""
 	p := &Problem{Code: first.Check, Message: first.Message, Hint: first.Hint}
+	if l.op.Held = p; first.Check == checkSoak {
+		l.op.Held = nil // that passes by itself
+	}
 	open := len(l.trackers) - l.op.Trackers[TrackerDone] - l.op.Trackers[TrackerExcluded]
 	if open > 0 {
 		c.enter(l, StatePropagating, actorDaemon, first.Message)
@@ -282,7 +287,7 @@ func (c *core) answerRetirers(l *live, err error) {
 func (c *core) retireNext(l *live) {
 	for _, v := range l.op.Previous {
 		if !slices.Contains(l.op.Retired, v) {
-			l.op.Waiting = "for the vault to disable " + v
+			l.op.Waiting, l.op.Held = "for the vault to disable "+v, nil
 			c.touch(l)
 			c.do(l, task{kind: taskSetEnabled, effect: &effect{version: &Version{ID: v}, enable: false}})
 			return

@@ -104,7 +104,7 @@ func TestGuard_ExcludedDependentDoesNotBlock(t *testing.T) {
 		s.want(op, rotator.StatePropagating)
 		s.key.Dependents = append([]rotator.Dependent{}, s.key.Dependents...)
 		s.key.Dependents[0].Excluded = "decommissioned next week"
-		if err := s.engine.Reload(s.t.Context(), []rotator.Key{s.key}); err != nil {
+		if err := s.engine.Reload(s.t.Context(), []rotator.Key{s.key}, s.alerting); err != nil {
 			t.Fatal(err)
 		}
 		s.pass(2 * time.Hour)
@@ -135,7 +135,7 @@ func TestReload_AddsDependentsToALiveRotation(t *testing.T) {
 		op := s.rotate()
 		s.pass(time.Hour)
 		s.key.Dependents = all
-		if err := s.engine.Reload(s.t.Context(), []rotator.Key{s.key}); err != nil {
+		if err := s.engine.Reload(s.t.Context(), []rotator.Key{s.key}, s.alerting); err != nil {
 			t.Fatal(err)
 		}
 		s.pass(30 * time.Hour)
@@ -151,7 +151,7 @@ func TestGuard_HoldsForAKeyThatIsNotConfiguredAnyMore(t *testing.T) {
 		s.start()
 		op := s.rotate()
 		s.pass(time.Hour)
-		if err := s.engine.Reload(s.t.Context(), nil); err != nil {
+		if err := s.engine.Reload(s.t.Context(), nil, s.alerting); err != nil {
 			t.Fatal(err)
 		}
 		s.pass(48 * time.Hour)
@@ -159,7 +159,7 @@ func TestGuard_HoldsForAKeyThatIsNotConfiguredAnyMore(t *testing.T) {
 		if held := s.events(rotator.EventRetirementHeld); len(held) == 0 || held[0].Data["check"] != "key-not-configured" {
 			t.Fatalf("events of the guard: %+v\n%s", held, s.log())
 		}
-		if err := s.engine.Reload(s.t.Context(), []rotator.Key{s.key}); err != nil {
+		if err := s.engine.Reload(s.t.Context(), []rotator.Key{s.key}, s.alerting); err != nil {
 			t.Fatal(err)
 		}
 		s.pass(2 * time.Hour)

@@ -23,13 +23,15 @@ const (
 // estate is an engine with its world, inside a synctest bubble: time passes as
 // soon as everybody waits for it.
 type estate struct {
-	t      *testing.T
-	azure  *rotatortest.Azure
-	store  *rotatortest.Store
-	key    rotator.Key
-	clock  *skewed
-	engine *rotator.Engine
-	stop   func()
+	t     *testing.T
+	azure *rotatortest.Azure
+	store *rotatortest.Store
+	key   rotator.Key
+	clock *skewed
+	// alerting has the receiver told, see [estate.listen].
+	alerting rotator.Alerting
+	engine   *rotator.Engine
+	stop     func()
 }
 
 // skewed is a clock that can be set, while Azure's goes on rightly.
@@ -70,6 +72,7 @@ func (s *estate) start() *estate {
 	s.t.Helper()
 	s.engine = rotator.NewEngine(rotator.Options{
 		Store: s.store, Vault: s.azure, Services: s.azure.Services(), Clock: s.clock, Keys: []rotator.Key{s.key},
+		Alerting: s.alerting,
 	})
 	ctx, cancel := context.WithCancel(s.t.Context())
 	done := make(chan error, 1)

@@ -16,6 +16,10 @@ func (c *core) begin(now time.Time, jump time.Duration) {
 	if jump > -time.Second && jump < time.Second {
 		return
 	}
+	jumped := jump <= -jumpNoticed || jump >= jumpNoticed
+	if jumped {
+		c.clockJumped(jump)
+	}
 	for _, id := range c.liveIDs() {
 		l := c.live[id]
 		if u := &l.op.Attempt.Uncertain; !u.IsZero() {
@@ -25,13 +29,13 @@ func (c *core) begin(now time.Time, jump time.Duration) {
 		if jump < 0 {
 			c.shift(l, jump)
 		}
-		if jump <= -jumpNoticed || jump >= jumpNoticed {
+		if jumped {
 			c.event(l, EventClockJumped, actorDaemon, "the clock of this machine jumped by %s", jump.Round(time.Second))
 		}
 	}
 	if jump < 0 {
 		for i := range c.agenda {
-			if c.agenda[i].watch {
+			if !c.agenda[i].stored() {
 				c.agenda[i].at = min(c.agenda[i].at, now.Add(watchEvery).UnixNano())
 			}
 		}
@@ -40,10 +44,10 @@ func (c *core) begin(now time.Time, jump time.Duration) {
 	}
 }
 
-// rebuilt returns an agenda with the watches of the given one only.
+// rebuilt returns an agenda with what of the given one the store does not have.
 func rebuilt(old agenda) (a agenda) {
 	for _, item := range old {
-		if item.watch {
+		if !item.stored() {
 			a.add(item)
 		}
 	}

@@ -117,11 +117,11 @@ func (t Tracker) unseen(l look) Tracker {
 	case l.err.Code == CodeThrottled:
 		t.Failures--
 		t.Due = l.now.Add(max(l.err.RetryAfter, time.Second))
-		return t
-	}
-	t.Due = l.now.Add(max(backoff(t.Failures), l.err.RetryAfter))
-	if t.Failures >= 3 {
-		t.Detail.Problem = problemOf(l.err)
+	default:
+		t.Due = l.now.Add(max(backoff(t.Failures), l.err.RetryAfter))
+		if t.Failures >= 3 {
+			t.Detail.Problem = problemOf(l.err)
+		}
 	}
 	if t.State != TrackerWaiting && !t.deadline(l).IsZero() && l.now.After(t.deadline(l)) {
 		return t.enter(TrackerStalled, l.now, t.Due)

@@ -182,13 +182,13 @@ func (c *core) listedRevoked(l *live, versions []Version) {
 
 func (c *core) noteUndone(l *live, undone []string) {
 	switch {
-	case len(undone) == 0 && l.op.Problem != nil && l.op.Problem.Code == "revocation-undone":
+	case len(undone) == 0 && l.op.Problem != nil && l.op.Problem.Code == codeRevocationUndone:
 		l.op.Problem = nil
 		c.touch(l)
 		c.event(l, EventVersionDisabled, "unknown", "every version is disabled again")
 	case len(undone) > 0:
 		p := &Problem{
-			Code: "revocation-undone", Message: "enabled again by someone else: version " + strings.Join(undone, ", "),
+			Code: codeRevocationUndone, Message: "enabled again by someone else: version " + strings.Join(undone, ", "),
 			Hint: "find out who, then disable it again or cmkd reinstate " + l.op.Key,
 		}
 		if l.op.Problem == nil || *l.op.Problem != *p {

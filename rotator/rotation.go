@@ -32,7 +32,9 @@ func (c *core) newOperation(key *Key, op Operation) *live {
 	op.Created, op.Since, op.Trackers = c.now, c.now, map[TrackerState]int{}
 	l := &live{op: op, loaded: true, dues: map[int64]int{}}
 	c.live[op.ID] = l
-	c.touchKey(key.Name).Operation = op.ID
+	state := c.touchKey(key.Name)
+	state.Operation, state.Failed, state.Missed = op.ID, 0, time.Time{}
+	state.Preflight, state.PreflightAt = nil, time.Time{}
 	e := c.event(l, EventOperationCreated, op.Actor, "%s of %s", op.Kind, key.Name)
 	e.Data = map[string]string{"cause": string(op.Cause), "state": string(op.State)}
 	if op.Reason != "" {
@@ -289,7 +291,7 @@ func (c *core) adopt(l *live, v Version, ours bool) {
 	}
 	op.Target, op.Adopted, op.Attempt.Uncertain = v, !ours, time.Time{}
 	op.Base = append(op.Base, v.ID)
-	op.Settled, op.Retirer = time.Time{}, ""
+	op.Settled, op.Retirer, op.Held = time.Time{}, "", nil
 	c.touchKey(op.Key).Current = v
 	t, who := EventVersionCreated, actorDaemon
 	if !ours {
@@ -337,7 +339,7 @@ func (c *core) propagating(l *live) {
 	}
 	soak := c.soak(l)
 	c.enter(l, StateSoaking, actorDaemon, fmt.Sprintf("every dependent is on %s: %s", l.op.Target.ID, l.evidence()))
-	l.op.Settled = settled
+	l.op.Settled, l.op.Held = settled, nil
 	if soak <= 0 {
 		c.soaked(l)
 		return

@@ -5,7 +5,7 @@ import (
 	"fmt"
 	"maps"
 	"slices"
-	"strings"
+	"strconv"
 	"time"
 )
 
@@ -14,7 +14,16 @@ func (c *core) reset(ctx context.Context, keys []Key, now time.Time) error {
 	c.now = now
 	c.live = map[OperationID]*live{}
 	c.agenda, c.filled = nil, time.Time{}
+	c.withdraw(c.tasks)
+	c.kinds, c.alarm.outbox.planned = map[string]map[TrackerState]int{}, time.Time{}
 	c.clear()
+	book, err := c.store.Book(ctx)
+	if err == nil {
+		err = c.alarm.restore(book)
+	}
+	if err != nil {
+		return fmt.Errorf("read alerts: %w", err)
+	}
 	states, err := c.store.Keys(ctx)
 	if err != nil {
 		return fmt.Errorf("read keys: %w", err)
@@ -51,7 +60,28 @@ func (c *core) reset(ctx context.Context, keys []Key, now time.Time) error {
 	for _, id := range c.liveIDs() {
 		c.planOperation(c.live[id])
 	}
+	c.judgeAll()
+	c.chores()
 	return nil
+}
+
+// judgeAll judges everything anew: the rules may be others than those of the
+// daemon before.
+func (c *core) judgeAll() {
+	scopes := map[string]bool{scopeDaemon: true}
+	for _, id := range c.liveIDs() {
+		scopes[id.String()] = true
+		c.judge(c.live[id])
+	}
+	for _, name := range slices.Sorted(maps.Keys(c.keys)) {
+		scopes[name] = true
+		c.judgeKey(name)
+	}
+	for _, scope := range slices.Sorted(maps.Keys(c.alarm.alerts)) {
+		if !scopes[scope] {
+			c.reconcile(scope, nil)
+		}
+	}
 }
 
 // resume goes on with every operation as far as what is known allows: one that
@@ -95,6 +125,7 @@ func (c *core) load(l *live) error {
 		slim.Last = nil
 		trackers[i].Detail = &slim
 		l.redue(time.Time{}, trackers[i].Due)
+		c.countKind(&trackers[i], trackers[i].State, 1)
 	}
 	l.loaded = true
 	return nil
@@ -124,6 +155,10 @@ func (c *core) tick(ctx context.Context) error {
 		switch {
 		case item.watch:
 			c.watchKey(item.key)
+		case item.chores:
+			c.chores()
+		case item.post:
+			c.post()
 		case item.operation == 0:
 			c.fire(item.key)
 		default:
@@ -211,7 +246,17 @@ func (c *core) advance(l *live, due bool) {
 
 // handle takes in the result of a task.
 func (c *core) handle(r *result) error {
-	if r.operation == 0 {
+	switch {
+	case r.kind == taskNotify:
+		c.notified(r)
+		return nil
+	case r.kind == taskRehearse:
+		c.rehearsed(r)
+		return nil
+	case r.kind == taskPolicy:
+		c.policyRead(r)
+		return nil
+	case r.operation == 0:
 		c.watched(r)
 		return nil
 	}
@@ -282,7 +327,7 @@ func (c *core) changeListed(l *live, r *result, use func(*live, []Version)) {
 		c.hold(l, problemOf(r.err), max(backoff(l.op.Failures), r.err.RetryAfter))
 		return
 	}
-	if l.op.Problem != nil && l.op.Problem.Code != "revocation-undone" {
+	if l.op.Problem != nil && l.op.Problem.Code != codeRevocationUndone {
 		l.op.Problem = nil
 		c.touch(l)
 	}
@@ -359,9 +404,16 @@ func (c *core) storeLook(l *live, old *Tracker, t Tracker) Tracker {
 	}
 	e := c.event(l, EventTrackerChanged, actorDaemon, "%s %s: %s", d.Dependent.Kind, d.Dependent.DisplayName(), what)
 	e.Dependent = d.Dependent.ID
-	e.Data = map[string]string{"from": string(old.State), "to": string(t.State)}
+	e.Data = map[string]string{
+		"from": string(old.State), "to": string(t.State), "kind": d.Dependent.Kind, "change": string(l.op.Kind),
+	}
 	if t.Evidence != EvidenceNone {
 		e.Data["evidence"] = string(t.Evidence)
+	}
+	if t.State == TrackerDone && old.State != TrackerDone {
+		if took := c.learn(l, &t); took > 0 {
+			e.Data["took"] = strconv.FormatFloat(took.Seconds(), 'f', -1, 64)
+		}
 	}
 	if d.Version != "" {
 		e.Data["version"] = d.Version
@@ -370,104 +422,4 @@ func (c *core) storeLook(l *live, old *Tracker, t Tracker) Tracker {
 		e.Data["access_code"] = d.Last.AccessCode
 	}
 	return t
-}
-
-// configure takes in the configured keys: schedules, dependents added to live
-// operations, keys that are new or gone.
-func (c *core) configure(keys []Key) {
-	c.keys = map[string]*Key{}
-	for i := range keys {
-		key := &keys[i]
-		c.keys[key.Name] = key
-		state := c.states[key.Name]
-		if state == nil || !state.ID.Same(key.ID) {
-			state = &KeyState{Name: key.Name, ID: key.ID}
-			c.states[key.Name] = state
-			c.touchKey(key.Name)
-		}
-		c.reschedule(key, state)
-		c.agenda.add(agendaItem{key: key.Name, watch: true, at: c.now.Add(spread(key.Name, watchSpread(len(keys)))).UnixNano()})
-	}
-	for name, state := range c.states {
-		if c.keys[name] == nil && !state.NextRotation.IsZero() {
-			c.touchKey(name).NextRotation = time.Time{}
-		}
-	}
-	for _, id := range c.liveIDs() {
-		c.join(c.live[id])
-	}
-}
-
-// watchSpread is the time over which the first looks at so many keys are spread.
-func watchSpread(keys int) time.Duration {
-	return min(time.Duration(keys)*100*time.Millisecond, watchEvery)
-}
-
-// reschedule computes the next time of a key whose schedule is new or changed;
-// one that is the same keeps its time, even if that has passed.
-func (c *core) reschedule(key *Key, state *KeyState) {
-	if state.Spec == key.Schedule.Spec() {
-		return
-	}
-	state = c.touchKey(key.Name)
-	state.Spec = key.Schedule.Spec()
-	state.NextRotation = key.Schedule.Next(c.now)
-	c.plan(agendaItem{key: key.Name}, state.NextRotation)
-}
-
-// join adds dependents that were configured since a live operation began, and
-// excludes those that the operator excluded since.
-func (c *core) join(l *live) {
-	key := c.keys[l.op.Key]
-	if key == nil || c.load(l) != nil {
-		return
-	}
-	known := make(map[string]uint32, len(l.trackers))
-	for i := range l.trackers {
-		known[strings.ToLower(l.trackers[i].Detail.Dependent.ID)] = uint32(i)
-	}
-	for _, d := range key.Dependents {
-		switch n, ok := known[strings.ToLower(d.ID)]; {
-		case !ok:
-			c.event(l, EventDependentFound, actorDaemon, "%s %s was added to the configuration", d.Kind, d.DisplayName()).Dependent = d.ID
-			c.addTracker(l, d, c.now)
-		case l.trackers[n].Detail.Dependent.changed(&d):
-			c.reconfigure(l, l.trackers[n], d)
-		default:
-			// The same, but with the configuration's strings: one copy is enough.
-			shared := *l.trackers[n].Detail
-			shared.Dependent = d
-			l.trackers[n].Detail = &shared
-		}
-	}
-}
-
-// changed reports whether the operator configured the dependent otherwise.
-func (d *Dependent) changed(to *Dependent) bool {
-	return d.Name != to.Name || d.Nudge != to.Nudge || d.Recreate != to.Recreate || d.Window != to.Window ||
-		d.Poll != to.Poll || d.Excluded != to.Excluded || !maps.Equal(d.Settings, to.Settings)
-}
-
-// reconfigure gives a tracker its dependent's new settings and looks at it
-// again.
-func (c *core) reconfigure(l *live, t Tracker, d Dependent) {
-	detail := *t.Detail
-	if stored, err := c.store.Trackers(context.Background(), l.op.ID, t.Number, 1); err == nil && len(stored) == 1 {
-		detail.Last = stored[0].Detail.Last
-	}
-	detail.Dependent = d
-	t.Detail = &detail
-	switch {
-	case d.Excluded != "":
-		t = t.enter(TrackerExcluded, c.now, time.Time{})
-		detail.Problem = &Problem{Code: "excluded", Message: d.Excluded}
-		c.event(l, EventTrackerChanged, actorDaemon, "%s %s is excluded: %s", d.Kind, d.DisplayName(), d.Excluded).Dependent = d.ID
-		delete(l.stale, t.Number)
-	case t.State == TrackerExcluded:
-		t = t.enter(TrackerWaiting, c.now, c.now)
-		detail.Problem = nil
-	case t.State != TrackerDone:
-		t.Due = c.now
-	}
-	c.setTracker(l, t, true)
 }

@@ -15,7 +15,21 @@ const (
 	taskObserve    taskKind = "observe"
 	taskApply      taskKind = "apply"
 	taskFind       taskKind = "find dependents"
+	taskPolicy     taskKind = "read rotation policy"
+	taskRehearse   taskKind = "rehearse rotation"
+	taskNotify     taskKind = "notify"
 )
+
+// counts reports whether a task counts against the limit on calls. The others may
+// take long, and have a goroutine each.
+func (k taskKind) counts() bool {
+	switch k {
+	case taskApply, taskRehearse, taskNotify:
+		return false
+	default:
+		return true
+	}
+}
 
 // task is a call to the outside world. A task is handed out only after the
 // change that intends it was committed.
@@ -31,6 +45,9 @@ type task struct {
 	tracker   uint32
 	dependent *Dependent
 	access    bool
+
+	// notify is what to tell a receiver.
+	notify *notice
 
 	// effect is what the task is to change, or where it is to search; nil for a
 	// look. Looks are many, and are kept small.
@@ -58,6 +75,8 @@ type result struct {
 	version     Version
 	observation *Observation
 	found       []Dependent
+	policy      RotationPolicy
+	problem     *Problem // of a rehearsal
 	// applyErr is what came of the update of a taskApply, whose err is that of
 	// the look that follows.
 	applyErr *Error
@@ -69,15 +88,21 @@ type world struct {
 	vault    Vault
 	services map[string]Service
 	finders  []Finder
+	// plan says what a rotation of a key would do.
+	plan func(ctx context.Context, key string) (Plan, error)
 }
 
 // taskTimeout bounds a task by the wall, so that a hung call ends. An update of
 // a dependent includes a long-running operation.
 func taskTimeout(k taskKind) time.Duration {
-	if k == taskApply {
+	switch k {
+	case taskApply, taskRehearse:
 		return 30 * time.Minute
+	case taskNotify:
+		return 6 * time.Minute // a hook may take five
+	default:
+		return time.Minute
 	}
-	return time.Minute
 }
 
 // deadline is a bound that tasks started together share: one timer serves a
@@ -117,6 +142,12 @@ func (w *world) do(ctx context.Context, t *task) *result {
 		r.found, err = w.find(ctx, t)
 	case taskObserve:
 		r.observation, err = w.observe(ctx, t)
+	case taskPolicy:
+		r.policy, err = w.vault.(PolicyReader).RotationPolicy(ctx, t.keyID)
+	case taskRehearse:
+		r.problem, err = w.rehearse(ctx, t.key)
+	case taskNotify:
+		err = t.notify.receiver.Notifier.Notify(ctx, t.notify.Notification)
 	case taskApply:
 		if err := w.services[t.dependent.Kind].Apply(ctx, t.dependent, t.action, t.keyID, *t.version); err != nil {
 			r.applyErr = AsError(err)

@@ -1,6 +1,11 @@
 package rotator
 
-import "time"
+import (
+	"fmt"
+	"time"
+
+	"github.com/HdrHistogram/hdrhistogram-go"
+)
 
 // Timing is how long one kind of dependent in one region took for one kind of
 // change, from what was seen. What was only inferred does not count.
@@ -27,4 +32,123 @@ type TimingStatus struct {
 	// suggests; zero while too little was seen.
 	Documented time.Duration `json:"documented"`
 	Suggested  time.Duration `json:"suggested,omitempty"`
+}
+
+const (
+	// timingMost is the longest time that is told apart.
+	timingMost = 31 * 24 * time.Hour
+	// timingDigits is the precision: to one part in a hundred.
+	timingDigits = 2
+	// learnedFrom is how many dependents must have been seen before what they took
+	// is expected of others, suggestedFrom before a window is suggested.
+	learnedFrom, suggestedFrom = 5, 20
+)
+
+type timingKey struct {
+	kind, region string
+	change       OperationKind
+}
+
+// timing is a [Timing] at work.
+type timing struct {
+	timingKey
+	histogram *hdrhistogram.Histogram
+	changed   bool
+}
+
+func newTiming(key timingKey) *timing {
+	return &timing{timingKey: key, histogram: hdrhistogram.New(1, int64(timingMost/time.Second), timingDigits)}
+}
+
+func restoreTiming(t *Timing) (*timing, error) {
+	h, err := hdrhistogram.Decode(t.Histogram)
+	if err != nil {
+		return nil, fmt.Errorf("timing of %s in %s: %w", t.Kind, t.Region, err)
+	}
+	return &timing{timingKey: timingKey{t.Kind, t.Region, t.Change}, histogram: h}, nil
+}
+
+func (t *timing) record(took time.Duration) {
+	seconds := int64(min(max(took, time.Second), timingMost) / time.Second)
+	if t.histogram.RecordValue(seconds) == nil { // it is within the bounds
+		t.changed = true
+	}
+}
+
+func (t *timing) encode() (Timing, error) {
+	b, err := t.histogram.Encode(hdrhistogram.V2CompressedEncodingCookieBase)
+	if err != nil {
+		return Timing{}, fmt.Errorf("timing of %s in %s: %w", t.kind, t.region, err)
+	}
+	return Timing{Kind: t.kind, Region: t.region, Change: t.change, Histogram: b}, nil
+}
+
+func (t *timing) status(traits Traits) TimingStatus {
+	at := func(percentile float64) time.Duration {
+		return time.Duration(t.histogram.ValueAtQuantile(percentile)) * time.Second
+	}
+	s := TimingStatus{
+		Kind: t.kind, Region: t.region, Change: t.change, Count: t.histogram.TotalCount(),
+		P50: at(50), P90: at(90), P99: at(99), Max: time.Duration(t.histogram.Max()) * time.Second,
+		Documented: windowOf(&Dependent{}, traits),
+	}
+	if t.change != KindRotation {
+		s.Documented = accessWindow(&Dependent{}, traits)
+	}
+	if s.Count >= suggestedFrom {
+		s.Suggested = roundUp(2*s.P99, 5*time.Minute)
+	}
+	return s
+}
+
+func roundUp(d, to time.Duration) time.Duration { return (d + to - 1) / to * to }
+
+// learn notes how long a dependent took, if it was seen to get there now. It
+// returns the time, zero if there is none to learn from.
+func (c *core) learn(l *live, t *Tracker) time.Duration {
+	d := t.Detail
+	if !t.Evidence.AtLeast(EvidenceObserved) || d.Problem != nil || d.Last == nil {
+		return 0
+	}
+	start := l.op.Effect
+	if l.op.Kind == KindRotation {
+		start = l.op.Target.Created
+		if d.AppliedVersion == l.op.Target.ID {
+			start = later(start, d.Applied)
+		}
+	}
+	end := d.DoneAt
+	if at := d.Last.RotatedAt; l.op.Kind == KindRotation && at.After(start) && at.Before(end) {
+		end = at // the service itself says when
+	}
+	if start.IsZero() || !end.After(start) {
+		return 0
+	}
+	key := timingKey{d.Dependent.Kind, d.Region, l.op.Kind}
+	seen := c.alarm.timings[key]
+	if seen == nil {
+		seen = newTiming(key)
+		c.alarm.timings[key] = seen
+	}
+	seen.record(end.Sub(start))
+	return end.Sub(start)
+}
+
+// keepTimings lets the next commit take what was learned since the last time: to
+// lose a minute of it is no harm, and to encode it with every commit would cost
+// more than it is worth.
+func (c *core) keepTimings() {
+	for _, t := range c.alarm.timings {
+		if !t.changed {
+			continue
+		}
+		encoded, err := t.encode()
+		if err != nil {
+			continue // impossible: it encodes what it recorded
+		}
+		t.changed = false
+		c.change.Timings = append(c.change.Timings, encoded)
+		c.alarm.published = false
+		c.waitSoft()
+	}
 }

@@ -17,6 +17,11 @@ const (
 	TrackerExcluded    TrackerState = "excluded"     // left out by the operator
 )
 
+// troubled reports whether a dependent in this state may be worth an alert.
+func (s TrackerState) troubled() bool {
+	return s == TrackerStalled || s == TrackerNeedsAction || s == TrackerUnreachable
+}
+
 // TrackerStates lists the states in the order in which people want to see
 // them: what needs somebody comes first.
 func TrackerStates() []TrackerState {

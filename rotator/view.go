@@ -3,6 +3,7 @@ package rotator
 import (
 	"cmp"
 	"context"
+	"maps"
 	"slices"
 	"strings"
 	"time"
@@ -39,17 +40,20 @@ func now(run func(c *core) (*live, error)) func(*core, func(Operation, error)) (
 	return func(c *core, _ func(Operation, error)) (*live, error) { return run(c) }
 }
 
-// Reload replaces the configured keys. Live operations go on; dependents added
+// Reload replaces the configured keys and receivers. Live operations go on; dependents added
 // to their keys join them, and those excluded leave them.
-func (e *Engine) Reload(ctx context.Context, keys []Key) error {
+func (e *Engine) Reload(ctx context.Context, keys []Key, alerting Alerting) error {
 	_, err := e.ask(ctx, func(c *core, answer func(Operation, error)) (*live, error) {
 		e.setKeys(keys)
-		c.agenda = unwatched(c.agenda)
+		e.setAlerting(alerting)
+		c.agenda = withoutWatches(c.agenda)
 		c.configure(keys)
 		c.daemonEvent(EventConfigLoaded, "configuration loaded")
 		for _, id := range c.liveIDs() {
 			c.advance(c.live[id], false)
 		}
+		c.judgeAll()
+		c.post()
 		c.replies = append(c.replies, func(err error) { answer(Operation{}, err) })
 		return nil, nil
 	})
@@ -197,7 +201,10 @@ func (e *Engine) trackerStatus(op *Operation, t Tracker) TrackerStatus {
 	}
 	s.Deadline = t.deadline(l)
 	if t.State == TrackerPropagating || t.State == TrackerApplying {
-		s.Expected = s.Deadline
+		s.Expected, s.Latest = e.book.Load().expectation(&t, op.Kind, s.Deadline.Add(-s.Window))
+		if s.Expected.IsZero() {
+			s.Expected, s.Latest = s.Deadline, s.Deadline
+		}
 	}
 	return s
 }
@@ -230,7 +237,9 @@ func (e *Engine) Heartbeat() time.Time {
 // publish makes the numbers of the moment available to other goroutines.
 func (e *Engine) publish() {
 	c := e.core
-	s := Summary{Keys: len(c.keys), Live: map[OperationKind]int{}, Trackers: map[TrackerState]int{}}
+	e.publishBook()
+	s := Summary{Keys: len(c.keys), Live: map[OperationKind]int{}, Trackers: map[TrackerState]int{}, Kinds: cloneKinds(c.kinds)}
+	e.book.Load().summarize(&s)
 	for _, l := range c.live {
 		s.Live[l.op.Kind]++
 		for state, n := range l.op.Trackers {
@@ -248,9 +257,18 @@ func (e *Engine) publish() {
 	e.summary.Store(&s)
 }
 
-// unwatched returns an agenda without the watches of keys, which a new
+func cloneKinds(kinds map[string]map[TrackerState]int) map[string]map[TrackerState]int {
+	all := make(map[string]map[TrackerState]int, len(kinds))
+	for kind, states := range kinds {
+		all[kind] = maps.Clone(states)
+		maps.DeleteFunc(all[kind], func(_ TrackerState, n int) bool { return n == 0 })
+	}
+	return all
+}
+
+// withoutWatches returns an agenda without the watches of keys, which a new
 // configuration plans anew.
-func unwatched(old agenda) (a agenda) {
+func withoutWatches(old agenda) (a agenda) {
 	for _, item := range old {
 		if !item.watch {
 			a.add(item)

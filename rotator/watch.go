@@ -14,6 +14,8 @@ func (c *core) watchKey(name string) {
 		return
 	}
 	c.agenda.add(agendaItem{key: name, watch: true, at: c.now.Add(watchEvery).UnixNano()})
+	c.judgeKey(name)
+	c.watchAhead(key)
 	if l := c.liveOf(key); l != nil && !watchedBeside(&l.op) {
 		return // the operation reads the versions itself
 	}
@@ -31,9 +33,7 @@ func (c *core) watched(r *result) {
 		return
 	}
 	if r.err != nil {
-		if !retryable(r.err) {
-			c.keyProblem(state, problemOf(r.err))
-		}
+		c.unwatched(state, r.err)
 		return
 	}
 	state.Seen = c.now
@@ -57,6 +57,23 @@ func (c *core) watched(r *result) {
 		c.rotatedOutside(key, state, newest, r.versions)
 	case newest != state.Current:
 		c.touchKey(r.key).Current = newest
+	}
+}
+
+// blindAfter is how long the versions of a key may go unread before that is a
+// problem of its own.
+const blindAfter = 3 * watchEvery
+
+// unwatched handles a list of versions that could not be read.
+func (c *core) unwatched(state *KeyState, err *Error) {
+	switch {
+	case !retryable(err):
+		c.keyProblem(state, problemOf(err))
+	case !state.Seen.IsZero() && c.now.Sub(state.Seen) >= blindAfter && state.Problem == nil:
+		c.keyProblem(state, &Problem{
+			Code: codeVaultUnreachable, Message: "its versions could not be read since " + state.Seen.UTC().Format(time.RFC3339),
+			Hint: "can this machine reach https://" + state.ID.Host() + "? The last answer: " + err.Error(),
+		})
 	}
 }
 
@@ -150,6 +167,7 @@ func (c *core) fire(name string) {
 	case !c.makeWay(name):
 		e := c.keyEvent(name, EventScheduleMissed, "no rotation at %s: %s is under way", due.Format(time.RFC3339), state.Operation)
 		e.Operation = state.Operation
+		state.Missed = due
 	default:
 		reason := "scheduled for " + due.Format(time.RFC3339)
 		if late > MisfireGrace {

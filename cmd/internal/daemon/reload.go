@@ -28,7 +28,7 @@ func (d *daemon) reload(ctx context.Context) (control.Reloaded, error) {
 	if err != nil {
 		return control.Reloaded{}, refused(err)
 	}
-	if err := d.engine.Reload(ctx, keys); err != nil {
+	if err := d.engine.Reload(ctx, keys, rotator.Alerting{}); err != nil {
 		return control.Reloaded{}, err
 	}
 	d.server.SetPolicy(policyOf(config.Roles))

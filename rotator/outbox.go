@@ -1,0 +1,183 @@
+package rotator
+
+import (
+	"cmp"
+	"slices"
+	"strings"
+	"time"
+)
+
+const (
+	// groupWait is how long a new alert waits before it is told, so that what one
+	// cause brings up within moments is told at once.
+	groupWait = 5 * time.Second
+	// tellMost bounds how many alerts a receiver is told of at once.
+	tellMost = 500
+)
+
+// outbox tells the receivers what they were not told yet. What each was told
+// stands in the alert itself, so nothing is lost with the daemon. A receiver that
+// does not answer is tried again and again, and delays nothing but itself.
+type outbox struct {
+	receivers []Receiver
+	// sending are the receivers that are being told something; it survives a reset.
+	sending map[string]bool
+	// last is when each was last told something, trouble its last failures.
+	last map[string]time.Time
+	// planned is for when the agenda has the next look at the outbox.
+	planned time.Time
+}
+
+// pendingFor returns what is to be told to a receiver of an alert: whether it is
+// due, and from when on; a zero time means that nothing is.
+func (c *core) pendingFor(r *Receiver, a *Alert) (at time.Time) {
+	d := a.Told[r.Name]
+	silent := c.silenced(a) != ""
+	switch {
+	case !r.Wants(a):
+		return time.Time{}
+	case a.Firing() && silent:
+		return time.Time{}
+	case a.Firing() && d.Fired.IsZero():
+		at = a.Starts.Add(groupWait)
+	case a.Firing() && r.Repeat > 0:
+		at = d.Fired.Add(r.Repeat)
+	case a.Firing(), !d.Resolved.IsZero():
+		return time.Time{}
+	case d.Fired.IsZero() && silent: // neither its beginning nor its end is told
+		return time.Time{}
+	default:
+		at = a.Ends
+	}
+	return later(at, d.Next)
+}
+
+// silenced returns the silence that holds an alert back, empty if none does.
+func (c *core) silenced(a *Alert) string {
+	id := ""
+	for _, s := range c.alarm.silences {
+		if s.Silences(a, c.now) && (id == "" || s.ID < id) {
+			id = s.ID
+		}
+	}
+	return id
+}
+
+// post tells every receiver that is not busy what is due, and plans the next look.
+func (c *core) post() {
+	var next time.Time
+	for i := range c.alarm.outbox.receivers {
+		next = sooner(next, c.postTo(&c.alarm.outbox.receivers[i]))
+	}
+	c.dropTold()
+	if !next.IsZero() {
+		c.postSoon(next)
+	}
+}
+
+// postTo returns when there is something to tell next.
+func (c *core) postTo(r *Receiver) (next time.Time) {
+	if c.alarm.outbox.sending[r.Name] {
+		return time.Time{} // it is looked at again when that is over
+	}
+	var due []Alert
+	for _, a := range c.alarm.all() {
+		switch at := c.pendingFor(r, a); {
+		case at.IsZero():
+		case at.After(c.now):
+			next = sooner(next, at)
+		case len(due) < tellMost:
+			told := *a
+			told.Told, told.Affected = nil, slices.Clone(a.Affected)
+			due = append(due, told)
+		}
+	}
+	if len(due) == 0 {
+		return next
+	}
+	slices.SortStableFunc(due, worstFirst)
+	c.alarm.outbox.sending[r.Name] = true
+	c.tasks = append(c.tasks, task{kind: taskNotify, notify: &notice{
+		receiver: *r, Notification: Notification{Alerts: due, Now: c.now, Instance: c.store.Instance()},
+	}})
+	return time.Time{}
+}
+
+// worstFirst orders alerts as people want to read them: firing ones first, the
+// worst of them first, the oldest of these first.
+func worstFirst(a, b Alert) int {
+	if a.Firing() != b.Firing() {
+		if a.Firing() {
+			return -1
+		}
+		return 1
+	}
+	return cmp.Or(severityRank[b.Severity]-severityRank[a.Severity], a.Starts.Compare(b.Starts), strings.Compare(a.ID, b.ID))
+}
+
+// postSoon plans a look at the outbox.
+func (c *core) postSoon(at time.Time) {
+	o := &c.alarm.outbox
+	if !o.planned.IsZero() && o.planned.After(c.now) && !at.Before(o.planned) {
+		return
+	}
+	o.planned = at
+	c.agenda.add(agendaItem{post: true, at: at.UnixNano()})
+}
+
+// notice is what a receiver is told.
+type notice struct {
+	receiver Receiver
+	Notification
+}
+
+// notified takes in what came of telling a receiver.
+func (c *core) notified(r *result) {
+	name := r.notify.receiver.Name
+	o := &c.alarm.outbox
+	delete(o.sending, name)
+	if r.err == nil {
+		o.last[name] = c.now
+	}
+	for i := range r.notify.Alerts {
+		told := &r.notify.Alerts[i]
+		alert := c.alarm.alerts[told.scope()][told.ID]
+		if alert == nil || !alert.Starts.Equal(told.Starts) {
+			continue
+		}
+		if alert.Told == nil {
+			alert.Told = map[string]Delivery{}
+		}
+		alert.Told[name] = alert.Told[name].after(told, r.err, c.now)
+		c.alarm.change(alert)
+		c.waitSoft()
+	}
+	c.post()
+}
+
+// after returns the delivery after an attempt.
+func (d Delivery) after(told *Alert, err *Error, now time.Time) Delivery {
+	switch {
+	case err != nil:
+		d.Failures++
+		d.Next, d.Problem = now.Add(max(backoff(d.Failures), err.RetryAfter)), err.Error()
+		return d
+	case told.Firing():
+		d.Fired = now
+	default:
+		d.Resolved = now
+	}
+	d.Failures, d.Next, d.Problem = 0, time.Time{}, ""
+	return d
+}
+
+// dropTold forgets the alerts that are over once there is nobody left to tell.
+func (c *core) dropTold() {
+	for _, a := range c.alarm.all() {
+		if a.Firing() || slices.ContainsFunc(c.alarm.outbox.receivers, func(r Receiver) bool { return !c.pendingFor(&r, a).IsZero() }) {
+			continue
+		}
+		c.alarm.drop(a)
+		c.waitSoft()
+	}
+}
