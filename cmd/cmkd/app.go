@@ -66,10 +66,12 @@ Exit codes: 0 done, 1 error, 2 usage, 3 stalled or needs action, 4 not found,
 	flags.StringVarP(&a.format, "output", "o", "table", "how to print: table, json or yaml")
 	flags.BoolVar(&a.noColor, "no-color", a.getenv("NO_COLOR") != "", "no colours (also $NO_COLOR)")
 	root.AddGroup(&cobra.Group{ID: "key", Title: "Keys:"}, &cobra.Group{ID: "look", Title: "Looking:"},
+		&cobra.Group{ID: "alert", Title: "Alerts:"},
 		&cobra.Group{ID: "daemon", Title: "The daemon:"}, &cobra.Group{ID: "try", Title: "Trying it out:"})
 	for group, commands := range map[string][]*cobra.Command{
 		"key":    {a.rotateCmd(), a.revokeCmd(), a.reinstateCmd(), a.retireCmd(), a.approveCmd(), a.cancelCmd(), a.planCmd()},
-		"look":   {a.statusCmd(), a.historyCmd(), a.eventsCmd(), a.auditCmd()},
+		"look":   {a.statusCmd(), a.historyCmd(), a.eventsCmd(), a.auditCmd(), a.timingsCmd()},
+		"alert":  {a.alertCmd(), a.silenceCmd()},
 		"daemon": {a.runCmd(), a.configCmd(), a.backupCmd(), a.versionCmd()},
 		"try":    {a.simulateCmd(), a.demoCmd()},
 	} {

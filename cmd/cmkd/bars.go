@@ -76,6 +76,9 @@ func (b *bars) close() {
 
 func (b *bars) head(m *moment) string {
 	text := operationLine(&m.op) + " for " + span(m.now.Sub(m.op.Created)) + simulation(m.simulated)
+	if e := etaOf(&m.op).brief(m.now); e != "" {
+		text += ", " + e
+	}
 	if m.op.Waiting != "" {
 		text += ", waiting " + clean(m.op.Waiting)
 	}
@@ -108,7 +111,7 @@ func note(t *rotator.TrackerStatus, now time.Time) string {
 	case t.Evidence != "":
 		return ", " + string(t.Evidence)
 	case !t.Expected.IsZero():
-		return ", at the latest " + ahead(t.Expected, now)
+		return ", " + eta{t.Expected, t.Latest}.brief(now)
 	case !t.Deadline.IsZero():
 		return ", due " + ahead(t.Deadline, now)
 	default:
@@ -116,16 +119,20 @@ func note(t *rotator.TrackerStatus, now time.Time) string {
 	}
 }
 
-// share is how much of its time a dependent has used, or 1 once it is done.
+// share is how much of the time that a dependent may be expected to take it has
+// used, or 1 once it is done.
 func share(t *rotator.TrackerStatus, now time.Time) float64 {
 	switch {
 	case t.State == rotator.TrackerDone, t.State == rotator.TrackerExcluded:
 		return 1
 	case t.State == rotator.TrackerWaiting, t.Deadline.IsZero(), t.Window <= 0:
 		return 0
-	default:
-		return min(max(1-float64(t.Deadline.Sub(now))/float64(t.Window), 0), 0.99)
 	}
+	begun, end := t.Deadline.Add(-t.Window), t.Deadline
+	if t.Latest.After(begun) {
+		end = t.Latest
+	}
+	return min(max(float64(now.Sub(begun))/float64(end.Sub(begun)), 0), 0.99)
 }
 
 func gauge(share float64) string {

@@ -92,6 +92,12 @@ func TestShare(t *testing.T) {
 		"half":     {running(30 * time.Minute), 0.5},
 		"overdue":  {running(-time.Minute), 0.99},
 		"early":    {running(2 * time.Hour), 0},
+		"half of what was learned": {tracker(rotator.TrackerPropagating, func(t *rotator.TrackerStatus) {
+			t.Window, t.Deadline, t.Latest = 24*time.Hour, noon().Add(23*time.Hour), noon().Add(time.Hour)
+		}), 0.5},
+		"slower than what was learned": {tracker(rotator.TrackerPropagating, func(t *rotator.TrackerStatus) {
+			t.Window, t.Deadline, t.Latest = 24*time.Hour, noon().Add(12*time.Hour), noon().Add(-time.Hour)
+		}), 0.99},
 	} {
 		if got := share(&test.t, noon()); got != test.want {
 			t.Errorf("%s: %g, want %g", name, got, test.want)

@@ -86,11 +86,12 @@ func (a *app) shade(state string) string {
 		return state
 	}
 	switch state {
-	case string(rotator.TrackerStalled), string(rotator.TrackerNeedsAction), string(rotator.TrackerUnreachable), string(rotator.StateFailed):
+	case string(rotator.TrackerStalled), string(rotator.TrackerNeedsAction), string(rotator.TrackerUnreachable),
+		string(rotator.StateFailed), string(rotator.SeverityCritical):
 		return text.FgRed.Sprint(state)
 	case string(rotator.TrackerDone), string(rotator.StateCompleted), string(rotator.StateRecovered), "ok":
 		return text.FgGreen.Sprint(state)
-	case string(rotator.StateEffective), string(rotator.StateCancelled), string(rotator.StateAwaitingApproval):
+	case string(rotator.StateEffective), string(rotator.StateCancelled), string(rotator.StateAwaitingApproval), string(rotator.SeverityWarning):
 		return text.FgYellow.Sprint(state)
 	default:
 		return state

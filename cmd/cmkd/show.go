@@ -51,6 +51,9 @@ func (a *app) printOperation(m *moment) {
 	if op.Problem != nil {
 		a.say("  problem   %s", clean(op.Problem.String()))
 	}
+	if e := etaOf(op); !e.expected.IsZero() {
+		a.say("  expected  %s", e.sentence(m.now))
+	}
 	for _, b := range op.Blockers {
 		a.say("  blocked   %s: %s%s", b.Check, clean(b.Message), quoted(b.Hint))
 	}
@@ -75,7 +78,7 @@ func adopted(op *rotator.Operation) string {
 }
 
 func (a *app) printTrackers(m *moment) {
-	g := newGrid(a.out, "dependent", "kind", "binding", "state", "evidence", "version", "since", "at the latest", "problem")
+	g := newGrid(a.out, "dependent", "kind", "binding", "state", "evidence", "version", "since", "expected", "window ends", "problem")
 	for i := range m.op.Trackers {
 		t := &m.op.Trackers[i]
 		d := t.Detail
@@ -84,9 +87,17 @@ func (a *app) printTrackers(m *moment) {
 			name += " via " + clean(d.Last.Via[strings.LastIndexByte(d.Last.Via, '/')+1:])
 		}
 		g.add(name, d.Dependent.Kind, dash(string(d.Binding)), a.shade(string(t.State)), dash(string(t.Evidence)),
-			short(d.Version), ago(t.Since, m.now), ahead(t.Deadline, m.now), trackerProblem(t))
+			short(d.Version), ago(t.Since, m.now), expected(t, m.now), ahead(t.Deadline, m.now), trackerProblem(t))
 	}
 	g.render()
+}
+
+// expected says when a dependent is expected to be done, by what was learned.
+func expected(t *rotator.TrackerStatus, now time.Time) string {
+	if e := (eta{t.Expected, t.Latest}); e.learned() {
+		return strings.TrimPrefix(e.brief(now), "expected ")
+	}
+	return "-"
 }
 
 func trackerProblem(t *rotator.TrackerStatus) string {

@@ -147,6 +147,9 @@ func (a *app) printOverview(o overview, again bool) {
 		a.out.printf("\x1b[H\x1b[2J") // a fresh screen
 	}
 	s := &o.Summary
+	if line := alertLine(s); line != "" {
+		a.say("%s", a.bold(line))
+	}
 	a.say("%s", a.bold(headline(s)))
 	if s.SimulatedClock != "" {
 		a.say("SIMULATED CLOCK %s, now %s", clean(s.SimulatedClock), stamp(s.Now))
@@ -165,6 +168,25 @@ func (a *app) printOverview(o overview, again bool) {
 		g.add(clean(k.Name), a.keyState(k), dependents(k), short(k.Current.ID), age(k.Current.Created, s.Now), ahead(k.NextRotation, s.Now), need(k))
 	}
 	g.render()
+}
+
+// alertLine says how many alerts fire; empty if none does.
+func alertLine(s *control.Summary) string {
+	var parts []string
+	total := 0
+	for _, severity := range []rotator.Severity{rotator.SeverityCritical, rotator.SeverityWarning, rotator.SeverityInfo} {
+		if n := s.Alerts[severity]; n > 0 {
+			parts = append(parts, fmt.Sprintf("%d %s", n, severity))
+			total += n
+		}
+	}
+	if s.Silenced > 0 {
+		parts = append(parts, fmt.Sprintf("%d silenced", s.Silenced))
+	}
+	if len(parts) == 0 {
+		return ""
+	}
+	return count(total+s.Silenced, "alert") + ": " + strings.Join(parts, ", ") + "; cmkd alert list"
 }
 
 // headline says how things are in a sentence.
