@@ -34,6 +34,7 @@ func AppendDetail(dst []byte, d *rotator.TrackerDetail) ([]byte, error) {
 	w.problem(d.Problem)
 	w.observation(d.Last)
 	w.str(d.Via)
+	w.str(d.Region)
 	if w.err != nil {
 		return nil, w.err
 	}
@@ -59,6 +60,7 @@ func DecodeDetail(value []byte) (*rotator.TrackerDetail, error) {
 	d.Problem = r.problem()
 	d.Last = r.observation()
 	d.Via = r.str()
+	d.Region = r.str()
 	return d, r.err
 }
 
@@ -138,6 +140,7 @@ func (w *fieldWriter) problem(p *rotator.Problem) {
 		w.str(p.Code)
 		w.str(p.Message)
 		w.str(p.Hint)
+		w.str(string(p.Class))
 	})
 }
 
@@ -163,6 +166,7 @@ func (w *fieldWriter) observation(o *rotator.Observation) {
 		w.problem(o.Problem)
 		w.str(o.Via)
 		w.pairs(o.Facts)
+		w.str(o.Region)
 	})
 }
 
@@ -280,6 +284,7 @@ func (r *fieldReader) problem() *rotator.Problem {
 		p.Code = r.str()
 		p.Message = r.str()
 		p.Hint = r.str()
+		p.Class = rotator.Code(r.str())
 	})
 	return p
 }
@@ -305,6 +310,7 @@ func (r *fieldReader) observation() *rotator.Observation {
 		o.Problem = r.problem()
 		o.Via = r.str()
 		o.Facts = r.pairs()
+		o.Region = r.str()
 	})
 	return o
 }

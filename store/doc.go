@@ -13,14 +13,17 @@
 //
 //	key         version 1 | crc 4 | due 8 | JSON
 //	operation   version 1 | crc 4 | revision 8 | due 8 | live 1 | key | JSON
-//	detail      version 1 | crc 4 | JSON
-//	event       version 1 | crc 4 | at 8 | operation 8 | key | JSON
+//	alert, silence, timing
+//	            version 1 | crc 4 | JSON
+//	detail      version 1 | crc 4 | fields
+//	event       version 1 | crc 4 | at 8 | operation 8 | key | fields
 //	tracker     version 1 | state 1 | evidence 1 | 0 | failures 4 | looks 4 |
 //	            due 8 | since 8 | seen 8 | crc 4
 //
-// where key is a name after its length in two bytes. The hot part of a tracker
-// is not JSON: thousands of them change together, and what is written each time
-// decides the speed.
+// where key is a name after its length in two bytes, and fields are strings,
+// numbers and groups of them in a fixed order, to which fields may only be added
+// at the end. Trackers and events are not JSON: thousands of them change
+// together, and what is written each time decides the speed.
 //
 // # Times
 //

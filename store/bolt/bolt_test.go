@@ -12,8 +12,6 @@ import (
 	"testing"
 	"time"
 
-	"go.etcd.io/bbolt"
-
 	"cmkd/rotator"
 	"cmkd/store/storetest"
 )
@@ -248,56 +246,6 @@ func TestStats(t *testing.T) {
 	if got.Commits != 5 || got.Changes != 5 || got.Fsyncs != 10 || got.Written == 0 || got.Size == 0 || got.Used > got.Size {
 		t.Errorf("stats %+v", got)
 	}
-}
-
-// step is a migration that adds a bucket.
-func step(name string) migration {
-	return migration{what: "add " + name, run: func(tx *bbolt.Tx) error {
-		_, err := tx.CreateBucket([]byte(name))
-		return err
-	}}
-}
-
-func TestMigrations(t *testing.T) {
-	t.Parallel()
-	s := newStore(t)
-	mustCommit(t, s, operationWith(1, 2))
-	checkAndClose(t, s)
-	var notices []string
-	o := Options{Notice: func(m string) { notices = append(notices, m) }}
-
-	t.Log("a step that fails leaves the store as it was")
-	broken := migration{what: "fail", run: func(*bbolt.Tx) error { return errors.New("on purpose") }}
-	_, err := open(s.Path(), o, []migration{step("new"), broken})
-	if err == nil || !strings.Contains(err.Error(), "migrate to schema 3, fail: on purpose") {
-		t.Fatalf("open: %v", err)
-	}
-	checkAndClose(t, mustOpen(t, s.Path()))
-
-	t.Log("steps run once, after a backup")
-	for range 2 {
-		newer, err := open(s.Path(), o, []migration{step("new"), step("newer")})
-		if err != nil {
-			t.Fatal(err)
-		}
-		checkAndClose(t, newer)
-	}
-	if len(notices) != 1 || !strings.Contains(notices[0], "from schema 1 to 3") {
-		t.Errorf("notices %q", notices)
-	}
-	for _, name := range []string{".before-schema-3", ".before-schema-3.1"} {
-		copied := mustOpen(t, s.Path()+name)
-		if ops, err := copied.Operations(t.Context(), rotator.OperationFilter{}); err != nil || len(ops) != 1 {
-			t.Errorf("copy %s has %d operations, %v", name, len(ops), err)
-		}
-		checkAndClose(t, copied)
-	}
-
-	t.Log("an older cmkd refuses it")
-	_, err = Open(s.Path(), o)
-	wantError(t, err, rotator.CodeInternal, s.Path()+" has schema 3, this cmkd knows up to 1", "later one")
-	_, err = VerifyFile(t.Context(), s.Path(), o)
-	wantError(t, err, rotator.CodeInternal, "has schema 3", "later one")
 }
 
 // TestCommit_Group holds the writer while callers queue up: they share one

@@ -15,7 +15,7 @@ import (
 
 // Check reads the whole store and compares everything with everything: bbolt's
 // pages, each record, indexes and records both ways, trackers and the counts of
-// their operations, and the event log. It returns the first thing that is
+// their operations, the book, and the event log. It returns the first thing that is
 // wrong.
 func (s *Store) Check(ctx context.Context) error {
 	err := s.view(ctx, func(tx *bbolt.Tx) error {
@@ -40,7 +40,7 @@ func (s *Store) check(ctx context.Context, tx *bbolt.Tx) error {
 		return err
 	}
 	c := checker{tx: tx, tick: ticker{ctx: ctx}, counts: make(map[rotator.OperationID]map[rotator.TrackerState]int)}
-	for _, step := range []func() error{c.trackers, c.keys, c.operations, c.indexes} {
+	for _, step := range []func() error{c.trackers, c.keys, c.operations, c.indexes, c.book} {
 		if err := step(); err != nil {
 			return err
 		}

@@ -12,8 +12,11 @@
 //	details     operation, number         → cold part
 //	due         time, type, name or id    → nothing
 //	events      sequence number           → event
+//	alerts      id                        → alert
+//	silences    id                        → silence
+//	timings     kind, region, change      → timing
 //
-// Package store describes the bytes. bbolt writes every page that a transaction
+// The last three are there since schema 2. Package store describes the bytes. bbolt writes every page that a transaction
 // touches, so trackers are numbered within their operation and what changes with
 // every look stands apart from the large part that does not: a thousand
 // neighbours are some fifteen pages.

@@ -19,6 +19,7 @@ type prepared struct {
 	// transaction; canonical is what their hashes are made of.
 	events    []rotator.Event
 	canonical [][]byte
+	book      []bookEntry
 }
 
 type entry struct{ key, value []byte }
@@ -85,7 +86,10 @@ func prepare(c *rotator.Change) (*prepared, error) {
 	if err := p.prepareTrackers(c.Trackers); err != nil {
 		return nil, err
 	}
-	return p, p.prepareEvents(c.Events)
+	if err := p.prepareEvents(c.Events); err != nil {
+		return nil, err
+	}
+	return p, p.prepareBook(c)
 }
 
 func (p *prepared) prepareTrackers(trackers []rotator.Tracker) error {

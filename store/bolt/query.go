@@ -272,6 +272,3 @@ func selected(value []byte, f rotator.EventFilter, since uint64) (bool, error) {
 	return (f.Key == "" || string(head.Key) == f.Key) &&
 		(f.Operation == 0 || head.Operation == f.Operation) && head.At >= since, err
 }
-
-// Book returns alerts, silences and timings.
-func (s *Store) Book(context.Context) (rotator.Book, error) { return rotator.Book{}, nil }

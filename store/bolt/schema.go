@@ -27,6 +27,9 @@ const (
 	bucketDetails    = "details"
 	bucketDue        = "due"
 	bucketEvents     = "events"
+	bucketAlerts     = "alerts"
+	bucketSilences   = "silences"
+	bucketTimings    = "timings"
 )
 
 // The entries of the meta bucket.
@@ -38,11 +41,20 @@ const (
 
 const headSize = 8 + len(store.Hash{})
 
-func buckets() []string {
-	return []string{
+// schemaBook is the first schema with alerts, silences and timings.
+const schemaBook = 2
+
+// buckets returns what a file of a schema version has: one that is only read,
+// such as an old backup, is not migrated.
+func buckets(schema int) []string {
+	names := []string{
 		bucketMeta, bucketKeys, bucketOperations, bucketLive, bucketByKey,
 		bucketTrackers, bucketDetails, bucketDue, bucketEvents,
 	}
+	if schema >= schemaBook {
+		names = append(names, bucketAlerts, bucketSilences, bucketTimings)
+	}
+	return names
 }
 
 func bucket(tx *bbolt.Tx, name string) *bbolt.Bucket { return tx.Bucket([]byte(name)) }
@@ -56,11 +68,25 @@ type migration struct {
 
 // migrations lists the steps since version 1: the first leads to version 2. A
 // step is never changed once released.
-func migrations() []migration { return nil }
+func migrations() []migration {
+	return []migration{
+		{what: "make room for alerts, silences and timings", run: addBook},
+	}
+}
+
+// addBook leads to schema 2.
+func addBook(tx *bbolt.Tx) error {
+	for _, name := range [...]string{"alerts", "silences", "timings"} {
+		if _, err := tx.CreateBucket([]byte(name)); err != nil {
+			return fmt.Errorf("create bucket %s: %w", name, err)
+		}
+	}
+	return nil
+}
 
 // initialise fills a new file.
 func initialise(tx *bbolt.Tx, schema int) error {
-	for _, name := range buckets() {
+	for _, name := range buckets(schema) {
 		if _, err := tx.CreateBucket([]byte(name)); err != nil {
 			return fmt.Errorf("create bucket %s: %w", name, err)
 		}
@@ -186,7 +212,11 @@ func readInstance(tx *bbolt.Tx) (string, error) {
 // quickCheck looks at what can be seen at once: buckets, instance, and that the
 // event log ends where its head says. It returns the instance.
 func quickCheck(tx *bbolt.Tx) (string, error) {
-	for _, name := range buckets() {
+	schema, err := readSchema(tx)
+	if err != nil {
+		return "", err
+	}
+	for _, name := range buckets(schema) {
 		if bucket(tx, name) == nil {
 			return "", damagef("it has no bucket %q", name)
 		}

@@ -50,6 +50,9 @@ func (w *writer) put(p *prepared) error {
 			return err
 		}
 	}
+	if err := w.putBook(p.book); err != nil {
+		return err
+	}
 	return w.putEvents(p)
 }
 

@@ -1,0 +1,181 @@
+package store
+
+import (
+	"cmp"
+	"fmt"
+	"slices"
+	"time"
+	"unicode/utf8"
+
+	"cmkd/rotator"
+)
+
+// The records of a [rotator.Book] are few, and written seldom: after the frame
+// they are JSON. Their keys are what identifies them, so that a store can tell
+// whether a record sits where it belongs.
+
+// AlertKey returns the key of an alert.
+func AlertKey(id string) []byte { return []byte(id) }
+
+// SilenceKey returns the key of a silence.
+func SilenceKey(id string) []byte { return []byte(id) }
+
+// TimingKey returns the key of a timing. Each part stands after its length, so
+// that no two timings share a key.
+func TimingKey(kind, region string, change rotator.OperationKind) []byte {
+	return appendName(appendName(appendName(nil, kind), region), string(change))
+}
+
+// EncodeAlert returns an alert's key and value.
+func EncodeAlert(a *rotator.Alert) (key, value []byte, err error) {
+	if err := checkAlert(a); err != nil {
+		return nil, nil, err
+	}
+	value, err = encodeBody(a)
+	if err != nil {
+		return nil, nil, fmt.Errorf("alert %s: %w", a.ID, err)
+	}
+	return AlertKey(a.ID), value, nil
+}
+
+func checkAlert(a *rotator.Alert) error {
+	if err := checkID("an alert", "id", a.ID); err != nil {
+		return err
+	}
+	if !severityKnown(a.Severity) {
+		return rotator.Errorf(rotator.CodeInvalid, "alert %s: severity %q is not known to the store", a.ID, a.Severity)
+	}
+	times := []time.Time{a.Starts, a.Ends, a.Until}
+	for _, d := range a.Told {
+		times = append(times, d.Fired, d.Resolved, d.Next)
+	}
+	if err := checkTimes(times...); err != nil {
+		return fmt.Errorf("alert %s: %w", a.ID, err)
+	}
+	return nil
+}
+
+func severityKnown(s rotator.Severity) bool {
+	return s == rotator.SeverityCritical || s == rotator.SeverityWarning || s == rotator.SeverityInfo
+}
+
+// DecodeAlert reads what EncodeAlert wrote.
+func DecodeAlert(value []byte) (rotator.Alert, error) { return decodeBody[rotator.Alert](value) }
+
+// EncodeSilence returns a silence's key and value.
+func EncodeSilence(s *rotator.Silence) (key, value []byte, err error) {
+	if err := checkSilence(s); err != nil {
+		return nil, nil, err
+	}
+	value, err = encodeBody(s)
+	if err != nil {
+		return nil, nil, fmt.Errorf("silence %s: %w", s.ID, err)
+	}
+	return SilenceKey(s.ID), value, nil
+}
+
+func checkSilence(s *rotator.Silence) error {
+	if err := checkID("a silence", "id", s.ID); err != nil {
+		return err
+	}
+	if s.Alert == "" && s.Rule == "" && s.Key == "" {
+		// It would hold back everything, and nobody can have meant that.
+		return rotator.Errorf(rotator.CodeInvalid, "silence %s names no alert, rule or key", s.ID)
+	}
+	if err := checkTimes(s.Created, s.Until); err != nil {
+		return fmt.Errorf("silence %s: %w", s.ID, err)
+	}
+	return nil
+}
+
+// DecodeSilence reads what EncodeSilence wrote.
+func DecodeSilence(value []byte) (rotator.Silence, error) {
+	return decodeBody[rotator.Silence](value)
+}
+
+// EncodeTiming returns a timing's key and value.
+func EncodeTiming(t *rotator.Timing) (key, value []byte, err error) {
+	if err := checkTiming(t); err != nil {
+		return nil, nil, err
+	}
+	value, err = encodeBody(t)
+	if err != nil {
+		return nil, nil, fmt.Errorf("timing of %s in %q: %w", t.Kind, t.Region, err)
+	}
+	return TimingKey(t.Kind, t.Region, t.Change), value, nil
+}
+
+func checkTiming(t *rotator.Timing) error {
+	if err := checkID("a timing", "kind", t.Kind); err != nil {
+		return err
+	}
+	if err := checkID("a timing", "change", string(t.Change)); err != nil {
+		return err
+	}
+	if err := checkText("a timing", "region", t.Region); err != nil {
+		return err
+	}
+	if len(t.Histogram) == 0 {
+		return rotator.Errorf(rotator.CodeInvalid, "timing of %s in %q: it has no histogram", t.Kind, t.Region)
+	}
+	return nil
+}
+
+// DecodeTiming reads what EncodeTiming wrote.
+func DecodeTiming(value []byte) (rotator.Timing, error) {
+	return decodeBody[rotator.Timing](value)
+}
+
+// SortTimings puts timings into the order of a [rotator.Book], which is not that
+// of their keys.
+func SortTimings(timings []rotator.Timing) {
+	slices.SortFunc(timings, func(a, b rotator.Timing) int {
+		return cmp.Or(cmp.Compare(a.Kind, b.Kind), cmp.Compare(a.Region, b.Region), cmp.Compare(a.Change, b.Change))
+	})
+}
+
+// checkID refuses what cannot be a key, or part of one.
+func checkID(record, field, id string) error {
+	if id == "" {
+		return rotator.Errorf(rotator.CodeInvalid, "%s without %s cannot be stored", record, field)
+	}
+	return checkText(record, field, id)
+}
+
+// checkText refuses text that JSON would not give back as it is: the record
+// would no longer belong to its key.
+func checkText(record, field, text string) error {
+	if len(text) > maxName {
+		return rotator.Errorf(rotator.CodeInvalid, "%s with a %s of %d bytes, more than %d, cannot be stored", record, field, len(text), maxName)
+	}
+	if !utf8.ValidString(text) {
+		return rotator.Errorf(rotator.CodeInvalid, "%s with the %s %q, which is not UTF-8, cannot be stored", record, field, text)
+	}
+	return nil
+}
+
+func checkTimes(times ...time.Time) error {
+	for _, t := range times {
+		if _, err := EncodeTime(t); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func encodeBody(v any) ([]byte, error) {
+	value, err := appendJSON(appendFrame(nil), v)
+	if err != nil {
+		return nil, err
+	}
+	return seal(value), nil
+}
+
+func decodeBody[T any](value []byte) (record T, err error) {
+	b, err := unseal(value)
+	if err != nil {
+		return record, err
+	}
+	err = decodeJSON(b, &record)
+	return record, err
+}
