@@ -429,6 +429,7 @@ func (e *Engine) recover(ctx context.Context, pause time.Duration) bool {
 		e.core.out = map[OperationID]int{}
 		err := e.core.reset(ctx, e.o.Keys, now)
 		if err == nil {
+			e.core.daemonEvent(EventStoreRecovered, "trying again to store changes after: "+e.summary.Load().Blocked)
 			return true
 		}
 		again = e.o.Clock.After(max(pause, time.Second))

@@ -29,6 +29,7 @@ const (
 	EventPreflightFailed    EventType = "preflight-failed"
 	EventClockJumped        EventType = "clock-jumped"
 	EventStoreBlocked       EventType = "store-blocked"
+	EventStoreRecovered     EventType = "store-recovered"
 	EventKeyProblem         EventType = "key-problem"
 	EventKeyProblemResolved EventType = "key-problem-resolved"
 	EventAlertFiring        EventType = "alert-firing"

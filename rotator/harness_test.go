@@ -3,6 +3,7 @@ package rotator_test
 import (
 	"context"
 	"errors"
+	"slices"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -94,6 +95,38 @@ func (s *estate) restart(pause time.Duration) {
 	s.stop()
 	s.pass(pause)
 	s.start()
+}
+
+// listen adds a receiver that wants to hear everything.
+func (s *estate) listen() *rotatortest.Receiver {
+	r := &rotatortest.Receiver{}
+	s.alerting.Receivers = append(s.alerting.Receivers, rotator.Receiver{Name: "ops", Kind: "test", Notifier: r})
+	return r
+}
+
+// firing returns the ids of the alerts that fire, separated by blanks.
+func (s *estate) firing() string {
+	s.t.Helper()
+	alerts, err := s.engine.Alerts(s.t.Context())
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	var ids []string
+	for _, a := range alerts {
+		if a.Firing() {
+			ids = append(ids, a.ID)
+		}
+	}
+	slices.Sort(ids)
+	return strings.Join(ids, " ")
+}
+
+// wantFiring checks which alerts fire.
+func (s *estate) wantFiring(want string) {
+	s.t.Helper()
+	if got := s.firing(); got != want {
+		s.t.Fatalf("alerts firing: %q, want %q\n%s", got, want, s.log())
+	}
 }
 
 // pass lets time pass.

@@ -287,6 +287,7 @@ func (c *core) handle(r *result) error {
 		} else {
 			c.setEnabled(l, r)
 		}
+	case taskPolicy, taskRehearse, taskNotify: // of no operation
 	}
 	c.advance(l, false)
 	return nil

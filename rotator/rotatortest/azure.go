@@ -40,6 +40,7 @@ type Azure struct {
 	made     int
 	deps     map[string]*Resource
 	calls    map[string]int
+	policies map[rotator.KeyID]rotator.RotationPolicy
 }
 
 // Resource is a dependent with its behaviour.
@@ -67,11 +68,12 @@ type Resource struct {
 func NewAzure() *Azure {
 	return &Azure{
 		Clock: Clock{}, versions: map[rotator.KeyID][]rotator.Version{}, deps: map[string]*Resource{}, calls: map[string]int{},
+		policies: map[rotator.KeyID]rotator.RotationPolicy{},
 	}
 }
 
 // FailWith has f asked before each call: "create", "versions", "set-enabled",
-// "tag", "observe", "apply" or "find", and what it concerns.
+// "tag", "policy", "observe", "apply" or "find", and what it concerns.
 func (a *Azure) FailWith(f func(call, of string) *Fault) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
@@ -118,6 +120,34 @@ func (a *Azure) Enable(key rotator.KeyID, version string, enabled bool) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	a.set(key, version, enabled)
+}
+
+// Expire gives the newest version of a key an expiry.
+func (a *Azure) Expire(key rotator.KeyID, at time.Time) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	newest := a.current(key)
+	for i := range a.versions[key] {
+		if v := &a.versions[key][i]; v.ID == newest.ID {
+			v.Expires = at
+		}
+	}
+}
+
+// SetPolicy gives a key a rotation policy.
+func (a *Azure) SetPolicy(key rotator.KeyID, p rotator.RotationPolicy) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.policies[key] = p
+}
+
+// RotationPolicy implements [rotator.PolicyReader].
+func (a *Azure) RotationPolicy(_ context.Context, key rotator.KeyID) (p rotator.RotationPolicy, err error) {
+	err = a.call("policy", string(key), func() error {
+		p = a.policies[key]
+		return nil
+	})
+	return p, err
 }
 
 // Calls returns how often a call was made.

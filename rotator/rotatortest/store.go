@@ -30,6 +30,7 @@ type Store struct {
 	alerts   map[string]rotator.Alert
 	silences map[string]rotator.Silence
 	timings  map[[3]string]rotator.Timing
+	space    rotator.Space
 }
 
 // NewStore returns an empty store.
@@ -118,6 +119,20 @@ func (s *Store) note(c *rotator.Change) {
 	for _, id := range c.Forget.Silences {
 		delete(s.silences, id)
 	}
+}
+
+// SetSpace sets how much room there is.
+func (s *Store) SetSpace(space rotator.Space) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.space = space
+}
+
+// Space implements [rotator.SpaceReporter].
+func (s *Store) Space() (rotator.Space, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.space, nil
 }
 
 // Book implements [rotator.Store].
