@@ -29,6 +29,10 @@ type Config struct {
 	Roles Roles `yaml:"roles"`
 	// Limits bounds what happens at the same time.
 	Limits Limits `yaml:"limits"`
+	// Alerts says when alerts are raised and who is told of them.
+	Alerts Alerts `yaml:"alerts"`
+	// Web is the page to look at, and the metrics, over HTTP.
+	Web Web `yaml:"web"`
 	// Defaults holds what keys say by default.
 	Defaults Defaults `yaml:"defaults"`
 	// Windows says, by kind, how long a dependent may take before it counts as
@@ -82,6 +86,90 @@ type Limits struct {
 	// RotationsPerVault is the greatest number of rotations under way at once in one
 	// vault.
 	RotationsPerVault int `yaml:"rotations_per_vault" range:"1|1000"`
+}
+
+// Alerts says when alerts are raised and who is told of them.
+type Alerts struct {
+	// Repeat is how often a receiver is told again of an alert that goes on; 0s never,
+	// else at least 1m.
+	Repeat Duration `yaml:"repeat" range:"0s|31d"`
+	// PreflightAhead is how long before a scheduled rotation cmkd looks whether it
+	// could begin; 0s does not look.
+	PreflightAhead Duration `yaml:"preflight_ahead" range:"0s|31d"`
+	// ExpiryAhead is how long before a version expires, with no rotation scheduled
+	// before, an alert is raised; 0s raises none.
+	ExpiryAhead Duration `yaml:"expiry_ahead" range:"0s|366d"`
+	// Runbook is where docs/alerts.md is published, a URL or the absolute path of a
+	// file; alerts link to it, followed by # and the rule.
+	Runbook string `yaml:"runbook,omitempty" form:"runbook"`
+	// Receivers are told of alerts.
+	Receivers []Receiver `yaml:"receivers"`
+}
+
+// Receiver is told of alerts in one way: exactly one of Alertmanager, Shoutrrr
+// and Exec is there.
+type Receiver struct {
+	// Name is what people and commands call the receiver; it should stay, for what a
+	// receiver was told is remembered by it.
+	Name string `yaml:"name" form:"receiver" need:"true"`
+	// Alertmanager hands alerts to Prometheus Alertmanager.
+	Alertmanager *Alertmanager `yaml:"alertmanager,omitempty"`
+	// Shoutrrr sends messages by mail and to chat services.
+	Shoutrrr *Shoutrrr `yaml:"shoutrrr,omitempty"`
+	// Exec runs a program that reads the alerts as JSON.
+	Exec *Exec `yaml:"exec,omitempty"`
+	// Severity is the least severity that it is told of.
+	Severity string `yaml:"severity" enum:"info|warning|critical"`
+	// Rules are the rules whose alerts it is told of; empty for all.
+	Rules []string `yaml:"rules,omitempty" form:"rule"`
+	// Keys are the names of the keys whose alerts it is told of; empty for all, and
+	// for what concerns no key.
+	Keys []string `yaml:"keys,omitempty" form:"name"`
+	// Repeat overrides how often it is told again.
+	Repeat Duration `yaml:"repeat" range:"0s|31d"`
+}
+
+// Alertmanager is a Prometheus Alertmanager, spoken to by its API of version 2.
+type Alertmanager struct {
+	// URLs are the base URLs of all its replicas, each of which is told; http is for
+	// this machine only.
+	URLs []string `yaml:"urls" form:"alertmanager" need:"true"`
+	// Credential is for a bearer token: the name of a systemd credential, or an
+	// absolute path; never the token itself.
+	Credential string `yaml:"credential,omitempty" form:"credential"`
+	// CA is a file with the certificates to trust instead of the machine's.
+	CA string `yaml:"ca,omitempty" form:"path"`
+}
+
+// Shoutrrr is a service that shoutrrr can send to.
+type Shoutrrr struct {
+	// Credential is for the service URL, which holds secrets: the name of a systemd
+	// credential, or an absolute path; never the URL itself.
+	Credential string `yaml:"credential" form:"service" need:"true"`
+}
+
+// Exec is a program that is run for each delivery, inside the daemon's sandbox.
+type Exec struct {
+	// Command is the absolute path of the program, and its arguments.
+	Command []string `yaml:"command" form:"argument" need:"true"`
+	// Timeout is how long it may run before it is ended and tried again later.
+	Timeout Duration `yaml:"timeout" range:"1s|5m"`
+}
+
+// Web is the page to look at, and the metrics, over HTTP.
+type Web struct {
+	// Listen is an address and port, or unix: and the absolute path of a socket; empty
+	// serves nothing.
+	Listen string `yaml:"listen" form:"listen"`
+	// Certificate is a PEM file with certificate and key: the name of a systemd
+	// credential, or an absolute path. Needed where others can connect.
+	Certificate string `yaml:"certificate,omitempty" form:"credential"`
+	// Credential is for the bearer token that visitors must show: the name of a
+	// systemd credential, or an absolute path. Needed where others can connect.
+	Credential string `yaml:"credential,omitempty" form:"credential"`
+	// Hosts are the names by which browsers may reach it, beside the address itself
+	// and localhost.
+	Hosts []string `yaml:"hosts,omitempty" form:"host"`
 }
 
 // Defaults holds what keys say by default.
@@ -190,6 +278,9 @@ func Default() *Config {
 		Log:    Log{Level: "info", Format: "json"},
 		Azure:  Azure{Cloud: "public", Credential: "default"},
 		Limits: Limits{Calls: 16, RotationsPerVault: 4},
+		Alerts: Alerts{
+			Repeat: Duration(4 * time.Hour), PreflightAhead: Duration(day), ExpiryAhead: Duration(30 * day),
+		},
 		Defaults: Defaults{
 			Timezone: "UTC", Misfire: "catch-up", Retire: "manual", Method: "auto",
 			Soak: Duration(time.Hour), Require: "inferred", Nudge: "never",

@@ -91,6 +91,73 @@ keys:
 	}
 }
 
+// TestParse_Receivers shows from where a receiver has what it leaves out, and
+// that absent sections have the documented defaults.
+func TestParse_Receivers(t *testing.T) {
+	t.Parallel()
+	c := MustParse(t, `
+alerts:
+  repeat: 6h
+  preflight_ahead: 0s
+  runbook: /usr/share/doc/cmkd/alerts.md
+  receivers:
+    - name: a
+      alertmanager: {urls: ["http://127.0.0.1:9093", "https://b.example.com/prefix"], credential: /run/token, ca: /etc/ca.pem}
+    - {name: b, severity: critical, repeat: 0s, shoutrrr: {credential: b-url}}
+    - {name: c, repeat: 31d, exec: {command: [/bin/page, "", "-x"]}}
+    - {name: d, exec: {command: [/bin/page], timeout: 1s}}
+`)
+	want := []string{
+		"a info 6h [http://127.0.0.1:9093 https://b.example.com/prefix] /run/token /etc/ca.pem",
+		"b critical 0s b-url", `c info 31d ["/bin/page" "" "-x"] 30s`, `d info 6h ["/bin/page"] 1s`,
+	}
+	for i, r := range c.Alerts.Receivers {
+		got := fmt.Sprintf("%s %s %s", r.Name, r.Severity, r.Repeat)
+		switch {
+		case r.Alertmanager != nil:
+			got += fmt.Sprintf(" %v %s %s", r.Alertmanager.URLs, r.Alertmanager.Credential, r.Alertmanager.CA)
+		case r.Shoutrrr != nil:
+			got += " " + r.Shoutrrr.Credential
+		case r.Exec != nil:
+			got += fmt.Sprintf(" %q %s", r.Exec.Command, r.Exec.Timeout)
+		}
+		if got != want[i] {
+			t.Errorf("got  %s\nwant %s", got, want[i])
+		}
+	}
+	a := c.Alerts
+	if got := fmt.Sprintf("%s %s %s", a.PreflightAhead, a.ExpiryAhead, a.Runbook); got != "0s 30d /usr/share/doc/cmkd/alerts.md" {
+		t.Errorf("got %s", got)
+	}
+	d := MustParse(t, "alerts:\nweb:\n")
+	if got := fmt.Sprintf("%s %s %s %d %q", d.Alerts.Repeat, d.Alerts.PreflightAhead, d.Alerts.ExpiryAhead, len(d.Alerts.Receivers), d.Web.Listen); got != `4h 1d 30d 0 ""` {
+		t.Errorf("by default %s", got)
+	}
+}
+
+// TestParse_Listen holds what may be listened on without more, and what takes a
+// certificate and a credential: whatever others can reach.
+func TestParse_Listen(t *testing.T) {
+	t.Parallel()
+	const guarded = ", certificate: web.pem, credential: web-token, hosts: [cmkd.example.com, LOCAL, 10.0.0.5, '::1']"
+	for listen, exposed := range map[string]bool{
+		"": false, "127.0.0.1:9808": false, "127.9.9.9:65535": false, "[::1]:9808": false, "[::ffff:127.0.0.1]:9808": false,
+		"unix:/run/cmkd/web.sock": false, "0.0.0.0:9808": true, "[::]:9808": true, "10.0.0.5:9808": true,
+		"[fe80::1%eth0]:9808": true, "[::ffff:10.0.0.5]:9808": true,
+	} {
+		c, err := Parse("cmkd.yaml", fmt.Appendf(nil, "web: {listen: %q}", listen), kinds())
+		if exposed != (err != nil) {
+			t.Errorf("%s alone: %v", listen, err)
+		}
+		if err == nil && c.Web.Listen != listen {
+			t.Errorf("%s is read as %s", listen, c.Web.Listen)
+		}
+		if _, err := Parse("cmkd.yaml", fmt.Appendf(nil, "web: {listen: %q%s}", listen, guarded), kinds()); err != nil {
+			t.Errorf("%s, guarded: %v", listen, err)
+		}
+	}
+}
+
 // TestParse_WithoutChecks shows that nothing is asked of hooks that are not
 // there.
 func TestParse_WithoutChecks(t *testing.T) {

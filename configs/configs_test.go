@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -36,6 +37,9 @@ func kinds() Checks {
 			return kind, ok
 		},
 		CheckKind: func(kind string) bool { return traits[kind].Evidence != "" },
+		CheckRule: func(rule string) bool {
+			return slices.Contains([]string{"propagation-stalled", "revocation-stalled", "revocation-undone"}, rule)
+		},
 		CheckSettings: func(kind string, settings map[string]string) error {
 			for name := range settings {
 				if kind != "storage" || name != "probe_container" {

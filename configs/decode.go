@@ -140,6 +140,10 @@ func (d *decoder) value(node ast.Node, v reflect.Value, f slot) {
 	if !d.has(path) {
 		d.at[path] = at
 	}
+	if v.Kind() == reflect.Pointer {
+		v.Set(reflect.New(v.Type().Elem()))
+		v = v.Elem()
+	}
 	if u, ok := reflect.TypeAssert[encoding.TextUnmarshaler](v.Addr()); ok {
 		d.text(node, u, f, at)
 		return
@@ -259,7 +263,7 @@ func (d *decoder) entry(key string, node ast.Node, v reflect.Value, f slot, at p
 	}
 	d.value(node, v.Field(i), f.under(under, v.Type().Field(i).Tag))
 	switch v.Field(i).Kind() {
-	case reflect.Struct, reflect.Slice, reflect.Map:
+	case reflect.Struct, reflect.Slice, reflect.Map, reflect.Pointer:
 		d.at[under] = at
 	}
 }

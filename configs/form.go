@@ -23,6 +23,11 @@ type form struct {
 
 const (
 	guidPattern = `[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}`
+	namePattern = `^[a-z0-9][a-z0-9._-]{0,62}$`
+	nameMessage = "is not a name of at most 63 characters of a-z, 0-9, '.', '_' and '-', " +
+		"beginning with a letter or a digit"
+	// The name of a systemd credential, or a path.
+	credentialPattern = `^(/[^\x00-\x1f]+|[A-Za-z0-9][A-Za-z0-9._-]{0,254})$`
 	// Domain accounts hold a backslash or an @.
 	accountPattern = `[A-Za-z_][A-Za-z0-9_.@\\-]{0,255}\$?`
 	// Azure changes the case of parts of an id between calls.
@@ -46,7 +51,7 @@ var forms = map[string]form{
 		hint:    "`az account show` prints the subscription's id and tenantId",
 	},
 	"credential": {
-		pattern: regexp.MustCompile(`^(/[^\x00-\x1f]+|[A-Za-z0-9][A-Za-z0-9._-]{0,254})$`),
+		pattern: regexp.MustCompile(credentialPattern),
 		private: true,
 		message: "is neither the name of a credential nor an absolute path",
 		hint:    "name what LoadCredential= in the unit names, for instance cmkd-client.pem",
@@ -55,6 +60,46 @@ var forms = map[string]form{
 	"member": {
 		pattern: regexp.MustCompile(`^((user|group):` + accountPattern + `|(uid|gid):[0-9]{1,10})$`),
 		message: "is not of the form user:NAME, group:NAME, uid:NUMBER or gid:NUMBER",
+	},
+	"service": {
+		pattern: regexp.MustCompile(credentialPattern),
+		private: true,
+		message: "is neither the name of a credential nor an absolute path",
+		hint: "write the service URL, which holds secrets, into a file, " +
+			"and name what LoadCredential= in the unit names, for instance cmkd-chat-url",
+		check: checkCredential,
+	},
+	"alertmanager": {
+		pattern: regexp.MustCompile(`^https?://`),
+		private: true,
+		message: "is not a URL such as https://alertmanager.example.com:9093",
+		check:   checkAlertmanager,
+	},
+	"runbook": {
+		pattern: regexp.MustCompile(`^(https?:/)?/`),
+		private: true,
+		message: "is neither an http or https URL nor an absolute path", check: checkRunbook,
+	},
+	"argument": {
+		pattern: regexp.MustCompile(`^[^\x00]*$`),
+		private: true,
+		message: "holds a zero byte", check: checkArgument,
+	},
+	"listen": {
+		pattern: regexp.MustCompile(`^(|unix:/.+|[^/]+:[0-9]+)$`),
+		message: "is neither an address with a port nor unix: and a path", hint: listenHint, check: checkListen,
+	},
+	"host": {
+		pattern: regexp.MustCompile(`^[A-Za-z0-9.:-]{1,253}$`),
+		message: "is not a host name", hint: hostHint, check: checkHost,
+	},
+	"receiver": {
+		pattern: regexp.MustCompile(namePattern),
+		message: nameMessage,
+	},
+	"rule": {
+		pattern: regexp.MustCompile(`^[a-z][a-z0-9-]{0,62}$`),
+		message: "is not the name of a rule", hint: "for instance propagation-stalled",
 	},
 	"zone": {
 		pattern: regexp.MustCompile(`^[A-Za-z0-9_+/-]+$`),
@@ -65,10 +110,8 @@ var forms = map[string]form{
 		message: "is not the name of a kind", hint: "for instance storage or disk-encryption-set",
 	},
 	"name": {
-		pattern: regexp.MustCompile(`^[a-z0-9][a-z0-9._-]{0,62}$`),
-		message: "is not a name of at most 63 characters of a-z, 0-9, '.', '_' and '-', " +
-			"beginning with a letter or a digit",
-		check: checkName,
+		pattern: regexp.MustCompile(namePattern),
+		message: nameMessage, check: checkName,
 	},
 	"label": {
 		pattern: regexp.MustCompile(`^[^\x00-\x1f\x7f]{1,128}$`),

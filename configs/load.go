@@ -29,6 +29,8 @@ type Checks struct {
 	KindOf func(id string) (kind string, ok bool)
 	// CheckKind reports whether there is such a kind.
 	CheckKind func(kind string) bool
+	// CheckRule reports whether there is an alert rule of that name.
+	CheckRule func(rule string) bool
 	// CheckSettings returns what is wrong with the settings of a dependent.
 	CheckSettings func(kind string, settings map[string]string) error
 	// CheckSchedule returns what is wrong with a schedule that parses.
@@ -244,6 +246,8 @@ func syntaxHint(wrong *yaml.SyntaxError) string {
 		return "indent with spaces, not with tabs"
 	case strings.Contains(wrong.Message, "mapping value is not allowed"):
 		return "quote a text that holds a colon and a space"
+	case wrong.Token != nil && strings.HasPrefix(wrong.Token.Value, ":"):
+		return `quote a text that begins with [ or {, for instance listen: "[::1]:9808"`
 	case strings.Contains(wrong.Message, "end character of"):
 		return "close the quotes"
 	}

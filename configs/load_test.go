@@ -140,6 +140,17 @@ func TestParse_Secrets(t *testing.T) {
 		"azure: {certificate: 'x hunter2'}", "password: hunter2", "azure: {certificate: \"-----BEGIN CERTIFICATE-----hunter2\"}",
 		"store: /x?sig=hunter2", "keys: [{name: k, dependents: [{settings: {sas_token: hunter2}}]}]",
 		"azure: {tenant_id: 'password=hunter2'}",
+		"alerts: {receivers: [{name: a, shoutrrr: {credential: 'slack://hook:hunter2@webhook'}}]}",
+		"alerts: {receivers: [{name: a, shoutrrr: 'slack://hook:hunter2@webhook'}]}",
+		"alerts: {receivers: [{name: a, shoutrrr: {url: 'slack://hook:hunter2@webhook'}}]}",
+		"alerts: {receivers: [{name: a, alertmanager: {urls: ['https://u:hunter2@a.example.com']}}]}",
+		"alerts: {receivers: [{name: a, alertmanager: {urls: ['https://a.example.com/?x=hunter2']}}]}",
+		"alerts: {receivers: [{name: a, alertmanager: {urls: ['https://u:hunter2 @a.example.com']}}]}",
+		"alerts: {receivers: [{name: a, alertmanager: {urls: ['https://a.example.com'], bearer_token: hunter2}}]}",
+		"alerts: {receivers: [{name: a, exec: {command: [/bin/page, --api-key=hunter2]}}]}",
+		"alerts: {runbook: 'https://u:hunter2@a.example.com'}",
+		"web: {credential: 'Bearer hunter2'}", "web: {token: hunter2}",
+		"web: {certificate: \"-----BEGIN PRIVATE KEY-----hunter2\"}",
 	} {
 		_, err := Parse("cmkd.yaml", []byte(text))
 		if err == nil || strings.Contains(err.Error(), "hunter2") {

@@ -3,11 +3,15 @@ package configs
 import (
 	"fmt"
 	"slices"
+	"time"
 )
 
 // resolve fills in what keys and dependents leave out: a dependent takes it
-// from its key, a key from the defaults.
+// from its key, a key from the defaults. So does a receiver from alerts.
 func (v *validator) resolve() {
+	for i := range v.config.Alerts.Receivers {
+		v.resolveReceiver(&v.config.Alerts.Receivers[i], fmt.Sprintf("alerts.receivers[%d]", i))
+	}
 	for i := range v.config.Keys {
 		k := &v.config.Keys[i]
 		path := fmt.Sprintf("keys[%d]", i)
@@ -15,6 +19,17 @@ func (v *validator) resolve() {
 		for j := range k.Dependents {
 			v.resolveDependent(k, &k.Dependents[j], fmt.Sprintf("%s.dependents[%d]", path, j))
 		}
+	}
+}
+
+// execTimeout is how long a program that tells of alerts may run.
+const execTimeout = 30 * time.Second
+
+func (v *validator) resolveReceiver(r *Receiver, path string) {
+	inherit(v, path+".repeat", &r.Repeat, v.config.Alerts.Repeat)
+	inherit(v, path+".severity", &r.Severity, "info")
+	if r.Exec != nil {
+		inherit(v, path+".exec.timeout", &r.Exec.Timeout, Duration(execTimeout))
 	}
 }
 

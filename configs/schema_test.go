@@ -51,6 +51,8 @@ func schemaOf(t reflect.Type, tag reflect.StructTag, value reflect.Value, docs m
 	case t == reflect.TypeFor[Duration]():
 		s["type"] = "string"
 		s["pattern"] = `^([0-9]+d)?([0-9.]+(h|m|s|ms|us|ns))*$|^0$`
+	case t.Kind() == reflect.Pointer:
+		return schemaOf(t.Elem(), tag, reflect.Value{}, docs)
 	case t.Kind() == reflect.Struct:
 		return structSchema(t, value, docs)
 	case t.Kind() == reflect.Map:
@@ -144,7 +146,7 @@ func TestTypes_Documented(t *testing.T) {
 // yamlNames returns the names of all fields under a type.
 func yamlNames(t reflect.Type) []string {
 	switch t.Kind() {
-	case reflect.Slice, reflect.Map:
+	case reflect.Slice, reflect.Map, reflect.Pointer:
 		return yamlNames(t.Elem())
 	case reflect.Struct:
 		names := listed(fieldNames(t))

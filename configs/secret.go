@@ -5,8 +5,15 @@ import (
 	"strings"
 )
 
-const secretHint = "a configuration holds no secrets: use a managed identity, " +
-	"or a certificate that systemd hands over by LoadCredential="
+// secretHint says where a secret belongs that stands at a path.
+func secretHint(path string) string {
+	if strings.HasPrefix(path, "alerts.") || strings.HasPrefix(path, "web.") {
+		return "a configuration holds no secrets: write it into a file " +
+			"that LoadCredential= in the unit hands over, and name that"
+	}
+	return "a configuration holds no secrets: use a managed identity, " +
+		"or a certificate that systemd hands over by LoadCredential="
+}
 
 // secretNames are the last words of names that people give to secrets.
 var secretNames = regexp.MustCompile(`(?i)clientsecret$|(^|[_.-])` +
@@ -22,7 +29,7 @@ func (d *decoder) secretName(name string, at place, path string) bool {
 	if !secretNames.MatchString(name) {
 		return false
 	}
-	d.fail(at, path, "looks like a secret", secretHint)
+	d.fail(at, path, "looks like a secret", secretHint(path))
 	return true
 }
 
@@ -35,6 +42,6 @@ func (d *decoder) secretValue(text string, at place, path string) bool {
 	if strings.Contains(text, "-----BEGIN") {
 		what = "holds a certificate or a private key"
 	}
-	d.fail(at, path, what, secretHint)
+	d.fail(at, path, what, secretHint(path))
 	return true
 }

@@ -18,6 +18,8 @@ func (v *validator) validate() {
 	v.validateFiles()
 	v.validateAzure()
 	v.validateRoles()
+	v.validateAlerts()
+	v.validateWeb()
 	v.validateWindows(v.config.Windows, "windows")
 	v.validateKeys()
 }
@@ -110,7 +112,8 @@ func (v *validator) required(s any, path string) {
 	value := reflect.ValueOf(s).Elem()
 	names := v.fields(value.Type())
 	for i := range value.NumField() {
-		if value.Type().Field(i).Tag.Get("need") != "" && value.Field(i).IsZero() {
+		field := value.Field(i)
+		if value.Type().Field(i).Tag.Get("need") != "" && (field.IsZero() || field.Kind() == reflect.Slice && field.Len() == 0) {
 			v.problem(join(path, names[i]), "missing", "add it")
 		}
 	}
