@@ -48,6 +48,8 @@ Over azkeys, data plane only. Grant *Key Vault Crypto Officer* on each key (Mana
 Crypto User*): list versions, rotate or create, update. A rotation costs one list before and one before
 the old version is retired, the call itself, one update for the tag, and one to disable the old version.
 Every ten minutes the versions of each key are listed once, so that a version made by someone else is found.
+Every six hours the rotation policy of each key is read (keyrotationpolicies/read), so that
+a vault that rotates beside the schedule is noticed.
 
 `
 
