@@ -39,7 +39,7 @@ func EncodeAlert(a *rotator.Alert) (key, value []byte, err error) {
 }
 
 func checkAlert(a *rotator.Alert) error {
-	if err := checkID("an alert", "id", a.ID); err != nil {
+	if err := checkID("alert", "id", a.ID); err != nil {
 		return err
 	}
 	if !severityKnown(a.Severity) {
@@ -75,7 +75,7 @@ func EncodeSilence(s *rotator.Silence) (key, value []byte, err error) {
 }
 
 func checkSilence(s *rotator.Silence) error {
-	if err := checkID("a silence", "id", s.ID); err != nil {
+	if err := checkID("silence", "id", s.ID); err != nil {
 		return err
 	}
 	if s.Alert == "" && s.Rule == "" && s.Key == "" {
@@ -106,13 +106,13 @@ func EncodeTiming(t *rotator.Timing) (key, value []byte, err error) {
 }
 
 func checkTiming(t *rotator.Timing) error {
-	if err := checkID("a timing", "kind", t.Kind); err != nil {
+	if err := checkID("timing", "kind", t.Kind); err != nil {
 		return err
 	}
-	if err := checkID("a timing", "change", string(t.Change)); err != nil {
+	if err := checkID("timing", "change", string(t.Change)); err != nil {
 		return err
 	}
-	if err := checkText("a timing", "region", t.Region); err != nil {
+	if err := checkText("timing", "region", t.Region); err != nil {
 		return err
 	}
 	if len(t.Histogram) == 0 {
@@ -146,10 +146,10 @@ func checkID(record, field, id string) error {
 // would no longer belong to its key.
 func checkText(record, field, text string) error {
 	if len(text) > maxName {
-		return rotator.Errorf(rotator.CodeInvalid, "%s with a %s of %d bytes, more than %d, cannot be stored", record, field, len(text), maxName)
+		return rotator.Errorf(rotator.CodeInvalid, "%s %s of %d bytes is longer than %d", record, field, len(text), maxName)
 	}
 	if !utf8.ValidString(text) {
-		return rotator.Errorf(rotator.CodeInvalid, "%s with the %s %q, which is not UTF-8, cannot be stored", record, field, text)
+		return rotator.Errorf(rotator.CodeInvalid, "%s %s %q is not UTF-8", record, field, text)
 	}
 	return nil
 }

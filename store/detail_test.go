@@ -1,6 +1,7 @@
 package store
 
 import (
+	"encoding/hex"
 	"fmt"
 	"iter"
 	"reflect"
@@ -33,12 +34,22 @@ func fillAll(v reflect.Value, n *int) {
 		v.SetString(fmt.Sprint("text ", *n))
 	case reflect.Bool:
 		v.SetBool(true)
-	case reflect.Int64:
+	case reflect.Int, reflect.Int64:
 		v.SetInt(int64(*n) * 1_000_003)
+	case reflect.Uint8, reflect.Uint64:
+		v.SetUint(uint64(*n % 256))
 	case reflect.Slice:
-		v.Set(reflect.ValueOf([]string{"one", fmt.Sprint(*n)}))
+		v.Set(reflect.MakeSlice(v.Type(), 2, 2))
+		fillAll(v.Index(0), n)
+		fillAll(v.Index(1), n)
 	case reflect.Map:
-		v.Set(reflect.ValueOf(map[string]string{"a": "b", fmt.Sprint(*n): ""}))
+		v.Set(reflect.MakeMap(v.Type()))
+		for range 2 {
+			name, value := reflect.New(v.Type().Key()).Elem(), reflect.New(v.Type().Elem()).Elem()
+			fillAll(name, n)
+			fillAll(value, n)
+			v.SetMapIndex(name, value)
+		}
 	default:
 		panic("the test does not know how to fill a " + v.Kind().String())
 	}
@@ -59,6 +70,58 @@ func TestDetail_KeepsEveryField(t *testing.T) {
 	}
 	if diff := cmp.Diff(&d, got); diff != "" {
 		t.Errorf("decoded differs (-want +got):\n%s", diff)
+	}
+}
+
+// oldDetail is a record from before details had a region and problems a class,
+// newDetail the same dependent today: both must be readable for ever.
+const (
+	oldDetail = "01c3e6dd6ac18000122f737562736372697074696f6e732f732f610773746f7261676501610c7768656e2d7374616c6c65640080" +
+		"c0e285e3680000000109636f6e7461696e6572016307666f6c6c6f777302763102763298316ed6aff8a31502763298316ed6aff8a315" +
+		"018680000163016d016801c7800098316ed6aff8a3151068747470733a2f2f762f6b6579732f6b000276320102763100000000000000" +
+		"000007616c6c6f7765640000018680000164016e01690364657301016b017603736574"
+	newDetail = "017266a271c18000122f737562736372697074696f6e732f732f610773746f7261676501610c7768656e2d7374616c6c65640080c0" +
+		"e285e3680000000109636f6e7461696e6572016307666f6c6c6f777302763102763298316ed6aff8a31502763298316ed6aff8a31501" +
+		"9080000163016d016809666f7262696464656e01e0800098316ed6aff8a3151068747470733a2f2f762f6b6579732f6b000276320102" +
+		"763100000000000000000007616c6c6f7765640000019480000164016e01690d6175746f2d726f746174696f6e0364657301016b0176" +
+		"0a776573746575726f7065037365740b6e6f7274686575726f7065"
+)
+
+func someDetail() *rotator.TrackerDetail {
+	return &rotator.TrackerDetail{
+		Dependent: rotator.Dependent{
+			ID: "/subscriptions/s/a", Kind: "storage", Name: "a", Nudge: rotator.NudgeWhenStalled, Window: time.Hour,
+			Settings: map[string]string{"container": "c"},
+		},
+		Binding: rotator.BindingFollows, Before: "v1", Version: "v2", Applied: someTime(), AppliedVersion: "v2", DoneAt: someTime(),
+		Problem: &rotator.Problem{Code: "c", Message: "m", Hint: "h", Class: rotator.CodeForbidden},
+		Last: &rotator.Observation{
+			At: someTime(), Key: "https://v/keys/k", Version: "v2", Previous: []string{"v1"}, Access: rotator.AccessAllowed,
+			Problem: &rotator.Problem{Code: "d", Message: "n", Hint: "i", Class: rotator.ClassAutoRotation},
+			Via:     "des", Facts: map[string]string{"k": "v"}, Region: "westeurope",
+		},
+		Via: "set", Region: "northeurope",
+	}
+}
+
+// TestDetail_Format pins what is on disk, and what was.
+func TestDetail_Format(t *testing.T) {
+	t.Parallel()
+	value, err := EncodeDetail(someDetail())
+	if got := hex.EncodeToString(value); err != nil || got != newDetail {
+		t.Errorf("a detail is\n%s, %v, want\n%s", got, err, newDetail)
+	}
+	before := someDetail()
+	before.Region, before.Last.Region, before.Problem.Class, before.Last.Problem.Class = "", "", "", ""
+	for text, want := range map[string]*rotator.TrackerDetail{oldDetail: before, newDetail: someDetail()} {
+		b, err := hex.DecodeString(text)
+		if err != nil {
+			t.Fatal(err)
+		}
+		got, err := DecodeDetail(b)
+		if d := cmp.Diff(want, got); err != nil || d != "" {
+			t.Errorf("%s: %v (-want +got)\n%s", text, err, d)
+		}
 	}
 }
 

@@ -39,6 +39,10 @@ func TestFormat(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	_, silence, err := EncodeSilence(&rotator.Silence{ID: "s-1", Key: "payments", Actor: "amelie", Created: someTime(), Until: someTime()})
+	if err != nil {
+		t.Fatal(err)
+	}
 	op, err := hexOf(EncodeOperation(&rotator.Operation{ID: 1, Key: "k", Revision: 2, Due: time.Unix(1, 0)}))
 	if err != nil {
 		t.Fatal(err)
@@ -51,6 +55,10 @@ func TestFormat(t *testing.T) {
 		"by key":         {hex.EncodeToString(ByKey([]byte("k"), 6)), "00016b0000000000000006"},
 		"genesis":        {Genesis("0123").String(), "1be2e452b46d7a0d9656bbb1f768e8248eba1b75baed65f5d99eafa948899a6a"},
 		"link":           {Link(Genesis("0123"), &e).String(), goldenLink},
+		"alert key":      {string(AlertKey("needs-action/op-1")), "needs-action/op-1"},
+		"silence key":    {string(SilenceKey("s-1")), "s-1"},
+		"timing key":     {hex.EncodeToString(TimingKey("aks", "eu", "rotation")), "0003616b730002657500" + "08726f746174696f6e"},
+		"silence":        {hex.EncodeToString(silence[:frameSize]) + string(silence[frameSize:]), goldenSilence},
 		"operation head": {op[2*frameSize : 2*(frameSize+opHeader+3)], goldenOperation},
 	} {
 		if test.got != test.want {
@@ -60,8 +68,10 @@ func TestFormat(t *testing.T) {
 }
 
 const (
-	goldenTracker   = "01040300000000030001000098316ed6aff8a3157fffffffc46536010000000000000000dfcb94c1"
-	goldenLink      = "c75bd1b255185490f99655eb7b41a065426192c981818fc3e7994ecc32c1c6db"
+	goldenTracker = "01040300000000030001000098316ed6aff8a3157fffffffc46536010000000000000000dfcb94c1"
+	goldenLink    = "c75bd1b255185490f99655eb7b41a065426192c981818fc3e7994ecc32c1c6db"
+	goldenSilence = `01b26d0e41{"id":"s-1","key":"payments","actor":"amelie","created":"2025-03-30T00:59:59.123456789Z",` +
+		`"until":"2025-03-30T00:59:59.123456789Z"}`
 	goldenOperation = "0000000000000002800000003b9aca000100016b"
 )
 
@@ -143,7 +153,10 @@ func TestValues_Flipped(t *testing.T) {
 	op, _, err3 := EncodeOperation(&rotator.Operation{ID: 1})
 	detail, err4 := EncodeDetail(&rotator.TrackerDetail{})
 	ev, err5 := EncodeEvent(&e)
-	if err := errors.Join(err1, err2, err3, err4, err5); err != nil {
+	_, alert, err6 := EncodeAlert(someAlert())
+	_, silence, err7 := EncodeSilence(someSilence())
+	_, timing, err8 := EncodeTiming(someTiming())
+	if err := errors.Join(err1, err2, err3, err4, err5, err6, err7, err8); err != nil {
 		t.Fatal(err)
 	}
 	for name, test := range map[string]struct {
@@ -155,6 +168,9 @@ func TestValues_Flipped(t *testing.T) {
 		"operation": {op, func(b []byte) error { _, err := DecodeOperation(b); return err }},
 		"detail":    {detail, func(b []byte) error { _, err := DecodeDetail(b); return err }},
 		"event":     {ev, func(b []byte) error { _, err := DecodeEvent(b); return err }},
+		"alert":     {alert, func(b []byte) error { _, err := DecodeAlert(b); return err }},
+		"silence":   {silence, func(b []byte) error { _, err := DecodeSilence(b); return err }},
+		"timing":    {timing, func(b []byte) error { _, err := DecodeTiming(b); return err }},
 	} {
 		if err := test.decode(test.value); err != nil {
 			t.Errorf("%s: %v", name, err)
@@ -212,7 +228,9 @@ func FuzzDecode(f *testing.F) {
 	hot, _ := AppendTracker(nil, &tr)
 	ev, _ := EncodeEvent(&e)
 	op, _, _ := EncodeOperation(&rotator.Operation{ID: 1, Key: "k"})
-	for _, seed := range [][]byte{nil, hot, ev, op, DueOfKey(1, "k"), {codecVersion}} {
+	_, alert, _ := EncodeAlert(someAlert())
+	_, timing, _ := EncodeTiming(someTiming())
+	for _, seed := range [][]byte{nil, hot, ev, op, alert, timing, DueOfKey(1, "k"), {codecVersion}} {
 		f.Add(seed)
 	}
 	f.Fuzz(func(t *testing.T, b []byte) {
@@ -227,6 +245,11 @@ func FuzzDecode(f *testing.F) {
 		_, _ = DecodeEventHead(b)
 		_, _, _ = DecodeTrackerKey(b)
 		_, _ = ParseHash(string(b))
+		_, _ = DecodeSilence(b)
+		_, _ = DecodeTiming(b)
+		if a, err := DecodeAlert(b); err == nil {
+			_, _, _ = EncodeAlert(&a)
+		}
 		if e, err := DecodeEvent(b); err == nil {
 			if _, err := EncodeEvent(&e); err != nil {
 				t.Errorf("event %+v was decoded and cannot be encoded: %v", e, err)
