@@ -70,7 +70,7 @@ func newCrasher(s *estate, moment int) *crasher {
 func (c *crasher) runThroughCrash(begin func(), total time.Duration) bool {
 	s := c.s
 	engine := rotator.NewEngine(rotator.Options{
-		Store: s.store, Vault: s.azure, Services: s.azure.Services(), Clock: rotatortest.Clock{}, Keys: []rotator.Key{s.key},
+		Store: s.store, Vault: s.azure, Services: s.azure.Services(), Clock: rotatortest.Clock{}, Keys: []rotator.Key{s.key}, Alerting: s.alerting,
 	})
 	s.engine = engine
 	ctx, cancel := context.WithCancel(s.t.Context())

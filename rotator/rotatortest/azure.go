@@ -56,6 +56,7 @@ type Resource struct {
 	Delay time.Duration
 	// Pinned is the version it names.
 	Pinned string
+	Region string
 	// NoAccess is true if the service does not tell about access.
 	NoAccess bool
 	// Gone, Forbidden, Problem: what a look meets.
@@ -299,7 +300,7 @@ func (s *service) Observe(_ context.Context, d *rotator.Dependent, _ rotator.Ask
 // look says what is to be seen of a resource now.
 func (a *Azure) look(r *Resource) rotator.Observation {
 	now := a.Clock.Now()
-	o := rotator.Observation{At: now, Key: r.Key, Binding: r.Binding, Problem: r.Problem, Facts: map[string]string{"kind": r.Kind}}
+	o := rotator.Observation{At: now, Key: r.Key, Binding: r.Binding, Region: r.Region, Problem: r.Problem, Facts: map[string]string{"kind": r.Kind}}
 	version := a.uses(r, now)
 	if !r.Hidden {
 		o.Version = version
