@@ -29,6 +29,7 @@ func contextChecks() []check {
 				"trackers":   func() error { _, err := s.Trackers(ctx, 1, 0, 0); return err },
 				"events":     func() error { _, err := s.Events(ctx, rotator.EventFilter{}); return err },
 				"due":        func() error { _, err := s.Due(ctx, at(9), 0); return err },
+				"book":       func() error { _, err := s.Book(ctx); return err },
 			} {
 				if err := query(); !errors.Is(err, context.Canceled) {
 					t.Errorf("%s: %v, want context.Canceled", name, err)

@@ -18,13 +18,23 @@ func key(name string) rotator.KeyState {
 	return rotator.KeyState{
 		Name: name, ID: rotator.KeyID("https://contoso.vault.azure.net/keys/" + name),
 		Spec: "0 3 1 * *", LastFired: at(-1), Seen: at(0),
-		Current: rotator.Version{
-			ID: "0123456789abcdef0123456789abcdef", Created: at(-100), Enabled: true,
-			Expires: at(9000), PurgeProtected: true, Operation: "i/op-1",
-		},
+		Current:   version("0123456789abcdef0123456789abcdef"),
 		Unretired: []string{"a", "b"},
-		Problem:   &rotator.Problem{Code: "c", Message: "m", Hint: "<h> & \u2028"},
+		Problem:   &rotator.Problem{Code: "c", Message: "m", Hint: "<h> & \u2028", Class: rotator.CodeForbidden},
+		Failed:    3, Missed: at(-2), Preflight: problem(), PreflightAt: at(-0.5),
+		Policy: rotator.RotationPolicy{Rotate: "P90D after creation", Expiry: "P1Y"}, PolicyAt: at(-0.25),
 	}
+}
+
+func version(id string) rotator.Version {
+	return rotator.Version{
+		ID: id, Created: at(-100), Updated: at(-99), Enabled: true, Expires: at(9000), NotBefore: at(-98),
+		PurgeProtected: true, Operation: "i/op-1",
+	}
+}
+
+func problem() *rotator.Problem {
+	return &rotator.Problem{Code: "c", Message: "m", Hint: "h", Class: rotator.ClassAutoRotation}
 }
 
 // operation is a live one at revision 1, with something in every field.
@@ -32,14 +42,14 @@ func operation(id rotator.OperationID, name string) rotator.Operation {
 	return rotator.Operation{
 		ID: id, Kind: rotator.KindRotation, Key: name, KeyID: rotator.KeyID("https://contoso.vault.azure.net/keys/" + name),
 		State: rotator.StatePropagating, Cause: rotator.CauseOperator, Actor: "amelie", Reason: "Schlüssel erneuern",
-		Created: at(0), Since: at(0.5), Due: at(float64(id)),
+		Created: at(0), Since: at(0.5), Due: at(float64(id)), Wake: at(0.8),
 		Base:    []string{"v1", "v0"},
 		Attempt: rotator.Attempt{Number: 2, Method: rotator.MethodRotate, At: at(0.1), Uncertain: at(0.2)},
-		Target:  rotator.Version{ID: "v2", Created: at(0.1), Enabled: true}, Adopted: true,
+		Target:  version("v2"), Adopted: true,
 		Previous: []string{"v1"}, Retired: []string{"v1"}, Retire: rotator.RetireAuto, Retirer: "bo",
 		Settled: at(0.3), Verify: at(0.4), Searched: at(0.5), Versions: []string{"v1"}, Changed: []string{"v1"},
 		Effect: at(0.6), Approvals: []rotator.Approval{{Actor: "bo", At: at(0.7)}}, Revocation: 7,
-		CancelledBy: "cy", Waiting: "for the soak time", Problem: &rotator.Problem{Code: "c", Message: "m"},
+		CancelledBy: "cy", Waiting: "for the soak time", Problem: problem(), Held: problem(),
 		Failures: 3, Revision: 1,
 	}
 }
@@ -57,11 +67,17 @@ func detail(n uint32) *rotator.TrackerDetail {
 	id := fmt.Sprintf("/subscriptions/s/resourceGroups/g/providers/Microsoft.Storage/storageAccounts/a%d", n)
 	return &rotator.TrackerDetail{
 		Dependent: rotator.Dependent{
-			ID: id, Kind: "storage", Name: "a", Nudge: rotator.NudgeWhenStalled, Window: time.Hour,
-			Settings: map[string]string{"container": "c"},
+			ID: id, Kind: "storage", Name: "a", Nudge: rotator.NudgeWhenStalled, Recreate: true, Window: time.Hour,
+			Poll: time.Minute, Excluded: "on purpose", Discovered: true, Settings: map[string]string{"container": "c"},
 		},
-		Binding: rotator.BindingFollows, Before: "v1", Version: "v1", Applied: at(1), AppliedVersion: "v2",
-		Last: &rotator.Observation{At: at(1), Version: "v1", Previous: []string{"v0"}, Facts: map[string]string{"k": "v"}},
+		Binding: rotator.BindingFollows, Before: "v1", Version: "v1", Via: "/subscriptions/s/set", Region: "westeurope",
+		Applied: at(1), AppliedVersion: "v2", DoneAt: at(2), Problem: problem(),
+		Last: &rotator.Observation{
+			At: at(1), Key: "https://contoso.vault.azure.net/keys/a", Binding: rotator.BindingFollows, Version: "v1",
+			Previous: []string{"v0"}, RotatedAt: at(0.9), Updating: true, Access: rotator.AccessDenied, AccessCode: "403",
+			AccessEvidence: rotator.EvidenceObserved, Problem: problem(), Via: "/subscriptions/s/set", Region: "westeurope",
+			Facts: map[string]string{"k": "v"},
+		},
 	}
 }
 
@@ -79,13 +95,45 @@ func event(message string) rotator.Event {
 	}
 }
 
-// change is an operation with trackers, its key and an event.
-func change(id rotator.OperationID, name string, numbers ...uint32) *rotator.Change {
-	c := &rotator.Change{
-		Keys:       []rotator.KeyState{key(name)},
-		Operations: []rotator.Operation{operation(id, name)},
-		Events:     []rotator.Event{event("began")},
+// alert has something in every field.
+func alert(id string) rotator.Alert {
+	return rotator.Alert{
+		ID: id, Rule: rotator.RulePropagationStalled, Severity: rotator.SeverityWarning, Key: "payments", Operation: 1,
+		Cause: "storage", Summary: "Schlüssel <hängt> & wartet", Count: 2, Hint: "h", Next: "cmkd status payments",
+		Affected: []rotator.Affected{{ID: "/subscriptions/s/a", Kind: "storage", Name: "a"}},
+		Starts:   at(1), Ends: at(2), Until: at(3),
+		Told: map[string]rotator.Delivery{
+			"ops":   {Fired: at(1.1), Resolved: at(2.1), Failures: 3, Next: at(2.2), Problem: "refused"},
+			"pager": {},
+		},
 	}
+}
+
+// silence has something in every field.
+func silence(id string) rotator.Silence {
+	return rotator.Silence{
+		ID: id, Alert: "a", Rule: rotator.RuleNeedsAction, Key: "payments", Actor: "amelie", Reason: "known",
+		Created: at(1), Until: at(5),
+	}
+}
+
+func timing(kind, region string, change rotator.OperationKind) rotator.Timing {
+	return rotator.Timing{Kind: kind, Region: region, Change: change, Histogram: []byte{0x1c, 0x84, 0x93, 0x14, 0, 0xff}}
+}
+
+// pages is an alert, a silence and a timing of one name.
+func pages(name string) *rotator.Change {
+	return &rotator.Change{
+		Alerts: []rotator.Alert{alert(name)}, Silences: []rotator.Silence{silence(name)},
+		Timings: []rotator.Timing{timing(name, "westeurope", rotator.KindRotation)},
+	}
+}
+
+// change is an operation with trackers, its key, an event and pages of the book.
+func change(id rotator.OperationID, name string, numbers ...uint32) *rotator.Change {
+	c := pages(name)
+	c.Keys, c.Operations = []rotator.KeyState{key(name)}, []rotator.Operation{operation(id, name)}
+	c.Events = []rotator.Event{event("began")}
 	c.Keys[0].NextRotation, c.Keys[0].Operation = at(100), id
 	for _, n := range numbers {
 		c.Trackers = append(c.Trackers, tracker(id, n))

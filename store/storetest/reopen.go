@@ -14,6 +14,7 @@ type reopenCheck struct {
 func reopenChecks() []reopenCheck {
 	return []reopenCheck{
 		{"keeps everything", reopenKeeps},
+		{"keeps the book as it was left", reopenBook},
 		{"continues revisions and the log", reopenContinues},
 		{"gives each store its own instance", reopenInstances},
 	}
@@ -29,6 +30,24 @@ func reopenKeeps(t *testing.T, b Backend) {
 	s = b.Open(t, dir)
 	defer b.close(t, s)
 	same(t, "store", read(t, s), before)
+}
+
+func reopenBook(t *testing.T, b Backend) {
+	dir := t.TempDir()
+	s := b.Open(t, dir)
+	kept := pages("kept")
+	commit(t, s, pages("kept"))
+	commit(t, s, pages("forgotten"))
+	kept.Alerts[0].Summary, kept.Silences[0].Reason, kept.Timings[0].Histogram = "replaced", "replaced", []byte{8}
+	kept.Forget = rotator.Forget{Alerts: []string{"forgotten"}, Silences: []string{"forgotten"}}
+	commit(t, s, kept)
+	b.close(t, s)
+	s = b.Open(t, dir)
+	defer b.close(t, s)
+	same(t, "book", book(t, s), rotator.Book{
+		Alerts: kept.Alerts, Silences: kept.Silences,
+		Timings: []rotator.Timing{timing("forgotten", "westeurope", rotator.KindRotation), kept.Timings[0]},
+	})
 }
 
 func reopenContinues(t *testing.T, b Backend) {

@@ -54,6 +54,7 @@ func Exercise(t *testing.T, open func(t *testing.T) rotator.Store) {
 		{"Trackers", trackerChecks()},
 		{"Events", eventChecks()},
 		{"Due", dueChecks()},
+		{"Book", bookChecks()},
 		{"Context", contextChecks()},
 		{"Concurrency", concurrencyChecks()},
 	} {
@@ -140,6 +141,11 @@ func due(t *testing.T, s rotator.Store, hours float64, limit int) []rotator.DueI
 	return must[[]rotator.DueItem](t)(s.Due(t.Context(), at(hours), limit))
 }
 
+func book(t *testing.T, s rotator.Store) rotator.Book {
+	t.Helper()
+	return must[rotator.Book](t)(s.Book(t.Context()))
+}
+
 // everything is all that a store can be asked for.
 type everything struct {
 	Instance   string
@@ -148,6 +154,7 @@ type everything struct {
 	Trackers   map[rotator.OperationID][]rotator.Tracker
 	Events     []rotator.Event
 	Due        []rotator.DueItem
+	Book       rotator.Book
 }
 
 func read(t *testing.T, s rotator.Store) everything {
@@ -155,7 +162,7 @@ func read(t *testing.T, s rotator.Store) everything {
 	e := everything{
 		Instance: s.Instance(), Keys: keys(t, s), Operations: operations(t, s, rotator.OperationFilter{}),
 		Trackers: make(map[rotator.OperationID][]rotator.Tracker), Events: events(t, s, rotator.EventFilter{}),
-		Due: due(t, s, 1e6, 0),
+		Due: due(t, s, 1e6, 0), Book: book(t, s),
 	}
 	for _, o := range e.Operations {
 		e.Trackers[o.ID] = trackers(t, s, o.ID)
