@@ -276,10 +276,11 @@ func (t Tracker) nudgeOrWait(l look) (Tracker, Action) {
 	return t, ""
 }
 
-// tell intends an update of the dependent, unless the same one was accepted and
-// has had no time to show.
+// tell intends an update of the dependent, unless the same one was accepted
+// already: to do it again and again would restart a container group every few
+// minutes. One that does not show stalls, and is a person's.
 func (t Tracker) tell(a Action, l look) (Tracker, Action) {
-	if t.Detail.AppliedVersion == l.op.Target.ID && l.seen.At.Sub(t.Detail.Applied) < settling {
+	if t.Detail.AppliedVersion == l.op.Target.ID {
 		return t.pending(l), ""
 	}
 	return t.enter(TrackerApplying, l.now, l.now), a

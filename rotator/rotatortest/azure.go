@@ -59,6 +59,8 @@ type Resource struct {
 	Region string
 	// NoAccess is true if the service does not tell about access.
 	NoAccess bool
+	// Deaf is true if it accepts updates and goes on as before.
+	Deaf bool
 	// Gone, Forbidden, Problem: what a look meets.
 	Gone, Forbidden bool
 	Problem         *rotator.Problem
@@ -268,9 +270,14 @@ func (a *Azure) SetEnabled(_ context.Context, key rotator.KeyID, version string,
 // Services returns the kinds: "follower" tells its version, "silent" does not.
 func (a *Azure) Services() []rotator.Service {
 	return []rotator.Service{
-		&service{a, "follower", rotator.Traits{Window: time.Hour, Revocation: time.Hour, Best: rotator.EvidenceConfirmed, CanNudge: true}},
-		&service{a, "silent", rotator.Traits{Window: 24 * time.Hour, Revocation: time.Hour, Best: rotator.EvidenceInferred}},
+		a.Service("follower", rotator.Traits{Window: time.Hour, Revocation: time.Hour, Best: rotator.EvidenceConfirmed, CanNudge: true}),
+		a.Service("silent", rotator.Traits{Window: 24 * time.Hour, Revocation: time.Hour, Best: rotator.EvidenceInferred}),
 	}
+}
+
+// Service returns a kind of the given traits.
+func (a *Azure) Service(kind string, traits rotator.Traits) rotator.Service {
+	return &service{a, kind, traits}
 }
 
 type service struct {
@@ -340,6 +347,9 @@ func (a *Azure) uses(r *Resource, now time.Time) string {
 func (s *service) Apply(_ context.Context, d *rotator.Dependent, action rotator.Action, _ rotator.KeyID, v rotator.Version) error {
 	return s.a.call("apply", d.ID, func() error {
 		r := s.a.deps[strings.ToLower(d.ID)]
+		if r.Deaf {
+			return nil
+		}
 		if action == rotator.ActionNudge {
 			r.told = s.a.Clock.Now()
 			return nil
