@@ -7,13 +7,13 @@ import (
 	"cmp"
 	"context"
 	"encoding/json"
-	"fmt"
 	"maps"
 	"slices"
 	"sync"
 	"time"
 
 	"cmkd/rotator"
+	"cmkd/store"
 )
 
 // Store keeps everything in memory. It passes the suite of store/storetest, but
@@ -25,19 +25,24 @@ type Store struct {
 	after    func(*rotator.Change)
 	keys     map[string]rotator.KeyState
 	ops      map[rotator.OperationID]rotator.Operation
-	trackers map[rotator.OperationID][]rotator.Tracker
+	trackers map[rotator.OperationID]map[uint32]rotator.Tracker
 	events   []rotator.Event
+	last     store.Hash // of the last event
 	alerts   map[string]rotator.Alert
 	silences map[string]rotator.Silence
 	timings  map[[3]string]rotator.Timing
 	space    rotator.Space
 }
 
+// instance is that of every store: none outlives its test.
+const instance = "0123456789abcdef"
+
 // NewStore returns an empty store.
 func NewStore() *Store {
 	return &Store{
+		last: store.Genesis(instance),
 		keys: map[string]rotator.KeyState{}, ops: map[rotator.OperationID]rotator.Operation{},
-		trackers: map[rotator.OperationID][]rotator.Tracker{},
+		trackers: map[rotator.OperationID]map[uint32]rotator.Tracker{},
 		alerts:   map[string]rotator.Alert{}, silences: map[string]rotator.Silence{}, timings: map[[3]string]rotator.Timing{},
 	}
 }
@@ -77,10 +82,8 @@ func (s *Store) Commit(ctx context.Context, c *rotator.Change) error {
 			return err
 		}
 	}
-	for _, op := range c.Operations {
-		if s.ops[op.ID].Revision != op.Revision-1 {
-			return fmt.Errorf("%s: %w", op.ID, rotator.ErrConflict)
-		}
+	if err := s.accept(c); err != nil {
+		return err
 	}
 	for _, k := range c.Keys {
 		s.keys[k.Name] = clone(k)
@@ -92,8 +95,7 @@ func (s *Store) Commit(ctx context.Context, c *rotator.Change) error {
 		s.put(t)
 	}
 	for i := range c.Events {
-		c.Events[i].Seq = uint64(len(s.events) + 1)
-		s.events = append(s.events, clone(c.Events[i]))
+		s.record(&c.Events[i])
 	}
 	s.note(c)
 	if s.after != nil {
@@ -136,7 +138,10 @@ func (s *Store) Space() (rotator.Space, error) {
 }
 
 // Book implements [rotator.Store].
-func (s *Store) Book(context.Context) (b rotator.Book, err error) {
+func (s *Store) Book(ctx context.Context) (b rotator.Book, err error) {
+	if err := ctx.Err(); err != nil {
+		return b, err
+	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for _, id := range slices.Sorted(maps.Keys(s.alerts)) {
@@ -154,19 +159,34 @@ func (s *Store) Book(context.Context) (b rotator.Book, err error) {
 
 func (s *Store) put(t rotator.Tracker) {
 	all := s.trackers[t.Operation]
-	for uint32(len(all)) <= t.Number {
-		all = append(all, rotator.Tracker{})
+	if all == nil {
+		all = map[uint32]rotator.Tracker{}
+		s.trackers[t.Operation] = all
 	}
-	detail := all[t.Number].Detail
-	all[t.Number] = clone(t)
+	stored := clone(t)
 	if t.Detail == nil {
-		all[t.Number].Detail = detail
+		stored.Detail = all[t.Number].Detail
 	}
-	s.trackers[t.Operation] = all
+	all[t.Number] = stored
+}
+
+// record gives an event its place in the log.
+func (s *Store) record(e *rotator.Event) {
+	prev := s.last
+	stored := store.CleanEvent(e)
+	stored.Seq, stored.Prev = uint64(len(s.events)+1), prev.String()
+	hash := store.Link(prev, &stored)
+	stored.Hash = hash.String()
+	s.events = append(s.events, clone(stored))
+	s.last = hash
+	e.Seq, e.Prev, e.Hash = stored.Seq, stored.Prev, stored.Hash
 }
 
 // Keys implements [rotator.Store].
-func (s *Store) Keys(context.Context) ([]rotator.KeyState, error) {
+func (s *Store) Keys(ctx context.Context) ([]rotator.KeyState, error) {
+	if err := ctx.Err(); err != nil {
+		return nil, err
+	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	all := make([]rotator.KeyState, 0, len(s.keys))
@@ -177,7 +197,10 @@ func (s *Store) Keys(context.Context) ([]rotator.KeyState, error) {
 }
 
 // Operations implements [rotator.Store].
-func (s *Store) Operations(_ context.Context, f rotator.OperationFilter) ([]rotator.Operation, error) {
+func (s *Store) Operations(ctx context.Context, f rotator.OperationFilter) ([]rotator.Operation, error) {
+	if err := ctx.Err(); err != nil {
+		return nil, err
+	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	var all []rotator.Operation
@@ -197,23 +220,26 @@ func (s *Store) Operations(_ context.Context, f rotator.OperationFilter) ([]rota
 }
 
 // Trackers implements [rotator.Store].
-func (s *Store) Trackers(_ context.Context, op rotator.OperationID, from uint32, limit int) ([]rotator.Tracker, error) {
+func (s *Store) Trackers(ctx context.Context, op rotator.OperationID, from uint32, limit int) ([]rotator.Tracker, error) {
+	if err := ctx.Err(); err != nil {
+		return nil, err
+	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	all := s.trackers[op]
-	all = all[min(int(from), len(all)):]
-	if limit > 0 {
-		all = all[:min(limit, len(all))]
+	var all []rotator.Tracker
+	for _, number := range slices.Sorted(maps.Keys(s.trackers[op])) {
+		if number >= from && (limit <= 0 || len(all) < limit) {
+			all = append(all, clone(s.trackers[op][number]))
+		}
 	}
-	out := make([]rotator.Tracker, len(all))
-	for i := range all {
-		out[i] = clone(all[i])
-	}
-	return out, nil
+	return all, nil
 }
 
 // Events implements [rotator.Store].
-func (s *Store) Events(_ context.Context, f rotator.EventFilter) ([]rotator.Event, error) {
+func (s *Store) Events(ctx context.Context, f rotator.EventFilter) ([]rotator.Event, error) {
+	if err := ctx.Err(); err != nil {
+		return nil, err
+	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	var all []rotator.Event
@@ -232,7 +258,10 @@ func (s *Store) Events(_ context.Context, f rotator.EventFilter) ([]rotator.Even
 }
 
 // Due implements [rotator.Store].
-func (s *Store) Due(_ context.Context, until time.Time, limit int) ([]rotator.DueItem, error) {
+func (s *Store) Due(ctx context.Context, until time.Time, limit int) ([]rotator.DueItem, error) {
+	if err := ctx.Err(); err != nil {
+		return nil, err
+	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	var all []rotator.DueItem
@@ -256,4 +285,4 @@ func (s *Store) Due(_ context.Context, until time.Time, limit int) ([]rotator.Du
 }
 
 // Instance implements [rotator.Store].
-func (s *Store) Instance() string { return "0123456789abcdef" }
+func (s *Store) Instance() string { return instance }
