@@ -76,7 +76,7 @@ func (b *bars) close() {
 
 func (b *bars) head(m *moment) string {
 	text := operationLine(&m.op) + " for " + span(m.now.Sub(m.op.Created)) + simulation(m.simulated)
-	if e := etaOf(&m.op).brief(m.now); e != "" {
+	if e := etaOfAll(&m.op).brief(m.now); e != "" {
 		text += ", " + e
 	}
 	if m.op.Waiting != "" {
@@ -111,7 +111,7 @@ func note(t *rotator.TrackerStatus, now time.Time) string {
 	case t.Evidence != "":
 		return ", " + string(t.Evidence)
 	case !t.Expected.IsZero():
-		return ", " + eta{t.Expected, t.Latest}.brief(now)
+		return ", " + etaOf(t).brief(now)
 	case !t.Deadline.IsZero():
 		return ", due " + ahead(t.Deadline, now)
 	default:

@@ -7,32 +7,37 @@ import (
 )
 
 // eta is when something is expected to be done, and when nine of ten such would
-// be. Both are the same, the end of the window, as long as nothing was learned.
-type eta struct{ expected, latest time.Time }
-
-// etaOf returns that of the dependent of an operation that is expected last.
-func etaOf(op *rotator.OperationStatus) (e eta) {
-	for i := range op.Trackers {
-		t := &op.Trackers[i]
-		if t.Expected.After(e.expected) {
-			e.expected = t.Expected
-		}
-		if t.Latest.After(e.latest) {
-			e.latest = t.Latest
-		}
-	}
-	return e
+// be. Both are the end of the window as long as nothing was learned.
+type eta struct {
+	expected, latest time.Time
+	learned          bool
 }
 
-// learned reports whether it comes of what was seen.
-func (e eta) learned() bool { return !e.latest.IsZero() && e.latest.After(e.expected) }
+// etaOf returns that of a dependent.
+func etaOf(t *rotator.TrackerStatus) eta {
+	return eta{t.Expected, t.Latest, !t.Latest.IsZero() && !t.Latest.Equal(t.Deadline)}
+}
+
+// etaOfAll returns that of an operation: of the dependent that takes longest.
+func etaOfAll(op *rotator.OperationStatus) (all eta) {
+	for i := range op.Trackers {
+		e := etaOf(&op.Trackers[i])
+		if e.expected.After(all.expected) {
+			all.expected = e.expected
+		}
+		if e.latest.After(all.latest) {
+			all.latest, all.learned = e.latest, e.learned
+		}
+	}
+	return all
+}
 
 // brief says it beside a bar: "expected in 5m00s, by 12m00s".
 func (e eta) brief(now time.Time) string {
 	switch {
 	case e.expected.IsZero():
 		return ""
-	case !e.learned():
+	case !e.learned:
 		return "at the latest " + ahead(e.expected, now)
 	case !e.latest.After(now):
 		return "expected " + ahead(e.latest, now)
@@ -43,7 +48,7 @@ func (e eta) brief(now time.Time) string {
 
 // sentence says it with the time of day.
 func (e eta) sentence(now time.Time) string {
-	if !e.learned() {
+	if !e.learned {
 		return "by " + clock(e.expected, now) + " at the latest (" + ahead(e.expected, now) + "), the end of the window"
 	}
 	return clock(e.expected, now) + " (" + ahead(e.expected, now) + "), by " + clock(e.latest, now) + " nine times out of ten"

@@ -16,14 +16,15 @@ func TestETA(t *testing.T) {
 		brief, sentence string
 	}{
 		"unknown":  {eta: eta{}},
-		"learned":  {eta{in(5 * time.Minute), in(12 * time.Minute)}, "expected in 5m00s, by 12m00s", "12:05Z (in 5m00s), by 12:12Z nine times out of ten"},
-		"tomorrow": {eta{in(13 * time.Hour), in(14 * time.Hour)}, "expected in 13h00m, by 14h00m", "2026-01-06 01:00Z (in 13h00m), by 2026-01-06 02:00Z nine times out of ten"},
-		"slow":     {eta{in(-time.Minute), in(12 * time.Minute)}, "expected 1m00s over, by 12m00s", "11:59Z (1m00s over), by 12:12Z nine times out of ten"},
+		"learned":  {eta{in(5 * time.Minute), in(12 * time.Minute), true}, "expected in 5m00s, by 12m00s", "12:05Z (in 5m00s), by 12:12Z nine times out of ten"},
+		"tomorrow": {eta{in(13 * time.Hour), in(14 * time.Hour), true}, "expected in 13h00m, by 14h00m", "2026-01-06 01:00Z (in 13h00m), by 2026-01-06 02:00Z nine times out of ten"},
+		"slow":     {eta{in(-time.Minute), in(12 * time.Minute), true}, "expected 1m00s over, by 12m00s", "11:59Z (1m00s over), by 12:12Z nine times out of ten"},
 		"very slow": {
-			eta{in(-time.Hour), in(-time.Minute)}, "expected 1m00s over", "11:00Z (1h00m over), by 11:59Z nine times out of ten",
+			eta{in(-time.Hour), in(-time.Minute), true}, "expected 1m00s over", "11:00Z (1h00m over), by 11:59Z nine times out of ten",
 		},
-		"nothing learned": {eta{in(time.Hour), in(time.Hour)}, "at the latest in 1h00m", "by 13:00Z at the latest (in 1h00m), the end of the window"},
-		"no latest":       {eta{in(time.Hour), time.Time{}}, "at the latest in 1h00m", "by 13:00Z at the latest (in 1h00m), the end of the window"},
+		"always the same": {eta{in(time.Hour), in(time.Hour), true}, "expected in 1h00m, by 1h00m", "13:00Z (in 1h00m), by 13:00Z nine times out of ten"},
+		"nothing learned": {eta{in(time.Hour), in(time.Hour), false}, "at the latest in 1h00m", "by 13:00Z at the latest (in 1h00m), the end of the window"},
+		"no latest":       {eta{expected: in(time.Hour)}, "at the latest in 1h00m", "by 13:00Z at the latest (in 1h00m), the end of the window"},
 	} {
 		if got := test.eta.brief(noon()); got != test.brief {
 			t.Errorf("%s is %q, want %q", name, got, test.brief)
@@ -61,6 +62,10 @@ func TestETA_operation(t *testing.T) {
 	}
 	if got := note(&op.Trackers[2], noon()); got != ", expected in 5m00s, by 40m00s" {
 		t.Error(got)
+	}
+	op.Trackers = append(op.Trackers, at(time.Hour, time.Hour)) // nothing was learned of it: the end of its window
+	if got := printed(func(a *app) { a.printOperation(&moment{op: op, now: noon()}) }); !strings.Contains(got, "  expected  by 13:00Z at the latest (in 1h00m), the end of the window\n") {
+		t.Errorf("the window counts where nothing was learned:\n%s", got)
 	}
 	op.Trackers = op.Trackers[1:2]
 	if got := printed(func(a *app) { a.printOperation(&moment{op: op, now: noon()}) }); strings.Contains(got, "  expected  ") {

@@ -137,7 +137,7 @@ func newWorld(name string, clock rotator.Clock) (*rotatortest.Azure, rotator.Key
 	case "calm":
 	case "auto":
 		key.Retire = rotator.RetireAuto
-	case "stuck":
+	case "stuck", "receivers":
 		ledger.Delay = -1
 	case "fixed":
 		ledger.Binding = rotator.BindingFixed
@@ -153,6 +153,20 @@ func newWorld(name string, clock rotator.Clock) (*rotatortest.Azure, rotator.Key
 	return azure, key
 }
 
+// newReceivers returns whoever is told of alerts in a world: in that of receivers
+// one that takes everything, and one that is down.
+func newReceivers(name string) []rotator.Receiver {
+	if name != "receivers" {
+		return nil
+	}
+	chat := &rotatortest.Receiver{}
+	chat.Down(rotator.Errorf(rotator.CodeUnavailable, "the chat is down").WithHint("start it"))
+	return []rotator.Receiver{
+		{Name: "chat", Kind: "memory", Notifier: chat},
+		{Name: "on-call", Kind: "memory", Notifier: &rotatortest.Receiver{}},
+	}
+}
+
 // startWorld starts an engine and its control socket until the script ends.
 func startWorld(ts *testscript.TestScript, _ bool, args []string) {
 	clock := &daemon.SimulatedClock{Epoch: time.Date(2026, 1, 5, 8, 0, 0, 0, time.UTC), Anchor: time.Now(), Speed: 20_000}
@@ -161,7 +175,7 @@ func startWorld(ts *testscript.TestScript, _ bool, args []string) {
 	var server *control.Server
 	engine := rotator.NewEngine(rotator.Options{
 		Store: store, Vault: azure, Services: azure.Services(), Clock: clock, Keys: []rotator.Key{key},
-		Observe: func(rotator.Event) { server.Committed() },
+		Observe: func(rotator.Event) { server.Committed() }, Alerting: rotator.Alerting{Receivers: newReceivers(args[0])},
 	})
 	server = control.NewServer(control.Options{
 		Engine: engine, Clock: clock, About: control.Version{Version: "test", SimulatedClock: clock.String()},

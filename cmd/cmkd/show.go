@@ -51,7 +51,7 @@ func (a *app) printOperation(m *moment) {
 	if op.Problem != nil {
 		a.say("  problem   %s", clean(op.Problem.String()))
 	}
-	if e := etaOf(op); !e.expected.IsZero() {
+	if e := etaOfAll(op); !e.expected.IsZero() {
 		a.say("  expected  %s", e.sentence(m.now))
 	}
 	for _, b := range op.Blockers {
@@ -94,7 +94,7 @@ func (a *app) printTrackers(m *moment) {
 
 // expected says when a dependent is expected to be done, by what was learned.
 func expected(t *rotator.TrackerStatus, now time.Time) string {
-	if e := (eta{t.Expected, t.Latest}); e.learned() {
+	if e := etaOf(t); e.learned {
 		return strings.TrimPrefix(e.brief(now), "expected ")
 	}
 	return "-"

@@ -22,8 +22,8 @@ func (a *app) silenceCmd() *cobra.Command {
 	c := &cobra.Command{
 		Use:   "silence [ALERT] --for DURATION",
 		Short: "Keep alerts from being delivered for a while",
-		Long: `Keep alerts from being delivered for a while: one alert by its id, or all of a rule,
-of a key, or of both. They are still listed and shown by cmkd status. What fires
+		Long: `Keep alerts from being delivered for a while: one alert by its id or the beginning
+of it, or all of a rule, of a key, or of both. They are still listed and shown by cmkd status. What fires
 when the silence ends is delivered then.`,
 		Example: `  cmkd silence propagation-stalled/op-17/storage --for 2h --reason "INC-4711"
   cmkd silence --key payments --for 1d --reason "is being moved"
@@ -76,11 +76,18 @@ func (s *silenceFlags) request(args []string) (r control.SilenceRequest, err err
 }
 
 func (a *app) silence(ctx context.Context, client *control.Client, r control.SilenceRequest) error {
-	s, err := client.Silence(ctx, r)
+	alerts, err := client.Alerts(ctx, control.AlertFilter{Firing: true})
 	if err != nil {
 		return err
 	}
-	alerts, err := client.Alerts(ctx, control.AlertFilter{Firing: true})
+	if r.Alert != "" {
+		x, err := findAlert(alerts, r.Alert)
+		if err != nil {
+			return err
+		}
+		r.Alert = x.ID
+	}
+	s, err := client.Silence(ctx, r)
 	if err != nil {
 		return err
 	}

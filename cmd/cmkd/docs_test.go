@@ -1,0 +1,191 @@
+package main
+
+import (
+	"flag"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"testing"
+
+	"cmkd/configs"
+	"cmkd/rotator"
+)
+
+var update = flag.Bool("update", false, "write docs/alerts.md anew")
+
+// TestDocs holds that docs/alerts.md says what the rules say.
+func TestDocs(t *testing.T) {
+	t.Parallel()
+	path := filepath.Join("..", "..", "docs", "alerts.md")
+	want := runbook(rotator.Rules())
+	if *update {
+		if err := os.WriteFile(path, []byte(want), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	got, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if string(got) != want {
+		t.Error("docs/alerts.md differs from the rules: go test ./cmd/cmkd -run TestDocs -update")
+	}
+}
+
+// TestDocs_commands checks that what a person is told to type can be typed.
+func TestDocs_commands(t *testing.T) {
+	t.Parallel()
+	text := runbook(rotator.Rules())
+	n := 0
+	for _, command := range regexp.MustCompile("`cmkd ([^`]+)`").FindAllStringSubmatch(text, -1) {
+		root := newRoot(newApp(strings.NewReader(""), io.Discard, io.Discard, func(string) string { return "" }))
+		args := strings.Fields(command[1])
+		c, rest, err := root.Find(args)
+		if err != nil || c == root {
+			t.Errorf("there is no cmkd %s (%v)", command[1], err)
+			continue
+		}
+		if err := c.ParseFlags(rest); err != nil {
+			t.Errorf("cmkd %s: %v", command[1], err)
+		} else if err := c.ValidateArgs(c.Flags().Args()); err != nil {
+			t.Errorf("cmkd %s: %v", command[1], err)
+		}
+		n++
+	}
+	if n < 10 {
+		t.Errorf("only %d commands were found", n)
+	}
+}
+
+// TestDocs_example checks that the example is a configuration.
+func TestDocs_example(t *testing.T) {
+	t.Parallel()
+	known := map[string]bool{}
+	for _, r := range rotator.Rules() {
+		known[string(r.Rule)] = true
+	}
+	_, after, _ := strings.Cut(runbook(nil), "```yaml\n")
+	example, _, found := strings.Cut(after, "```")
+	if !found {
+		t.Fatal("there is no example")
+	}
+	config, err := configs.Parse("alerts.md", []byte(example), configs.Checks{CheckRule: func(rule string) bool { return known[rule] }})
+	if err != nil {
+		t.Fatal(err)
+	}
+	var ways []string
+	for _, r := range config.Alerts.Receivers {
+		ways = append(ways, fmt.Sprintf("%s %v %v %v", r.Name, r.Alertmanager != nil, r.Shoutrrr != nil, r.Exec != nil))
+	}
+	if got := strings.Join(ways, ", "); got != "on-call true false false, chat false true false, pager false false true" {
+		t.Errorf("the example has %s", got)
+	}
+}
+
+const runbookIntro = `# Alerts
+
+Made from the rules (` + "`go test ./cmd/cmkd -run TestDocs -update`" + `); a test keeps it equal.
+
+cmkd raises an alert when something needs somebody, and takes it back when that is over. However many
+dependents one cause affects within one operation, it is one alert. Its id is made of what it is about,
+such as ` + "`propagation-stalled/op-17/storage`" + `, and is the same after a restart.
+
+- ` + "`cmkd alert list`" + ` shows what fires, worst first; with ` + "`--check`" + ` the exit code is 3 if one is not silenced.
+- ` + "`cmkd alert show ALERT`" + ` shows all about one, also who was told.
+- ` + "`cmkd alert rules`" + ` explains the rules, ` + "`cmkd events`" + ` shows when which alert began and ended.
+
+## Severities
+
+| severity | who should look |
+|---|---|
+| critical | somebody, now: data may be readable that should not be, or about to become unreadable |
+| warning | somebody, during working hours: nothing is lost, but it does not get on by itself |
+| info | nobody has to: it explains what is seen elsewhere |
+
+The severity of a rule's alerts is always the one below.
+
+## Silences
+
+A silence keeps alerts from being delivered for a while; they are still listed. It is for one alert, or
+for all of a rule, of a key, or of both. What fires when it ends is delivered then.
+
+    cmkd silence propagation-stalled/op-17/storage --for 2h --reason "INC-4711"
+    cmkd silence --key payments --for 1d --reason "is being moved"
+    cmkd silence list
+    cmkd silence end s-1
+
+## Receivers
+
+Whoever is told of alerts is a receiver. What one could not be told is kept in the store and tried again,
+also after a restart, and never delays a rotation. ` + "`cmkd alert test`" + ` sends each of them an alert that says
+that it is only a test.
+
+` + "```yaml" + `
+alerts:
+  repeat: 4h            # tell again of what goes on; a receiver can have its own
+  preflight_ahead: 24h  # how long before a rotation to look whether it could begin
+  expiry_ahead: 30d     # how long before a version expires to say so
+  runbook: https://wiki.example.com/cmkd/alerts
+  receivers:
+    # Prometheus Alertmanager; name every replica.
+    - name: on-call
+      alertmanager:
+        urls: [https://alertmanager-1.example.com, https://alertmanager-2.example.com]
+        credential: cmkd-alertmanager-token   # a bearer token; optional
+    # Mail, Slack, Teams, Discord, a webhook and what else shoutrrr offers. Its URL
+    # holds secrets, so it is a credential:
+    # LoadCredential=cmkd-chat-url:/etc/cmkd/chat-url in the unit.
+    - name: chat
+      shoutrrr:
+        credential: cmkd-chat-url
+      severity: warning   # the least severity that it is told of
+      rules: [propagation-stalled, needs-action, retirement-blocked]
+    # A program that reads the alerts as JSON on its standard input, and ends with
+    # 0 once it has taken them.
+    - name: pager
+      exec:
+        command: [/usr/local/bin/page, --now]
+        timeout: 30s
+      severity: critical
+` + "```" + `
+
+After a change: ` + "`systemctl reload cmkd`" + `, then ` + "`cmkd alert test`" + `.
+
+## Links
+
+An alert that is delivered links to its section below: ` + "`alerts.runbook`, `#`" + ` and the rule, such as
+` + "`https://wiki.example.com/cmkd/alerts#propagation-stalled`" + `. Publish this file there; the headings of the
+rules are their names, so that the links meet them. Without ` + "`alerts.runbook`" + ` there is no link.
+
+# Rules
+
+In commands, KEY is the name of a key and OPERATION an id such as op-17; the alert names both, and
+` + "`cmkd alert show ALERT`" + ` the next command to type.
+
+| rule | severity | what is the case |
+|---|---|---|
+`
+
+// runbook renders the rules.
+func runbook(rules []rotator.RuleInfo) string {
+	var b strings.Builder
+	b.WriteString(runbookIntro)
+	for _, r := range rules {
+		fmt.Fprintf(&b, "| [%s](#%[1]s) | %s | %s |\n", r.Rule, r.Severity, r.Title)
+	}
+	for _, r := range rules {
+		fmt.Fprintf(&b, "\n## %s\n\n**%s** (%s). %s\n\nLikely causes:\n\n", r.Rule, r.Title, r.Severity, r.Meaning)
+		for _, cause := range r.Causes {
+			fmt.Fprintf(&b, "- %s\n", cause)
+		}
+		b.WriteString("\nWhat to do:\n\n")
+		for i, step := range r.Steps {
+			fmt.Fprintf(&b, "%d. %s\n", i+1, step)
+		}
+		fmt.Fprintf(&b, "\nIt ends by itself when %s.\n", r.Resolves)
+	}
+	return b.String()
+}
