@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -12,11 +13,17 @@ import (
 func build(t *testing.T) string {
 	t.Helper()
 	path := filepath.Join(t.TempDir(), "cmkd")
-	out, err := exec.CommandContext(t.Context(), "go", "build", "-o", path, ".").CombinedOutput()
+	out, err := command(t.Context(), "go", "build", "-o", path, ".").CombinedOutput()
 	if err != nil {
 		t.Fatalf("go build: %v\n%s", err, out)
 	}
 	return path
+}
+
+// command is a program with the usual umask, whatever this process has: the scripts
+// that run meanwhile make sockets, for which it is changed for a moment.
+func command(ctx context.Context, program string, args ...string) *exec.Cmd {
+	return exec.CommandContext(ctx, "sh", append([]string{"-c", `umask 022 && exec "$0" "$@"`, program}, args...)...)
 }
 
 // TestDemo runs the whole demo without a terminal, with the real binary as two
@@ -28,7 +35,7 @@ func TestDemo(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer os.RemoveAll(tmp)
-	demo := exec.CommandContext(t.Context(), build(t), "demo", "--speed", "14400")
+	demo := command(t.Context(), build(t), "demo", "--speed", "14400")
 	demo.Env = append(os.Environ(), "TMPDIR="+tmp, "NO_PROXY=*", "HTTPS_PROXY=http://127.0.0.1:1", "AZURE_CLIENT_ID=somebody-real")
 	var errs strings.Builder
 	demo.Stderr = &errs
