@@ -100,7 +100,8 @@ type Alerts struct {
 	// before, an alert is raised; 0s raises none.
 	ExpiryAhead Duration `yaml:"expiry_ahead" range:"0s|366d"`
 	// Runbook is where docs/alerts.md is published, a URL or the absolute path of a
-	// file; alerts link to it, followed by # and the rule.
+	// file; alerts link to it, followed by # and the rule. By default it is the copy
+	// that is installed with cmkd.
 	Runbook string `yaml:"runbook,omitempty" form:"runbook"`
 	// Receivers are told of alerts.
 	Receivers []Receiver `yaml:"receivers"`
@@ -280,6 +281,7 @@ func Default() *Config {
 		Limits: Limits{Calls: 16, RotationsPerVault: 4},
 		Alerts: Alerts{
 			Repeat: Duration(4 * time.Hour), PreflightAhead: Duration(day), ExpiryAhead: Duration(30 * day),
+			Runbook: "/usr/share/doc/cmkd/alerts.md",
 		},
 		Defaults: Defaults{
 			Timezone: "UTC", Misfire: "catch-up", Retire: "manual", Method: "auto",

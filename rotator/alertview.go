@@ -6,6 +6,7 @@ import (
 	"maps"
 	"slices"
 	"strings"
+	"sync"
 	"time"
 )
 
@@ -108,13 +109,17 @@ func (e *Engine) TestReceivers(ctx context.Context, name, actor string) ([]TestR
 		Summary: "this is a test by " + actor + ": nothing is wrong", Next: "cmkd alert list",
 	}}}
 	results := make([]TestResult, len(receivers))
+	var all sync.WaitGroup
 	for i := range receivers {
 		r := &receivers[i]
 		results[i] = TestResult{Receiver: r.Name, Kind: r.Kind}
-		if err := r.Notifier.Notify(ctx, test); err != nil {
-			results[i].Problem = problemOf(AsError(err))
-		}
+		all.Go(func() {
+			if err := r.Notifier.Notify(ctx, test); err != nil {
+				results[i].Problem = problemOf(AsError(err))
+			}
+		})
 	}
+	all.Wait()
 	return results, nil
 }
 

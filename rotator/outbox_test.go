@@ -249,7 +249,7 @@ func TestSilence_BadInput(t *testing.T) {
 		}{
 			{rotator.SilenceRequest{For: time.Hour}, rotator.CodeInvalid, "name an alert"},
 			{rotator.SilenceRequest{Key: "payments"}, rotator.CodeInvalid, "--for"},
-			{rotator.SilenceRequest{Key: "payments", For: 1000 * time.Hour}, rotator.CodeInvalid, "744h"},
+			{rotator.SilenceRequest{Key: "payments", For: 1000 * time.Hour}, rotator.CodeInvalid, "31 days"},
 			{rotator.SilenceRequest{Key: "other", For: time.Hour}, rotator.CodeNotFound, "other"},
 			{rotator.SilenceRequest{Rule: "nonsense", For: time.Hour}, rotator.CodeInvalid, "cmkd alert rules"},
 			{rotator.SilenceRequest{Alert: "nonsense", For: time.Hour}, rotator.CodeNotFound, "cmkd alert list"},

@@ -30,7 +30,7 @@ func (c *core) checkSilence(r *SilenceRequest) error {
 	case r.Alert == "" && r.Rule == "" && r.Key == "":
 		return Errorf(CodeInvalid, "nothing is named that is to be silenced").WithHint("name an alert, a rule or a key")
 	case r.For <= 0 || r.For > silenceMost:
-		return Errorf(CodeInvalid, "a silence lasts between a moment and %s, not %s", silenceMost, r.For).WithHint("for instance --for 2h")
+		return Errorf(CodeInvalid, "a silence lasts at most %d days and more than nothing, not %s", int(silenceMost.Hours()/24), r.For).WithHint("for instance --for 2h")
 	case r.Rule != "" && severityOf(r.Rule) == "":
 		return Errorf(CodeInvalid, "there is no rule %q", r.Rule).WithHint("cmkd alert rules lists them")
 	case r.Key != "" && c.keys[r.Key] == nil:

@@ -176,7 +176,7 @@ func (e *Engine) Operation(ctx context.Context, id OperationID) (OperationStatus
 	if err != nil {
 		return OperationStatus{}, err
 	}
-	s := OperationStatus{Operation: ops[0], Trackers: make([]TrackerStatus, len(trackers))}
+	s := OperationStatus{Operation: ops[0], Trackers: make([]TrackerStatus, len(trackers)), Total: len(trackers)}
 	for i, t := range trackers {
 		s.Trackers[i] = e.trackerStatus(&s.Operation, t)
 	}

@@ -158,7 +158,7 @@ After a change: ` + "`systemctl reload cmkd`" + `, then ` + "`cmkd alert test`" 
 
 An alert that is delivered links to its section below: ` + "`alerts.runbook`, `#`" + ` and the rule, such as
 ` + "`https://wiki.example.com/cmkd/alerts#propagation-stalled`" + `. Publish this file there; the headings of the
-rules are their names, so that the links meet them. Without ` + "`alerts.runbook`" + ` there is no link.
+rules are their names, so that the links meet them. By default it is the copy that is installed with cmkd.
 
 # Rules
 
