@@ -449,12 +449,7 @@ func TestTLS(t *testing.T) {
 }
 
 func TestUnixSocket(t *testing.T) {
-	dir, err := os.MkdirTemp("", "cmkd")
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { os.RemoveAll(dir) })
-	path := filepath.Join(dir, "dash.sock")
+	path := filepath.Join(t.TempDir(), "s")
 	left, err := net.Listen("unix", path)
 	if err != nil {
 		t.Fatal(err)

@@ -11,6 +11,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"slices"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -25,7 +26,7 @@ import (
 // Patience is how long anything may take to appear on a page.
 const Patience = 20 * time.Second
 
-// Browser is one tab of a browser of its own, with a fresh profile.
+// Browser is one tab of a browser of its own, with a profile that ends with it.
 type Browser struct {
 	t   testing.TB
 	ctx context.Context
@@ -44,7 +45,7 @@ func Start(t testing.TB) *Browser {
 		t.Fatal("this test needs Chromium: run make deps")
 	}
 	options := append(slices.Clone(chromedp.DefaultExecAllocatorOptions[:]),
-		chromedp.ExecPath(path), chromedp.UserDataDir(profile(t)), chromedp.NoSandbox, chromedp.DisableGPU,
+		chromedp.ExecPath(path), chromedp.NoSandbox, chromedp.DisableGPU,
 		chromedp.Flag("disable-quic", true), chromedp.Flag("disable-component-update", true),
 		chromedp.Flag("proxy-server", "direct://"), chromedp.Flag("lang", "en"), chromedp.Env("TZ=UTC"),
 	)
@@ -64,35 +65,17 @@ func Start(t testing.TB) *Browser {
 	return b
 }
 
-// profile is a folder that may still be written to for a moment after the end.
-func profile(t testing.TB) string {
-	t.Helper()
-	dir, err := os.MkdirTemp("", "cmkd-chromium")
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		for range 50 {
-			if os.RemoveAll(dir) == nil {
-				return
-			}
-			time.Sleep(20 * time.Millisecond) // its processes end one by one
-		}
-	})
-	return dir
-}
-
 func (b *Browser) listen(event any) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	switch e := event.(type) {
 	case *runtime.EventConsoleAPICalled:
 		if e.Type == "error" || e.Type == "warning" || e.Type == "assert" {
-			text := "console." + e.Type.String()
+			words := []string{"console." + e.Type.String()}
 			for _, arg := range e.Args {
-				text += " " + string(arg.Value) + arg.Description
+				words = append(words, string(arg.Value)+arg.Description)
 			}
-			b.problems = append(b.problems, text)
+			b.problems = append(b.problems, strings.Join(words, " "))
 		}
 	case *runtime.EventExceptionThrown:
 		text := e.ExceptionDetails.Text

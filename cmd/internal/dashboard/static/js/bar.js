@@ -69,13 +69,16 @@ export function tickBars(root) {
   for (const el of root.querySelectorAll('[data-bar]')) move(el);
 }
 
+// filling is the order within the bar of an operation: it fills from the left.
+const filling = ['done', 'propagating', 'applying', 'waiting', 'unreachable', 'needs-action', 'stalled', 'excluded'];
+
 // operationBar is the bar of an operation: how many of its dependents are where. It
 // does not tell evidence, so what is done is not green.
 export function operationBar(op) {
   const counts = op.trackers ?? {};
   const total = order.reduce((n, s) => n + (counts[s] ?? 0), 0);
   if (!total) return null;
-  const there = [...order].reverse().filter((s) => counts[s]);
+  const there = filling.filter((s) => counts[s]);
   const done = (counts.done ?? 0) + (counts.excluded ?? 0);
   return h('div', {
     class: 'bar parts', role: 'progressbar', 'aria-valuemin': 0, 'aria-valuemax': total, 'aria-valuenow': done,

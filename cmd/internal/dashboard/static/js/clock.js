@@ -26,8 +26,8 @@ export const ms = (iso) => (given(iso) ? Date.parse(iso) : NaN);
 
 const units = [['d', 86400], ['h', 3600], ['min', 60], ['s', 1]];
 
-// span writes a duration in at most two units, the smaller one only beside a small
-// number of the greater.
+// span writes a duration in at most two units, the smaller one only where it matters:
+// hours have minutes, days and minutes have it while they are few.
 export function span(milliseconds) {
   let s = Math.round(Math.abs(milliseconds) / 1000);
   const i = units.findIndex(([, size]) => s >= size);
@@ -37,7 +37,7 @@ export function span(milliseconds) {
   s -= n * size;
   const next = units[i + 1];
   const rest = next ? Math.floor(s / next[1]) : 0;
-  return n < 10 && rest ? `${n} ${unit} ${rest} ${next[0]}` : `${n} ${unit}`;
+  return rest && (n < 10 || unit === 'h') ? `${n} ${unit} ${rest} ${next[0]}` : `${n} ${unit}`;
 }
 
 // nanos writes a duration of the API.
@@ -52,14 +52,14 @@ export function relative(at) {
 
 const two = (n) => String(n).padStart(2, '0');
 
-// absolute writes a time in the reader's zone; the date where it is another day.
+// absolute writes a time in the reader's zone; the date where it is another day, and
+// the seconds where they may matter: today, and in what was lately.
 export function absolute(at, withDate) {
   const d = new Date(at), today = new Date(now());
-  const day = `${d.getFullYear()}-${two(d.getMonth() + 1)}-${two(d.getDate())}`;
-  const same = d.toDateString() === today.toDateString();
-  if (same && !withDate) return `${two(d.getHours())}:${two(d.getMinutes())}:${two(d.getSeconds())}`;
-  const far = Math.abs(at - now()) > 7 * 86400e3;
-  return `${day} ${two(d.getHours())}:${two(d.getMinutes())}` + (far || same ? '' : `:${two(d.getSeconds())}`);
+  const minutes = `${two(d.getHours())}:${two(d.getMinutes())}`, seconds = `:${two(d.getSeconds())}`;
+  if (!withDate && d.toDateString() === today.toDateString()) return minutes + seconds;
+  const lately = at <= now() && at > now() - 7 * 86400e3;
+  return `${d.getFullYear()}-${two(d.getMonth() + 1)}-${two(d.getDate())} ${minutes}` + (withDate || lately ? seconds : '');
 }
 
 // zone names the reader's time zone.

@@ -114,6 +114,13 @@ export function fact(name, ...value) {
   return given.length ? h('div', null, h('dt', null, name), h('dd', null, given)) : null;
 }
 
+// wide is a fact that takes the whole width.
+export function wide(name, ...value) {
+  const row = fact(name, ...value);
+  row?.classList.add('wide');
+  return row;
+}
+
 // short is the beginning of a version, with all of it in the title.
 export function short(version) {
   return version ? h('code', { title: version, class: 'version' }, version.slice(0, 8)) : null;

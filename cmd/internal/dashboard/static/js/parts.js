@@ -1,6 +1,6 @@
 // Parts that several pages show.
 import { h, link, command, number, plural } from './dom.js';
-import { when, rel, ms } from './clock.js';
+import { when, rel, ms, span, given, stamp } from './clock.js';
 import { severity, state, problem } from './words.js';
 import { operationBar, countWords } from './bar.js';
 
@@ -20,7 +20,7 @@ export function alertCard(a, more) {
       a.silence ? h('span', null, 'silenced by ', a.silence) : null,
       h('span', null, link(['runbook', a.rule], `Runbook: ${a.title || a.rule}`))),
     more ? details(a) : null,
-    a.hint ? h('p', { class: 'hint' }, a.hint) : null,
+    a.hint ? h('p', { class: 'hint' }, 'Hint: ', a.hint) : null,
     a.next ? h('p', { class: 'next' }, 'Next: ', command(a.next)) : null);
 }
 
@@ -75,9 +75,18 @@ export const operationColumns = (withKey) => [
   { name: 'Dependents', class: 'wide', cell: (op) => countWords(op) },
   { name: 'Cause', cell: (op) => (op.cause === 'operator' ? op.actor : op.cause) },
   { name: 'Began', cell: (op) => when(op.created) },
-  { name: 'Finished', cell: (op) => when(op.finished) },
+  { name: 'Took', class: 'num', cell: took },
   { name: 'Problem', class: 'wide', cell: (op) => op.problem && `${op.problem.code}: ${op.problem.message}` },
 ];
+
+// took is how long an operation lasted, with the moment at which it ended.
+function took(op) {
+  if (!given(op.finished)) return null;
+  const end = stamp(op.finished);
+  end.title = `until ${end.textContent}`;
+  end.textContent = span(ms(op.finished) - ms(op.created));
+  return end;
+}
 
 // eventColumns are those of a table of events.
 export const eventColumns = (withOperation) => [

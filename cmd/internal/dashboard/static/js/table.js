@@ -5,13 +5,14 @@ import { h, number } from './dom.js';
 export const chunk = 200;
 
 // table draws rows. A column has a name, a cell(row) that makes its content and, if it
-// can be sorted by, a key and a value(row). shown is how many rows at most.
-export function table({ caption, columns, rows, rowKey, sort, desc, shown = rows.length, empty, unit = 'rows' }) {
+// can be sorted by, a key and a value(row). shown is how many rows at most; titled shows
+// the caption, where no heading says the same.
+export function table({ caption, columns, rows, rowKey, sort, desc, shown = rows.length, empty, unit = 'rows', titled = false }) {
   if (!rows.length) return h('p', { class: 'empty' }, empty);
   const some = rows.slice(0, shown);
   return h('div', { class: 'tablebox' },
     h('table', { role: 'table' },
-      h('caption', null, caption),
+      h('caption', { class: titled ? null : 'unseen' }, caption),
       h('thead', { role: 'rowgroup' }, h('tr', { role: 'row' }, columns.map((c) => head(c, sort, desc)))),
       h('tbody', { role: 'rowgroup' }, some.map((row) => h('tr', { role: 'row', 'data-key': rowKey(row) },
         columns.map((c, i) => cell(c, row, i))))),

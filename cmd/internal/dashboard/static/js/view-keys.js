@@ -1,5 +1,5 @@
 // All keys, and one key.
-import { h, link, short, fact, number, plural } from './dom.js';
+import { h, link, short, fact, wide, number, plural } from './dom.js';
 import { get } from './api.js';
 import { when, age, ms, now, nanos } from './clock.js';
 import { state, problem, meaning } from './words.js';
@@ -10,12 +10,12 @@ const vaultOf = (k) => /^https:\/\/([^/]+)/.exec(k.id)?.[1] ?? '';
 
 const columns = [
   { name: 'Key', key: 'name', value: (k) => k.name, cell: (k) => link(['keys', k.name], k.name) },
-  { name: 'Vault', key: 'vault', value: vaultOf, class: 'id', cell: (k) => vaultOf(k).replace('.vault.azure.net', '') },
+  { name: 'Vault', key: 'vault', value: vaultOf, class: 'short', cell: (k) => vaultOf(k).replace('.vault.azure.net', '') },
   { name: 'Version', cell: (k) => short(k.current.id) },
   { name: 'Age', key: 'age', class: 'num', value: (k) => now() - ms(k.current.created), cell: (k) => age(k.current.created) },
-  { name: 'Schedule', key: 'schedule', value: (k) => k.schedule, cell: (k) => k.schedule && h('code', null, k.schedule) },
-  { name: 'Next rotation', key: 'next', value: (k) => ms(k.next_rotation), cell: (k) => when(k.next_rotation) },
-  { name: 'Last operation', key: 'last', value: (k) => k.last && ms(k.last.created), cell: last },
+  { name: 'Schedule', key: 'schedule', class: 'short', value: (k) => k.schedule, cell: (k) => k.schedule && h('code', null, k.schedule) },
+  { name: 'Next rotation', key: 'next', class: 'short', value: (k) => ms(k.next_rotation), cell: (k) => when(k.next_rotation) },
+  { name: 'Last operation', key: 'last', class: 'short', value: (k) => k.last && ms(k.last.created), cell: last },
   { name: 'Problem', key: 'problem', class: 'wide', value: (k) => worst(k)?.code, cell: (k) => worst(k) && h('span', { class: 'word warn', title: worst(k).message }, worst(k).code, ': ', worst(k).message) },
 ];
 
@@ -97,7 +97,7 @@ export function key([name]) {
 
 function keyFacts(k) {
   return h('dl', { class: 'facts' },
-    fact('Identifier', h('code', { class: 'id' }, k.id)),
+    wide('Identifier', h('code', { class: 'id' }, k.id)),
     fact('Current version', k.current.id ? [h('code', { class: 'id' }, k.current.id), k.current.enabled ? '' : [' ', h('span', { class: 'word warn' }, 'disabled')]] : 'not read yet'),
     fact('Version made', when(k.current.created)),
     fact('Version expires', when(k.current.expires)),

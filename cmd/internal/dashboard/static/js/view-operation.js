@@ -1,11 +1,11 @@
 // One operation: where it stands, and one bar for each dependent.
-import { h, link, short, fact, number, plural } from './dom.js';
+import { h, link, short, fact, wide, number, plural } from './dom.js';
 import { get } from './api.js';
 import { when, rel, stamp, nanos, given } from './clock.js';
 import { state, evidence, evidenceMeaning, legend, problem } from './words.js';
 import { dependentBar, nameOf, countWords, operationBar } from './bar.js';
 import { table, more, chunk } from './table.js';
-import { eventColumns } from './parts.js';
+import { alertCard, firing, eventColumns } from './parts.js';
 
 const phases = {
   rotation: ['pending', 'creating', 'propagating', 'soaking', 'retiring', 'completed'],
@@ -15,19 +15,20 @@ const phases = {
 const newest = 300; // events drawn
 
 export function operation([id]) {
-  let op = null, events = [], limit = chunk;
+  let op = null, events = [], alerts = [], limit = chunk;
   return {
     title: `Operation ${id}`,
     stream: { operation: id },
     async load() {
       const path = 'operations/' + encodeURIComponent(id);
-      [op, events] = await Promise.all([get(path, { limit }), get('events', { operation: id, last: true, limit: newest })]);
+      [op, events, alerts] = await Promise.all([get(path, { limit }), get('events', { operation: id, last: true, limit: newest }), get('alerts')]);
     },
     render() {
       return h('div', null,
         h('h1', { tabindex: -1 }, `${op.id} `, op.kind, ' of ', link(['keys', op.key], op.key)),
         h('p', { class: 'verdict' }, state(op.state), ' since ', when(op.since), op.waiting ? h('span', { class: 'waiting' }, op.waiting) : null),
         steps(op, events),
+        alerts.filter((a) => a.operation === op.id && firing(a)).map((a) => alertCard(a)),
         problem(op.problem, op.state === 'failed' ? 'bad' : 'warn'),
         op.held ? h('div', null, h('h2', null, 'The old version is held back'), problem(op.held)) : null,
         blockers(op),
@@ -137,10 +138,10 @@ function raw(t) {
     h('summary', { 'aria-label': label }, 'Evidence'),
     h('dl', { class: 'facts' },
       t.state === 'done' ? fact('Known because', evidenceMeaning(t.evidence)) : null,
-      fact('Resource', h('code', { class: 'id' }, d.dependent.id)),
+      wide('Resource', h('code', { class: 'id' }, d.dependent.id)),
       fact('Region', d.region),
       fact('Names its key', { follows: 'without a version: it follows', pinned: 'with a version: it is told', fixed: 'with a version for good: it is re-created' }[d.binding] ?? d.binding),
-      fact('Looked at in its place', d.via && h('code', { class: 'id' }, d.via)),
+      wide('Looked at in its place', d.via && h('code', { class: 'id' }, d.via)),
       fact('Version before', short(d.before)),
       fact('Version seen', short(d.version)),
       fact('Update accepted', when(d.applied)),
@@ -157,14 +158,14 @@ function observed(o, name) {
   return h('div', null,
     h('dl', { class: 'facts' },
       fact('Seen at', when(o.at), ' by Azure’s clock'),
-      fact('Key in use', o.key && h('code', { class: 'id' }, o.key)),
+      wide('Key in use', o.key && h('code', { class: 'id' }, o.key)),
       fact('Other versions held', (o.previous ?? []).map((v) => [short(v), ' '])),
       fact('Switched at', when(o.rotated_at)),
       fact('Updating', o.updating ? 'an update of its own is under way' : ''),
       fact('Access', o.access, o.access_code ? [' ', h('code', null, o.access_code)] : '', o.access_evidence ? [' ', evidence(o.access_evidence)] : '')),
     o.problem ? problem(o.problem) : null,
     table({
-      caption: `What Azure said of ${name}`, rows, rowKey: ([k]) => 'f-' + k, empty: 'The service told no property that matters.',
+      caption: `What Azure said of ${name}`, titled: true, rows, rowKey: ([k]) => 'f-' + k, empty: 'The service told no property that matters.',
       columns: [{ name: 'Property', cell: ([k]) => h('code', { class: 'id' }, k) }, { name: 'Value', class: 'wide', cell: ([, v]) => h('code', { class: 'id' }, v) }],
     }));
 }

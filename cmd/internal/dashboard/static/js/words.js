@@ -32,7 +32,7 @@ const states = {
 // state is the word for a state, with its mark.
 export function state(name, note) {
   const [tone, mark, meaning] = states[name] ?? ['plain', '·', ''];
-  return h('span', { class: 'word ' + tone, title: meaning },
+  return h('span', { class: 'word state ' + tone, title: meaning },
     h('span', { class: 'mark', 'aria-hidden': 'true' }, mark), name, note ? ', ' + note : '');
 }
 
