@@ -5,6 +5,7 @@ import (
 	_ "embed" // the configuration of the demo
 	"errors"
 	"fmt"
+	"net"
 	"os"
 	"path/filepath"
 	"runtime"
@@ -71,7 +72,11 @@ func (a *app) demo(ctx context.Context, keep bool, speed float64) (err error) {
 		}
 		err = errors.Join(err, os.RemoveAll(dir))
 	}()
-	if err := writeDemoConfig(dir); err != nil {
+	page, err := freeAddress(ctx)
+	if err != nil {
+		return err
+	}
+	if err := writeDemoConfig(dir, page); err != nil {
 		return err
 	}
 	a.say("SIMULATED: this is a simulated Azure on this machine. No real key or resource is touched.")
@@ -92,6 +97,7 @@ func (a *app) demo(ctx context.Context, keep bool, speed float64) (err error) {
 		return err
 	}
 	a.socket = filepath.Join(dir, "cmkd.sock")
+	a.say("While it runs, the daemon's page is at http://%s/", page)
 	err = a.demoScenes(ctx)
 	if errors.Is(ctx.Err(), context.Canceled) {
 		a.tell("the demo was interrupted; its processes are stopped")
@@ -104,16 +110,25 @@ func (a *app) demo(ctx context.Context, keep bool, speed float64) (err error) {
 	return nil
 }
 
-func writeDemoConfig(dir string) error {
+// freeAddress returns a loopback address on which nobody listens at the moment.
+func freeAddress(ctx context.Context) (string, error) {
+	l, err := (&net.ListenConfig{}).Listen(ctx, "tcp", "127.0.0.1:0")
+	if err != nil {
+		return "", fmt.Errorf("look for a free port: %w", err)
+	}
+	return l.Addr().String(), l.Close()
+}
+
+func writeDemoConfig(dir, page string) error {
 	t, err := template.New("demo").Parse(demoConfig)
 	if err != nil {
 		return fmt.Errorf("configuration of the demo: %w", err)
 	}
 	var text strings.Builder
 	if err := t.Execute(&text, struct {
-		Dir string
-		UID int
-	}{dir, os.Getuid()}); err != nil {
+		Dir, Page string
+		UID       int
+	}{dir, page, os.Getuid()}); err != nil {
 		return fmt.Errorf("configuration of the demo: %w", err)
 	}
 	if err := os.WriteFile(filepath.Join(dir, "cmkd.yaml"), []byte(text.String()), 0o600); err != nil {

@@ -45,7 +45,7 @@ func TestDemo(t *testing.T) {
 	}
 	out := string(data)
 	for _, want := range []string{
-		"SIMULATED",
+		"SIMULATED", "page is at http://127.0.0.1:",
 		"storage contosopayments: propagating", "storage contosopayments: done, confirmed",
 		"cosmosdb contoso-orders: propagating", "cosmosdb contoso-orders: done, inferred",
 		"disk-encryption-set contoso-des: done, confirmed",

@@ -12,7 +12,6 @@ import (
 	"cmkd/rotator"
 
 	"github.com/Azure/azure-sdk-for-go/sdk/azcore/cloud"
-	"github.com/rs/zerolog"
 )
 
 // azure is everything that speaks to Azure.
@@ -21,7 +20,7 @@ type azure struct {
 	services []rotator.Service
 }
 
-func newAzure(c configs.Azure, clock rotator.Clock, log zerolog.Logger) (*azure, error) {
+func newAzure(c configs.Azure, clock rotator.Clock, observe func(arm.Call)) (*azure, error) {
 	where := cloudOf(c.Cloud)
 	cred, err := credential.New(credential.Options{
 		Name: c.Credential, TenantID: c.TenantID, ClientID: c.ClientID, CertificatePath: c.Certificate, Cloud: where,
@@ -29,7 +28,6 @@ func newAzure(c configs.Azure, clock rotator.Clock, log zerolog.Logger) (*azure,
 	if err != nil {
 		return nil, fmt.Errorf("make the Azure credential: %w", err)
 	}
-	observe := func(call arm.Call) { logCall(log, call) }
 	client, err := arm.NewClient(cred, arm.Options{Cloud: where, Clock: clock, Observe: observe})
 	if err != nil {
 		return nil, fmt.Errorf("make the ARM client: %w", err)

@@ -73,6 +73,11 @@ func (c *SimulatedClock) Now() time.Time {
 	return c.Epoch.Add(time.Duration(passed)).UTC()
 }
 
+// Wall returns the real time at which the clock shows t.
+func (c *SimulatedClock) Wall(t time.Time) time.Time {
+	return c.Anchor.Add(time.Duration(float64(t.Sub(c.Epoch)) / c.Speed))
+}
+
 // After implements [rotator.Clock].
 func (c *SimulatedClock) After(d time.Duration) <-chan time.Time {
 	return time.After(c.real(d))

@@ -11,6 +11,8 @@ import (
 	"time"
 
 	"cmkd/cmd/internal/control"
+	"cmkd/cmd/internal/dashboard"
+	"cmkd/cmd/internal/metrics"
 	"cmkd/configs"
 	"cmkd/rotator"
 	"cmkd/store/bolt"
@@ -39,6 +41,10 @@ type daemon struct {
 	azure  *azure
 	engine *rotator.Engine
 	server *control.Server
+	// metrics count and measure everything; web serves them and the page, nil if
+	// that is not configured.
+	metrics *metrics.Metrics
+	web     *dashboard.Server
 
 	mu     sync.Mutex // one reload at a time
 	config *configs.Config
@@ -114,10 +120,15 @@ func (d *daemon) open() error {
 	if err != nil {
 		return err
 	}
-	if d.azure, err = newAzure(config.Azure, d.clock, d.log); err != nil {
+	d.metrics = d.newMetrics()
+	if d.azure, err = newAzure(config.Azure, d.clock, d.called); err != nil {
 		return err
 	}
 	if err := d.azure.checkKeys(keys); err != nil {
+		return err
+	}
+	alerting, err := d.alerting(config)
+	if err != nil {
 		return err
 	}
 	notice := func(message string) { d.log.Warn().Str("detail", message).Msg("store") }
@@ -126,18 +137,19 @@ func (d *daemon) open() error {
 	}
 	d.defers("close the store", d.store.Close)
 	d.engine = rotator.NewEngine(rotator.Options{
-		Store: d.store, Vault: d.azure.vault, Services: d.azure.services, Clock: d.clock, Keys: keys,
+		Store: d.metrics.Store(d.store), Vault: d.azure.vault, Services: d.azure.services, Clock: d.clock, Keys: keys,
 		Limits:  rotator.Limits{Calls: config.Limits.Calls, RotationsPerVault: config.Limits.RotationsPerVault},
-		Observe: d.observe, Prioritize: prioritize,
+		Observe: d.observe, Prioritize: prioritize, Alerting: alerting, Stepped: d.metrics.Stepped,
 	})
 	d.server = d.newServer()
-	return nil
+	d.web, err = d.newWeb(config.Web)
+	return err
 }
 
 func (d *daemon) newServer() *control.Server {
 	return control.NewServer(control.Options{
 		Engine: d.engine, Clock: d.clock, Policy: policyOf(d.config.Roles), About: d.o.about(),
-		Backup: d.store.Backup, Verify: d.verify, Reload: d.reload,
+		Backup: d.store.Backup, Verify: d.verify, Reload: d.reload, Metrics: d.metrics.Handler(),
 		Observe: func(a control.Access) { logAccess(d.log, a) },
 	})
 }
@@ -152,20 +164,30 @@ func (d *daemon) start(ctx context.Context) (ended <-chan error, err error) {
 	if err != nil {
 		return nil, err
 	}
+	web, err := d.listenWeb(ctx)
+	if err != nil {
+		return nil, errors.Join(err, listener.Close())
+	}
 	// The parts are stopped one after the other, so ctx itself must not do it.
 	engineCtx, stopEngine := context.WithCancel(context.WithoutCancel(ctx))
-	ends := make(chan error, 2)
+	ends := make(chan error, 3)
 	var running sync.WaitGroup
 	running.Go(func() { ends <- d.engine.Run(engineCtx) })
 	running.Go(func() { ends <- d.server.Serve(listener) })
+	if web != nil {
+		running.Go(func() { ends <- d.web.Serve(web) })
+	}
 	d.defers("stop", func() error {
 		grace, cancel := context.WithTimeout(context.WithoutCancel(ctx), stopGrace)
 		defer cancel()
-		var stopped error
+		var stopped, stoppedWeb error
 		running.Go(func() { stopped = d.server.Shutdown(grace) }) // accepts nobody from here on
+		if d.web != nil {
+			running.Go(func() { stoppedWeb = d.web.Shutdown(grace) })
+		}
 		stopEngine()
 		running.Wait()
-		return stopped
+		return errors.Join(stopped, stoppedWeb)
 	})
 	d.log.Info().Str("version", d.o.about().Version).Str("socket", socket).Int("keys", len(d.config.Keys)).Msg("serving")
 	return ends, nil
@@ -239,6 +261,7 @@ func (d *daemon) close() error {
 // observe hears each committed event.
 func (d *daemon) observe(e rotator.Event) {
 	logEvent(d.log, &e)
+	d.metrics.Event(&e)
 	d.server.Committed()
 }
 

@@ -21,6 +21,9 @@ func Checks() configs.Checks {
 		KindOf:        service.KindOf,
 		CheckKind:     func(kind string) bool { _, ok := kinds[kind]; return ok },
 		CheckSettings: service.CheckSettings,
+		CheckRule: func(rule string) bool {
+			return slices.ContainsFunc(rotator.Rules(), func(info rotator.RuleInfo) bool { return string(info.Rule) == rule })
+		},
 		CheckSchedule: func(spec, zone string) error {
 			_, err := rotator.ParseSchedule(spec, zone, 0, "", "")
 			return err

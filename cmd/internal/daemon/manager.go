@@ -81,6 +81,13 @@ func statusLine(s rotator.Summary) string {
 	if s.NeedsAction > 0 {
 		parts = append(parts, needs(s.NeedsAction))
 	}
+	alerts := 0
+	for _, n := range s.Alerts {
+		alerts += n
+	}
+	if alerts > 0 {
+		parts = append(parts, count(alerts, "alert"))
+	}
 	return strings.Join(parts, ", ")
 }
 

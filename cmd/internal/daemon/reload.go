@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"reflect"
 
 	"cmkd/cmd/internal/control"
 	"cmkd/configs"
@@ -28,7 +29,11 @@ func (d *daemon) reload(ctx context.Context) (control.Reloaded, error) {
 	if err != nil {
 		return control.Reloaded{}, refused(err)
 	}
-	if err := d.engine.Reload(ctx, keys, rotator.Alerting{}); err != nil {
+	alerting, err := d.alerting(config)
+	if err != nil {
+		return control.Reloaded{}, refused(err)
+	}
+	if err := d.engine.Reload(ctx, keys, alerting); err != nil {
 		return control.Reloaded{}, err
 	}
 	d.server.SetPolicy(policyOf(config.Roles))
@@ -45,7 +50,7 @@ func (d *daemon) reload(ctx context.Context) (control.Reloaded, error) {
 // restart changes.
 func (d *daemon) keepRunning(c *configs.Config) {
 	c.Store, c.Socket, c.SocketGroup = d.config.Store, d.config.Socket, d.config.SocketGroup
-	c.Log, c.Azure, c.Limits = d.config.Log, d.config.Azure, d.config.Limits
+	c.Log, c.Azure, c.Limits, c.Web = d.config.Log, d.config.Azure, d.config.Limits, d.config.Web
 	d.config = c
 }
 
@@ -57,6 +62,7 @@ func needRestart(old, c *configs.Config) (all []string) {
 	}{
 		{"store", old.Store == c.Store}, {"socket", old.Socket == c.Socket}, {"socket_group", old.SocketGroup == c.SocketGroup},
 		{"log", old.Log == c.Log}, {"azure", old.Azure == c.Azure}, {"limits", old.Limits == c.Limits},
+		{"web", reflect.DeepEqual(old.Web, c.Web)},
 	} {
 		if !part.same {
 			all = append(all, part.name+" changed, which takes effect after a restart")
