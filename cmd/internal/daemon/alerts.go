@@ -1,0 +1,87 @@
+package daemon
+
+import (
+	"fmt"
+	"time"
+
+	"cmkd/configs"
+	"cmkd/providers/notify"
+	"cmkd/rotator"
+)
+
+// alertmanagerResend is how often Alertmanager is told of an alert that goes on, in
+// real time. It ends an alert that it was not told of for three times that long, so
+// that one does not stay for ever if the daemon is gone; how often people are told
+// again is its own affair.
+const alertmanagerResend = 2 * time.Minute
+
+// alerting turns the configuration of alerts into the engine's.
+func (d *daemon) alerting(c *configs.Config) (rotator.Alerting, error) {
+	a := rotator.Alerting{
+		PreflightAhead: time.Duration(c.Alerts.PreflightAhead), ExpiryAhead: time.Duration(c.Alerts.ExpiryAhead),
+	}
+	for i := range c.Alerts.Receivers {
+		r, err := d.receiver(c, &c.Alerts.Receivers[i])
+		if err != nil {
+			return rotator.Alerting{}, fmt.Errorf("receiver %s: %w", c.Alerts.Receivers[i].Name, err)
+		}
+		a.Receivers = append(a.Receivers, r)
+	}
+	return a, nil
+}
+
+func (d *daemon) receiver(c *configs.Config, r *configs.Receiver) (rotator.Receiver, error) {
+	receiver := rotator.Receiver{Name: r.Name, Repeat: time.Duration(r.Repeat), Severity: rotator.Severity(r.Severity), Keys: r.Keys}
+	for _, rule := range r.Rules {
+		receiver.Rules = append(receiver.Rules, rotator.Rule(rule))
+	}
+	var err error
+	switch {
+	case r.Alertmanager != nil:
+		receiver.Kind, receiver.Repeat = "alertmanager", d.o.simulated(alertmanagerResend)
+		receiver.Notifier, err = notify.NewAlertmanager(notify.AlertmanagerOptions{
+			URLs: r.Alertmanager.URLs, TokenPath: r.Alertmanager.Credential, CAPath: r.Alertmanager.CA,
+			Runbook: c.Alerts.Runbook, Note: d.o.note(), WallTime: d.o.wallTime(), Resend: alertmanagerResend,
+			Trouble: func(url string, err error) {
+				d.log.Warn().Str("receiver", r.Name).Str("url", url).Err(err).Msg("alertmanager replica")
+			},
+		})
+	case r.Shoutrrr != nil:
+		receiver.Kind = "shoutrrr"
+		receiver.Notifier, err = notify.NewShoutrrr(notify.ShoutrrrOptions{
+			URLPath: r.Shoutrrr.Credential, Runbook: c.Alerts.Runbook, Note: d.o.note(),
+		})
+	case r.Exec != nil:
+		receiver.Kind = "exec"
+		receiver.Notifier, err = notify.NewExec(notify.ExecOptions{
+			Command: r.Exec.Command, Timeout: time.Duration(r.Exec.Timeout), Runbook: c.Alerts.Runbook, Note: d.o.note(),
+		})
+	default:
+		err = rotator.Errorf(rotator.CodeInvalid, "it does not say how it is told")
+	}
+	return receiver, err
+}
+
+// note is what receivers are told of every alert.
+func (o *Options) note() string {
+	if o.Clock == nil {
+		return ""
+	}
+	return "simulated Azure, clock " + o.Clock.String()
+}
+
+// wallTime turns the engine's time into real time; nil if it is real time.
+func (o *Options) wallTime() func(time.Time) time.Time {
+	if o.Clock == nil {
+		return nil
+	}
+	return o.Clock.Wall
+}
+
+// simulated returns how long a real duration takes on the engine's clock.
+func (o *Options) simulated(d time.Duration) time.Duration {
+	if o.Clock == nil {
+		return d
+	}
+	return time.Duration(float64(d) * o.Clock.Speed)
+}
