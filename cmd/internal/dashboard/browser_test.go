@@ -67,7 +67,7 @@ func TestDashboard_EveryPageOnEveryScreen(t *testing.T) {
 		b.Emulate(look)
 		for _, v := range views() {
 			b.Open(base+v.path, v.heading)
-			b.Wait("document.querySelector('.state').textContent.startsWith('live')")
+			b.Wait("document.querySelector('#state').textContent.startsWith('live')")
 			if wide := dashboardtest.Eval[int](b, "document.documentElement.scrollWidth"); wide > int(look.Width) {
 				t.Errorf("%s is %d px wide on a screen of %d", v.name, wide, look.Width)
 			}
@@ -119,7 +119,7 @@ func TestDashboard_OperationMovesAsItHappens(t *testing.T) {
 	if !strings.HasPrefix(first, "stalled") {
 		t.Errorf("the first dependent is %q, not the stalled one", first)
 	}
-	b.Wait("document.querySelector('.state').textContent.startsWith('live')")
+	b.Wait("document.querySelector('#state').textContent.startsWith('live')")
 
 	// By the clock alone.
 	width := dashboardtest.Eval[float64](b, bar+".firstChild.getBoundingClientRect().width")
@@ -251,7 +251,7 @@ func TestDashboard_Keyboard(t *testing.T) {
 	b := dashboardtest.Start(t)
 	for _, v := range views() {
 		b.Open(base+v.path, v.heading)
-		b.Wait("document.querySelector('.state').textContent.startsWith('live')")
+		b.Wait("document.querySelector('#state').textContent.startsWith('live')")
 		const focusable = "[...document.querySelectorAll('a[href], button, input, summary')].filter((e) => e.checkVisibility())"
 		count := dashboardtest.Eval[int](b, "window.walked = new Set(), "+focusable+".length")
 		dashboardtest.Eval[any](b, "document.activeElement.blur(), getSelection().removeAllRanges(), scrollTo(0, 0)")
@@ -325,7 +325,7 @@ func TestDashboard_EventsComeIn(t *testing.T) {
 	base := serveEstate(t, e, nil)
 	b := dashboardtest.Start(t)
 	b.Open(base+"#/events?key=payments", "Events")
-	b.Wait("document.querySelector('.state').textContent.startsWith('live')")
+	b.Wait("document.querySelector('#state').textContent.startsWith('live')")
 	e.happen(func() {}, rotator.Event{Type: rotator.EventApproved, Key: "warehouse", Message: "of another key"})
 	e.happen(func() {}, rotator.Event{Type: rotator.EventApproved, Key: "payments", Message: "approved by carla"})
 	b.Wait("document.querySelector('tbody tr').textContent.includes('approved by carla')")
@@ -380,14 +380,14 @@ func TestDashboard_ConnectionLost(t *testing.T) {
 	base := start(t, dashboard.Options{Listen: "127.0.0.1:0", API: gate})
 	b := dashboardtest.Start(t)
 	b.Open(base, "Overview")
-	b.Wait("document.querySelector('.state').textContent.startsWith('live')")
+	b.Wait("document.querySelector('#state').textContent.startsWith('live')")
 	gate.shut(true)
 	b.Wait("document.querySelector('#banners').textContent.includes('No connection to the daemon')")
 	if !strings.Contains(b.Text("main"), "op-117") {
 		t.Error("what was known is gone")
 	}
 	gate.shut(false)
-	b.Wait("!document.querySelector('#banners').textContent && document.querySelector('.state').textContent.startsWith('live')")
+	b.Wait("!document.querySelector('#banners').textContent && document.querySelector('#state').textContent.startsWith('live')")
 	if foreign := b.Foreign(base); len(foreign) > 0 {
 		t.Errorf("requests to other hosts: %q", foreign)
 	}

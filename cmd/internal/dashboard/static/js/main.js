@@ -209,7 +209,7 @@ function drawFrame() {
   morph($('nav'), h('ul', null, pages.map(([page, name]) => h('li', null, link(page ? [page] : [], [name, page === 'alerts' && count ? h('span', { class: 'count' }, number(count), h('span', { class: 'unseen' }, ' firing')) : ''],
     {}, { 'aria-current': page === at ? 'page' : null })))));
   const words = { live: 'live', lost: 'no connection', connecting: 'connecting', login: 'logged out' };
-  morph($('state'), h('p', null, h('span', { class: 'dot ' + connection, 'aria-hidden': 'true' }), words[connection], ' ', h('span', { id: 'clock', class: 'quiet' }, summary ? absolute(now()) : '')));
+  morph($('state'), h('p', null, h('span', { class: 'dot is-' + connection, 'aria-hidden': 'true' }), words[connection], ' ', h('span', { id: 'clock', class: 'quiet' }, summary ? absolute(now()) : '')));
   morph($('banners'), h('div', null,
     connection === 'lost' ? h('p', { class: 'banner bad', 'data-key': 'lost' }, h('b', null, 'No connection to the daemon.'), summary ? ` What you see is as of ${absolute(asOf)}. ` : ' ', 'It is tried again by itself. ', h('button', { type: 'button', 'data-act': 'reconnect' }, 'Try now')) : null,
     summary?.simulated_clock ? h('p', { class: 'banner sim', 'data-key': 'sim' }, h('b', null, 'SIMULATED CLOCK '), summary.simulated_clock, '. Nothing here is real time.') : null,
