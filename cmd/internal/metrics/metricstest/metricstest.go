@@ -83,6 +83,10 @@ func StartPrometheus(tb testing.TB, target string, files ...string) *Prometheus 
 		p.address = p.log.address()
 		return p.address != ""
 	})
+	p.Until("Prometheus is ready", func() bool {
+		status, _ := p.fetch("/-/ready")
+		return status == http.StatusOK
+	})
 	return p
 }
 
@@ -199,9 +203,21 @@ func (p *Prometheus) Firing(rule string) (Alert, bool) {
 // get asks the API.
 func (p *Prometheus) get(path string, data any) {
 	p.tb.Helper()
+	status, body := p.fetch("/api/v1/" + path)
+	answer := struct {
+		Status string
+		Data   any
+	}{Data: data}
+	if err := json.Unmarshal(body, &answer); err != nil || answer.Status != "success" {
+		p.tb.Fatalf("prometheus: GET %s: %d %v %s", path, status, err, body)
+	}
+}
+
+func (p *Prometheus) fetch(path string) (status int, body []byte) {
+	p.tb.Helper()
 	ctx, cancel := context.WithTimeout(p.tb.Context(), patience)
 	defer cancel()
-	r, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+p.address+"/api/v1/"+path, nil)
+	r, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+p.address+path, nil)
 	if err != nil {
 		p.tb.Fatal(err)
 	}
@@ -209,18 +225,12 @@ func (p *Prometheus) get(path string, data any) {
 	if err != nil {
 		p.tb.Fatal(err)
 	}
-	body, err := io.ReadAll(resp.Body)
+	body, err = io.ReadAll(resp.Body)
 	_ = resp.Body.Close() // read to its end
 	if err != nil {
 		p.tb.Fatal(err)
 	}
-	answer := struct {
-		Status, Error string
-		Data          any
-	}{Data: data}
-	if err := json.Unmarshal(body, &answer); err != nil || answer.Status != "success" {
-		p.tb.Fatalf("prometheus: GET %s: %s %v %s", path, resp.Status, err, body)
-	}
+	return resp.StatusCode, body
 }
 
 // log is what a program wrote.
