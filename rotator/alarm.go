@@ -201,8 +201,12 @@ func (c *core) resolve(alert *Alert) {
 
 func (c *core) alertEvent(a *Alert, t EventType) {
 	c.hard = true
+	message := a.Summary
+	if t == EventAlertResolved {
+		message = "over: " + message
+	}
 	c.change.Events = append(c.change.Events, Event{
-		At: c.now, Type: t, Key: a.Key, Operation: a.Operation, Actor: actorDaemon, Message: a.Summary,
+		At: c.now, Type: t, Key: a.Key, Operation: a.Operation, Actor: actorDaemon, Message: message,
 		Data: map[string]string{"alert": a.ID, "rule": string(a.Rule), "severity": string(a.Severity)},
 	})
 	c.postSoon(c.now.Add(groupWait))

@@ -117,6 +117,10 @@ type Receiver struct {
 	Notifier Notifier
 	// Repeat is how often it is told again of an alert that goes on; zero never.
 	Repeat time.Duration
+	// Beginning, if not zero, is how long before its end the beginning of an alert has
+	// to be told, even if both are past: Alertmanager tells nobody of the end of what
+	// it never saw begin.
+	Beginning time.Duration
 	// Severity is the least severity it wants; Rules and Keys, if not empty, are
 	// those that it wants.
 	Severity Severity

@@ -43,7 +43,13 @@ type bookView struct {
 
 // Alerts returns the alerts that fire and those whose end is not delivered yet,
 // worst first.
+//
+// Until the store has been read it fails with CodeUnavailable: not to know is not
+// the same as none.
 func (e *Engine) Alerts(context.Context) ([]AlertStatus, error) {
+	if e.summary.Load().Live == nil && e.blockedSince.Load() == nil {
+		return nil, Errorf(CodeUnavailable, "the daemon is still reading its store").WithHint("try again in a moment")
+	}
 	alerts := slices.Clone(e.book.Load().alerts)
 	if b := e.blockedSince.Load(); b != nil {
 		alerts = append([]AlertStatus{statusOf(b, "")}, alerts...)

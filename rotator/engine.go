@@ -162,6 +162,7 @@ func (e *Engine) Run(ctx context.Context) error {
 	if err := e.core.reset(ctx, e.o.Keys, e.last); err != nil {
 		return err
 	}
+	e.publish()
 	e.core.daemonEvent(EventDaemonStarted, "cmkd started")
 	for failures := 0; ctx.Err() == nil; {
 		err := e.step(ctx, callCtx)

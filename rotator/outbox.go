@@ -46,6 +46,8 @@ func (c *core) pendingFor(r *Receiver, a *Alert) (at time.Time) {
 		return time.Time{}
 	case d.Fired.IsZero() && silent: // neither its beginning nor its end is told
 		return time.Time{}
+	case !d.Fired.IsZero() && d.Fired.After(a.Ends):
+		at = d.Fired.Add(r.Beginning) // it was told of the beginning afterwards
 	default:
 		at = a.Ends
 	}
@@ -87,9 +89,7 @@ func (c *core) postTo(r *Receiver) (next time.Time) {
 		case at.After(c.now):
 			next = sooner(next, at)
 		case len(due) < tellMost:
-			told := *a
-			told.Told, told.Affected = nil, slices.Clone(a.Affected)
-			due = append(due, told)
+			due = append(due, a.toldTo(r))
 		}
 	}
 	if len(due) == 0 {
@@ -101,6 +101,16 @@ func (c *core) postTo(r *Receiver) (next time.Time) {
 		receiver: *r, Notification: Notification{Alerts: due, Now: c.now, Instance: c.store.Instance()},
 	}})
 	return time.Time{}
+}
+
+// toldTo returns the alert as a receiver is to be told of it.
+func (a *Alert) toldTo(r *Receiver) Alert {
+	told := *a
+	if r.Beginning > 0 && a.Told[r.Name].Fired.IsZero() {
+		told.Ends = time.Time{}
+	}
+	told.Told, told.Affected = nil, slices.Clone(a.Affected)
+	return told
 }
 
 // worstFirst orders alerts as people want to read them: firing ones first, the

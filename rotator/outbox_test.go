@@ -334,3 +334,23 @@ func TestStoreBlocked_TellsPastTheStore(t *testing.T) {
 		s.wantHeard(receiver, "resolved store-blocked/daemon")
 	})
 }
+
+// TestOutbox_BeginningAfterwards: a receiver that needs to see an alert begin is told
+// of both after an outage, one after the other.
+func TestOutbox_BeginningAfterwards(t *testing.T) {
+	t.Parallel()
+	inBubble(t, func(s *estate) {
+		receiver := s.listen()
+		s.alerting.Receivers[0].Beginning = time.Minute
+		receiver.Down(unreachable)
+		s.stall()
+		s.pass(time.Minute)
+		s.unstall()
+		receiver.Down(nil)
+		s.pass(2*time.Minute + 2*time.Second)
+		s.wantHeard(receiver, "firing "+stalledID)
+		s.restart(time.Second)
+		s.pass(2 * time.Minute)
+		s.wantHeard(receiver, "resolved "+stalledID)
+	})
+}

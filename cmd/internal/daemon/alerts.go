@@ -15,6 +15,10 @@ import (
 // again is its own affair.
 const alertmanagerResend = 2 * time.Minute
 
+// alertmanagerBeginning is how long Alertmanager gets to tell people of an alert that
+// is over already; by default it waits 30 s for others of the group.
+const alertmanagerBeginning = 35 * time.Second
+
 // alerting turns the configuration of alerts into the engine's.
 func (d *daemon) alerting(c *configs.Config) (rotator.Alerting, error) {
 	a := rotator.Alerting{
@@ -39,6 +43,7 @@ func (d *daemon) receiver(c *configs.Config, r *configs.Receiver) (rotator.Recei
 	switch {
 	case r.Alertmanager != nil:
 		receiver.Kind, receiver.Repeat = "alertmanager", d.o.simulated(alertmanagerResend)
+		receiver.Beginning = d.o.simulated(alertmanagerBeginning)
 		receiver.Notifier, err = notify.NewAlertmanager(notify.AlertmanagerOptions{
 			URLs: r.Alertmanager.URLs, TokenPath: r.Alertmanager.Credential, CAPath: r.Alertmanager.CA,
 			Runbook: c.Alerts.Runbook, Note: d.o.note(), WallTime: d.o.wallTime(), Resend: alertmanagerResend,
