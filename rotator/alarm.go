@@ -258,8 +258,18 @@ func (c *core) chores() {
 	c.post()
 }
 
-// clockJumped raises an alert about a jump of the clock.
+// clockJumped raises an alert about a jump of the clock, and lets what was to be
+// told again later be told now.
 func (c *core) clockJumped(by time.Duration) {
+	for _, a := range c.alarm.all() {
+		for name, d := range a.Told {
+			if !d.Next.IsZero() {
+				d.Next = time.Time{}
+				a.Told[name] = d
+				c.alarm.change(a)
+			}
+		}
+	}
 	c.raise(&Alert{
 		ID: alertID(RuleClockJumped, scopeDaemon, ""), Rule: RuleClockJumped, Severity: severityOf(RuleClockJumped),
 		Summary: fmt.Sprintf("the clock of this machine jumped by %s, to %s", by.Round(time.Second), c.now.UTC().Format(time.RFC3339)),

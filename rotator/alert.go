@@ -117,9 +117,11 @@ type Receiver struct {
 	Notifier Notifier
 	// Repeat is how often it is told again of an alert that goes on; zero never.
 	Repeat time.Duration
-	// Beginning, if not zero, is how long before its end the beginning of an alert has
-	// to be told, even if both are past: Alertmanager tells nobody of the end of what
-	// it never saw begin.
+	// Beginning, if not zero, marks a receiver that keeps alerts by itself, as
+	// Alertmanager does: it tells nobody of the end of what it never saw begin, so it
+	// is told of the beginning that long before the end, even if both are past; and
+	// what it is not told of again it takes to be over, so that a silence that begins
+	// later does not end the repetition.
 	Beginning time.Duration
 	// Severity is the least severity it wants; Rules and Keys, if not empty, are
 	// those that it wants.

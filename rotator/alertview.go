@@ -130,19 +130,25 @@ func (e *Engine) TestReceivers(ctx context.Context, name, actor string) ([]TestR
 }
 
 func statusOf(a *Alert, silence string) AlertStatus {
-	info := ruleInfo(a.Rule)
+	info := ruleInfos[a.Rule]
 	s := AlertStatus{Alert: *a, Silence: silence, Title: info.Title, Meaning: info.Meaning, Causes: info.Causes}
 	s.Told, s.Affected = maps.Clone(a.Told), slices.Clone(a.Affected)
 	return s
 }
 
+const (
+	// manyAlerts are so many that they are not published anew for each change, but
+	// at most once in manyAlertsEvery.
+	manyAlerts, manyAlertsEvery = 1000, time.Second
+)
+
 // publishBook makes the book available to other goroutines.
 func (e *Engine) publishBook() {
 	c := e.core
-	if c.alarm.published {
+	if c.alarm.published || len(e.book.Load().alerts) > manyAlerts && e.last.Sub(e.bookAt).Abs() < manyAlertsEvery {
 		return
 	}
-	c.alarm.published = true
+	c.alarm.published, e.bookAt = true, e.last
 	v := &bookView{expected: map[timingKey]TimingStatus{}}
 	for _, a := range c.alarm.all() {
 		v.alerts = append(v.alerts, statusOf(a, c.silenced(a)))

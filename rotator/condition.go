@@ -48,7 +48,8 @@ type alertSet struct {
 }
 
 // add returns the alert of a rule and cause, made if it is the first of them.
-func (s *alertSet) add(rule Rule, cause string) *Alert {
+func (s *alertSet) add(rule Rule, code string) *Alert {
+	cause := causeOf(code)
 	id := alertID(rule, s.op.ID.String(), cause)
 	for i := range s.alerts {
 		if s.alerts[i].ID == id {
@@ -68,6 +69,21 @@ func alertID(rule Rule, scope, cause string) string {
 		id += "/" + cause
 	}
 	return id
+}
+
+// causeOf makes a cause of a code, which may be anything that a service answers:
+// people type it, and a store takes no id of any length.
+func causeOf(code string) string {
+	const most = 64
+	cause := strings.Map(func(r rune) rune {
+		switch {
+		case r >= 'a' && r <= 'z', r >= 'A' && r <= 'Z', r >= '0' && r <= '9', r == '-', r == '_', r == '.':
+			return r
+		default:
+			return '-'
+		}
+	}, code)
+	return cause[:min(len(cause), most)]
 }
 
 // ofOperation judges what the operation itself waits for.
@@ -204,7 +220,8 @@ const (
 // operation.
 func keyConditions(v *keyView) (found []Alert) {
 	s := v.state
-	add := func(rule Rule, cause, next, format string, args ...any) *Alert {
+	add := func(rule Rule, code, next, format string, args ...any) *Alert {
+		cause := causeOf(code)
 		found = append(found, Alert{
 			ID: alertID(rule, s.Name, cause), Rule: rule, Severity: severityOf(rule), Key: s.Name, Cause: cause,
 			Next: next, Summary: fmt.Sprintf(format, args...),

@@ -91,8 +91,9 @@ type Engine struct {
 	receivers    atomic.Pointer[[]Receiver]
 	blockedSince atomic.Pointer[Alert]
 	emergency    emergency
-	// last is when the core was last told the time.
-	last time.Time
+	// last is when the core was last told the time, bookAt when the book was last
+	// published.
+	last, bookAt time.Time
 	// stopped is closed when Run returns.
 	stopped chan struct{}
 }
@@ -191,6 +192,9 @@ func (e *Engine) step(ctx, callCtx context.Context) error {
 	}
 	e.commit(ctx)
 	e.start(callCtx)
+	if !e.core.alarm.published && !e.core.hard && e.commits.idle() {
+		e.publish() // what was left out before
+	}
 	if e.o.Stepped != nil {
 		e.o.Stepped(e.o.Clock.Now().Sub(e.last))
 	}

@@ -33,25 +33,36 @@ type outbox struct {
 func (c *core) pendingFor(r *Receiver, a *Alert) (at time.Time) {
 	d := a.Told[r.Name]
 	silent := c.silenced(a) != ""
+	// What is kept of alerts by the receiver would end there, were it not repeated.
+	held := r.Beginning > 0 && !d.Fired.IsZero()
 	switch {
 	case !r.Wants(a):
 		return time.Time{}
-	case a.Firing() && silent:
+	case a.Firing() && silent && !held:
 		return time.Time{}
 	case a.Firing() && d.Fired.IsZero():
-		at = a.Starts.Add(groupWait)
+		at = c.after(a.Starts, groupWait)
 	case a.Firing() && r.Repeat > 0:
-		at = d.Fired.Add(r.Repeat)
+		at = c.after(d.Fired, r.Repeat)
 	case a.Firing(), !d.Resolved.IsZero():
 		return time.Time{}
 	case d.Fired.IsZero() && silent: // neither its beginning nor its end is told
 		return time.Time{}
 	case !d.Fired.IsZero() && d.Fired.After(a.Ends):
-		at = d.Fired.Add(r.Beginning) // it was told of the beginning afterwards
+		at = c.after(d.Fired, r.Beginning) // it was told of the beginning afterwards
 	default:
-		at = a.Ends
+		at = c.after(a.Ends, 0)
 	}
 	return later(at, d.Next)
+}
+
+// after returns the time d after t; now if the clock was set back behind t since:
+// nothing waits for as long as the clock jumped.
+func (c *core) after(t time.Time, d time.Duration) time.Time {
+	if t.After(c.now) {
+		return c.now
+	}
+	return t.Add(d)
 }
 
 // silenced returns the silence that holds an alert back, empty if none does.

@@ -354,3 +354,57 @@ func TestOutbox_BeginningAfterwards(t *testing.T) {
 		s.wantHeard(receiver, "resolved "+stalledID)
 	})
 }
+
+// TestSilence_DoesNotLetAReceiverForget: one that keeps alerts by itself would take
+// an alert that is not repeated to be over.
+func TestSilence_DoesNotLetAReceiverForget(t *testing.T) {
+	t.Parallel()
+	inBubble(t, func(s *estate) {
+		receiver := s.listen()
+		s.alerting.Receivers[0].Beginning, s.alerting.Receivers[0].Repeat = time.Minute, 10*time.Minute
+		s.stall()
+		s.pass(time.Minute)
+		s.wantHeard(receiver, "firing "+stalledID)
+		if _, err := s.engine.Silence(s.t.Context(), rotator.SilenceRequest{Key: "payments", For: time.Hour, Actor: "alice"}); err != nil {
+			t.Fatal(err)
+		}
+		s.pass(25 * time.Minute)
+		s.wantHeard(receiver, "firing "+stalledID, "firing "+stalledID)
+	})
+}
+
+// TestOutbox_AClockSetBackDelaysNothing by as much as it was set back.
+func TestOutbox_AClockSetBackDelaysNothing(t *testing.T) {
+	t.Parallel()
+	inBubble(t, func(s *estate) {
+		receiver := s.listen()
+		receiver.Down(unreachable)
+		s.alerting.Receivers[0].Rules = []rotator.Rule{rotator.RulePropagationStalled}
+		s.stall()
+		s.pass(5 * time.Minute)
+		s.clock.jump(-5 * time.Hour)
+		s.pass(time.Minute)
+		receiver.Down(nil)
+		s.pass(3 * time.Minute)
+		s.wantHeard(receiver, "firing "+stalledID)
+		s.azure.Change(storageID, func(r *rotatortest.Resource) { r.Delay = time.Minute })
+		s.pass(15 * time.Minute)
+		s.wantHeard(receiver, "resolved "+stalledID)
+	})
+}
+
+// TestAlert_WhateverCodeAServiceAnswers is part of an id that can be typed and stored.
+func TestAlert_WhateverCodeAServiceAnswers(t *testing.T) {
+	t.Parallel()
+	inBubble(t, func(s *estate) {
+		code := "Odd code/\xff\n" + strings.Repeat("x", 5000)
+		s.start()
+		s.rotate()
+		s.pass(time.Minute)
+		s.azure.Change(storageID, func(r *rotatortest.Resource) {
+			r.Delay, r.Problem = -1, &rotator.Problem{Code: code, Message: "odd"}
+		})
+		s.pass(2 * time.Minute)
+		s.wantFiring("needs-action/op-1/Odd-code---" + strings.Repeat("x", 64-len("Odd-code---")))
+	})
+}

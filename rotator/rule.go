@@ -294,23 +294,14 @@ func Rules() []RuleInfo {
 	}
 }
 
-// ruleInfo returns what is to be said of one rule.
-func ruleInfo(r Rule) RuleInfo {
+// ruleInfos are the rules by name.
+var ruleInfos = func() map[Rule]RuleInfo {
+	all := map[Rule]RuleInfo{}
 	for _, info := range Rules() {
-		if info.Rule == r {
-			return info
-		}
-	}
-	return RuleInfo{Rule: r}
-}
-
-// severityOf is the severity of a rule's alerts, for the whole life of each.
-func severityOf(r Rule) Severity { return severities[r] }
-
-var severities = func() map[Rule]Severity {
-	all := map[Rule]Severity{}
-	for _, info := range Rules() {
-		all[info.Rule] = info.Severity
+		all[info.Rule] = info
 	}
 	return all
 }()
+
+// severityOf is the severity of a rule's alerts, for the whole life of each.
+func severityOf(r Rule) Severity { return ruleInfos[r].Severity }

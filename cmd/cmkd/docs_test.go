@@ -111,6 +111,8 @@ The severity of a rule's alerts is always the one below.
 
 A silence keeps alerts from being delivered for a while; they are still listed. It is for one alert, or
 for all of a rule, of a key, or of both. What fires when it ends is delivered then.
+Alertmanager goes on being told of what it was told before the silence began, or it would take the alert
+to be over: silence it there, too, if it repeats its notifications.
 
     cmkd silence propagation-stalled/op-17/storage --for 2h --reason "INC-4711"
     cmkd silence --key payments --for 1d --reason "is being moved"
