@@ -34,7 +34,7 @@ build: tools ## build bin/cmkd
 demo: build ## rotate, revoke and reinstate a key in a simulated Azure, in under a minute
 	bin/cmkd demo
 
-test: tools cc ## run all tests with the race detector
+test: tools cc deps ## run all tests with the race detector
 	go vet ./...
 	go test -race -timeout 10m $(TESTFLAGS) ./...
 	@go test -count=1 -v -run Recordings ./providers/... | sed -n 's/^ *[a-z_]*_test.go:[0-9]*: \(recordings: .*\)/\1/p; /ground truth/p'
@@ -74,14 +74,17 @@ install: ## install the binary, units and the example configuration under DESTDI
 	install -dm750 $(DESTDIR)/etc/cmkd
 	@test -e $(DESTDIR)/etc/cmkd/cmkd.yaml || install -m640 configs/examples/cmkd.yaml $(DESTDIR)/etc/cmkd/cmkd.yaml
 	install -Dm644 configs/cmkd.schema.json $(DESTDIR)$(PREFIX)/share/cmkd/cmkd.schema.json
+	install -Dm644 -t $(DESTDIR)$(PREFIX)/share/doc/cmkd README.md docs/*.md
+	install -Dm644 -t $(DESTDIR)$(PREFIX)/share/cmkd/prometheus configs/prometheus/cmkd.rules.yml
+	install -Dm644 -t $(DESTDIR)$(PREFIX)/share/cmkd/grafana configs/grafana/cmkd.json
 	@if [ -z "$(DESTDIR)" ] && command -v systemctl >/dev/null; then \
 	  systemd-sysusers cmkd.conf && systemd-tmpfiles --create cmkd.conf && systemctl daemon-reload || true; fi
 	@echo "next: edit /etc/cmkd/cmkd.yaml, then: cmkd config check && systemctl enable --now cmkd"
 
 uninstall: ## remove what install put there; configuration and state stay
 	rm -f $(DESTDIR)$(PREFIX)/bin/cmkd $(DESTDIR)$(PREFIX)/lib/systemd/system/cmkd.service \
-	  $(DESTDIR)$(PREFIX)/lib/sysusers.d/cmkd.conf $(DESTDIR)$(PREFIX)/lib/tmpfiles.d/cmkd.conf \
-	  $(DESTDIR)$(PREFIX)/share/cmkd/cmkd.schema.json
+	  $(DESTDIR)$(PREFIX)/lib/sysusers.d/cmkd.conf $(DESTDIR)$(PREFIX)/lib/tmpfiles.d/cmkd.conf
+	rm -rf $(DESTDIR)$(PREFIX)/share/cmkd $(DESTDIR)$(PREFIX)/share/doc/cmkd
 
 clean: ## remove what was built
 	rm -rf bin dist coverage.out
