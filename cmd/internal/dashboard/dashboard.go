@@ -27,7 +27,7 @@ const (
 
 // Options are what a server is made of. Listen and API are required.
 type Options struct {
-	// Listen is where: 127.0.0.1:7780, [::]:8443, or the path of a unix socket,
+	// Listen is where: 127.0.0.1:9808, [::]:8443, or the path of a unix socket,
 	// with or without unix: before it.
 	Listen string
 	// Group may connect to the unix socket; empty is the daemon's own.

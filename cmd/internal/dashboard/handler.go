@@ -43,7 +43,7 @@ func (s *Server) serve(w http.ResponseWriter, r *http.Request) {
 	local, _ := r.Context().Value(http.LocalAddrContextKey).(net.Addr)
 	if !s.knows(r.Host, local) {
 		refuse(w, r, http.StatusMisdirectedRequest, rotator.Errorf(rotator.CodeForbidden, "this server is not called %q", r.Host).
-			WithHint("add the name to the hosts of the dashboard in the configuration"))
+			WithHint("add the name to web.hosts in the configuration"))
 		return
 	}
 	if !s.allows(w, r) {
@@ -141,7 +141,7 @@ func (s *Server) login(w http.ResponseWriter, r *http.Request) {
 	if !s.token.get().matches(strings.TrimSpace(r.PostForm.Get("token"))) {
 		s.o.Report(fmt.Errorf("login to the dashboard from %s refused: wrong token", r.RemoteAddr))
 		refuse(w, r, http.StatusUnauthorized, rotator.Errorf(rotator.CodeForbidden, "this is not the token").
-			WithHint("sudo cat the file that token names in the dashboard's part of the configuration"))
+			WithHint("it is in the file that web.credential names in the configuration"))
 		return
 	}
 	s.setCookie(w)

@@ -28,14 +28,14 @@ func parsePlace(listen string) (place, error) {
 	if isSocket || strings.HasPrefix(listen, "/") {
 		if !strings.HasPrefix(path, "/") {
 			return place{}, rotator.Errorf(rotator.CodeInvalid, "socket path %q is not absolute", path).
-				WithHint("write it like /run/cmkd/dashboard.sock")
+				WithHint("write it like /run/cmkd/web.sock")
 		}
 		return place{network: "unix", address: path}, nil
 	}
 	host, port, err := net.SplitHostPort(listen)
 	if n, bad := strconv.ParseUint(port, 10, 16); err != nil || bad != nil || n > 65535 {
 		return place{}, rotator.Errorf(rotator.CodeInvalid, "%q is no place to listen on", listen).
-			WithHint("write it like 127.0.0.1:7780, or /run/cmkd/dashboard.sock")
+			WithHint("write it like 127.0.0.1:9808, or /run/cmkd/web.sock")
 	}
 	return place{network: "tcp", address: listen, host: bareHost(host)}, nil
 }
@@ -55,15 +55,15 @@ func (p place) secured(o *Options) error {
 	switch {
 	case p.network == "unix" && o.Certificate != "":
 		return rotator.Errorf(rotator.CodeInvalid, "a unix socket takes no certificate").
-			WithHint("remove certificate, or listen on an address")
+			WithHint("remove web.certificate, or listen on an address")
 	case p.local():
 		return nil
 	case o.Certificate == "":
 		return rotator.Errorf(rotator.CodeInvalid, "the dashboard on %s would be open to the network without TLS", p.address).
-			WithHint("set certificate to a PEM file with certificate and key, or listen on 127.0.0.1")
+			WithHint("set web.certificate to a PEM file with certificate and key, or listen on 127.0.0.1")
 	case o.TokenPath == "":
 		return rotator.Errorf(rotator.CodeInvalid, "the dashboard on %s would be open to everybody on the network", p.address).
-			WithHint("make a token (openssl rand -hex 32) and set token to the file it is in, or listen on 127.0.0.1")
+			WithHint("make a token (openssl rand -hex 32) and set web.credential to the file it is in, or listen on 127.0.0.1")
 	default:
 		return nil
 	}
@@ -74,7 +74,7 @@ func (p place) listen(ctx context.Context, group string) (net.Listener, error) {
 		l, err := control.Listen(ctx, p.address, group)
 		if e, ok := errors.AsType[*rotator.Error](err); ok && e.Code == rotator.CodeInvalid {
 			named := *e // the hint names the setting of the control socket
-			return nil, named.WithHint("correct the path or the group in the dashboard's part of the configuration")
+			return nil, named.WithHint("correct web.listen or socket_group in the configuration")
 		}
 		return l, err
 	}
@@ -82,7 +82,7 @@ func (p place) listen(ctx context.Context, group string) (net.Listener, error) {
 	switch {
 	case errors.Is(err, syscall.EADDRINUSE):
 		return nil, rotator.Errorf(rotator.CodeConflict, "another program listens on %s", p.address).
-			WithHint("ss -ltnp shows which; or choose another port for the dashboard")
+			WithHint("ss -ltnp shows which; or choose another port for web.listen")
 	case errors.Is(err, fs.ErrPermission):
 		return nil, rotator.Errorf(rotator.CodeForbidden, "the dashboard may not listen on %s: permission denied", p.address).
 			WithHint("choose a port above 1023")

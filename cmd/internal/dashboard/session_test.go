@@ -38,7 +38,7 @@ func (p *pipes) dial(context.Context, string, string) (net.Conn, error) {
 func TestSessionEnds(t *testing.T) {
 	path := tokenFile(t, token)
 	synctest.Test(t, func(t *testing.T) {
-		s, err := dashboard.New(dashboard.Options{Listen: "127.0.0.1:7780", API: plainAPI(), TokenPath: path})
+		s, err := dashboard.New(dashboard.Options{Listen: "127.0.0.1:9808", API: plainAPI(), TokenPath: path})
 		if err != nil {
 			t.Fatal(err)
 		}
