@@ -28,6 +28,7 @@ type alarm struct {
 	alerts   map[string]map[string]*Alert
 	silences map[string]*Silence
 	timings  map[timingKey]*timing
+	recent   *timing // the last one asked for
 	// outbox tells the receivers.
 	outbox outbox
 	// expiryAhead and preflightAhead are as configured, see [Alerting].
@@ -68,7 +69,8 @@ func (c *core) setAlerting(a Alerting) {
 
 // restore takes over what the store has.
 func (a *alarm) restore(b Book) error {
-	a.alerts, a.silences, a.timings = map[string]map[string]*Alert{}, map[string]*Silence{}, map[timingKey]*timing{}
+	a.alerts, a.silences = map[string]map[string]*Alert{}, map[string]*Silence{}
+	a.timings, a.recent = map[timingKey]*timing{}, nil
 	for i := range b.Alerts {
 		a.put(&b.Alerts[i])
 	}

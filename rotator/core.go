@@ -35,8 +35,10 @@ type core struct {
 
 	// alarm keeps alerts, silences and what was learned.
 	alarm alarm
-	// kinds counts the trackers of live operations by kind and state.
-	kinds map[string]map[TrackerState]int
+	// kinds counts the trackers of live operations.
+	kinds kindCounts
+	// took hears how long a dependent took; see [Options].
+	took func(kind string, change OperationKind, took time.Duration)
 	// readsPolicy is true if the vault can tell its rotation policy.
 	readsPolicy bool
 	// rehearsing counts the rehearsals under way, see [core.watchAhead].
@@ -106,7 +108,7 @@ type live struct {
 func newCore(store Store, services []Service, limits Limits) *core {
 	c := &core{
 		store: store, traits: map[string]Traits{}, limits: limits,
-		out: map[OperationID]int{}, kinds: map[string]map[TrackerState]int{},
+		out: map[OperationID]int{}, kinds: newKindCounts(),
 	}
 	c.alarm = newAlarm()
 	for _, s := range services {
@@ -241,8 +243,9 @@ func (c *core) setTracker(l *live, t Tracker, detail bool) {
 		}
 		l.op.Trackers[t.State]++
 		c.hard = true
-		c.countKind(&t, old.State, -1)
-		c.countKind(&t, t.State, 1)
+		counts := c.kinds.of(t.Detail.Dependent.Kind)
+		counts[stateIndex(old.State)]--
+		counts[stateIndex(t.State)]++
 	}
 	if detail || old.State != t.State {
 		l.suspect = l.suspect || old.State.troubled() || t.State.troubled()
@@ -253,17 +256,6 @@ func (c *core) setTracker(l *live, t Tracker, detail bool) {
 	*old = t
 	c.changeTracker(l, t.Number, detail)
 	c.mark(l)
-}
-
-// countKind keeps count of the trackers by kind and state.
-func (c *core) countKind(t *Tracker, s TrackerState, by int) {
-	kind := t.Detail.Dependent.Kind
-	states := c.kinds[kind]
-	if states == nil {
-		states = map[TrackerState]int{}
-		c.kinds[kind] = states
-	}
-	states[s] += by
 }
 
 // changeTracker lists a tracker to be committed.
@@ -316,7 +308,7 @@ func (c *core) addTracker(l *live, d Dependent, due time.Time) {
 		l.stale[t.Number] = true
 	}
 	l.op.Trackers[t.State]++
-	c.countKind(&t, t.State, 1)
+	c.kinds.count(&t, 1)
 	l.redue(time.Time{}, t.Due)
 	c.changeTracker(l, t.Number, true)
 	c.touch(l)
@@ -385,7 +377,7 @@ func (c *core) takeOperation(l *live) {
 	if l.op.State.Final() {
 		delete(c.live, l.op.ID)
 		for i := range l.trackers {
-			c.countKind(&l.trackers[i], l.trackers[i].State, -1)
+			c.kinds.count(&l.trackers[i], -1)
 		}
 	}
 }

@@ -21,6 +21,9 @@ type Options struct {
 	Observe func(Event)
 	// Alerting says when to raise alerts, and whom to tell.
 	Alerting Alerting
+	// Took, if set, hears how long a dependent of a kind took to follow a change,
+	// whenever that was seen and not only inferred.
+	Took func(kind string, change OperationKind, took time.Duration)
 	// Stepped, if set, hears how long each step took, but for the waiting.
 	Stepped func(time.Duration)
 	// Prioritize, if set, marks the context of calls by how much they matter,
@@ -130,6 +133,7 @@ func NewEngine(o Options) *Engine {
 	e.world.plan = e.PlanRotation
 	e.setAlerting(o.Alerting)
 	_, e.core.readsPolicy = o.Vault.(PolicyReader)
+	e.core.took = o.Took
 	e.summary.Store(&Summary{})
 	e.book.Store(&bookView{})
 	e.setKeys(o.Keys)

@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"maps"
 	"slices"
-	"strconv"
 	"time"
 )
 
@@ -15,7 +14,7 @@ func (c *core) reset(ctx context.Context, keys []Key, now time.Time) error {
 	c.live = map[OperationID]*live{}
 	c.agenda, c.filled = nil, time.Time{}
 	c.withdraw(c.tasks)
-	c.kinds, c.alarm.outbox.planned = map[string]map[TrackerState]int{}, time.Time{}
+	c.kinds, c.alarm.outbox.planned = newKindCounts(), time.Time{}
 	c.clear()
 	book, err := c.store.Book(ctx)
 	if err == nil {
@@ -125,7 +124,7 @@ func (c *core) load(l *live) error {
 		slim.Last = nil
 		trackers[i].Detail = &slim
 		l.redue(time.Time{}, trackers[i].Due)
-		c.countKind(&trackers[i], trackers[i].State, 1)
+		c.kinds.count(&trackers[i], 1)
 	}
 	l.loaded = true
 	return nil
@@ -405,16 +404,12 @@ func (c *core) storeLook(l *live, old *Tracker, t Tracker) Tracker {
 	}
 	e := c.event(l, EventTrackerChanged, actorDaemon, "%s %s: %s", d.Dependent.Kind, d.Dependent.DisplayName(), what)
 	e.Dependent = d.Dependent.ID
-	e.Data = map[string]string{
-		"from": string(old.State), "to": string(t.State), "kind": d.Dependent.Kind, "change": string(l.op.Kind),
-	}
+	e.Data = map[string]string{"from": string(old.State), "to": string(t.State)}
 	if t.Evidence != EvidenceNone {
 		e.Data["evidence"] = string(t.Evidence)
 	}
 	if t.State == TrackerDone && old.State != TrackerDone {
-		if took := c.learn(l, &t); took > 0 {
-			e.Data["took"] = strconv.FormatFloat(took.Seconds(), 'f', -1, 64)
-		}
+		c.learn(l, &t)
 	}
 	if d.Version != "" {
 		e.Data["version"] = d.Version

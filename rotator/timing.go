@@ -103,12 +103,11 @@ func (t *timing) status(traits Traits) TimingStatus {
 
 func roundUp(d, to time.Duration) time.Duration { return (d + to - 1) / to * to }
 
-// learn notes how long a dependent took, if it was seen to get there now. It
-// returns the time, zero if there is none to learn from.
-func (c *core) learn(l *live, t *Tracker) time.Duration {
+// learn notes how long a dependent took, if it was seen to get there now.
+func (c *core) learn(l *live, t *Tracker) {
 	d := t.Detail
 	if !t.Evidence.AtLeast(EvidenceObserved) || d.Problem != nil || d.Last == nil {
-		return 0
+		return
 	}
 	start := l.op.Effect
 	if l.op.Kind == KindRotation {
@@ -122,16 +121,27 @@ func (c *core) learn(l *live, t *Tracker) time.Duration {
 		end = at // the service itself says when
 	}
 	if start.IsZero() || !end.After(start) {
-		return 0
+		return
 	}
-	key := timingKey{d.Dependent.Kind, d.Region, l.op.Kind}
-	seen := c.alarm.timings[key]
-	if seen == nil {
-		seen = newTiming(key)
-		c.alarm.timings[key] = seen
+	c.alarm.timing(timingKey{d.Dependent.Kind, d.Region, l.op.Kind}).record(end.Sub(start))
+	if c.took != nil {
+		c.took(d.Dependent.Kind, l.op.Kind, end.Sub(start))
 	}
-	seen.record(end.Sub(start))
-	return end.Sub(start)
+}
+
+// timing returns the timing of a key, made if there is none yet. Neighbours are
+// mostly of one kind and place.
+func (a *alarm) timing(key timingKey) *timing {
+	if a.recent != nil && a.recent.timingKey == key {
+		return a.recent
+	}
+	t := a.timings[key]
+	if t == nil {
+		t = newTiming(key)
+		a.timings[key] = t
+	}
+	a.recent = t
+	return t
 }
 
 // keepTimings lets the next commit take what was learned since the last time: to

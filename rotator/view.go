@@ -3,7 +3,6 @@ package rotator
 import (
 	"cmp"
 	"context"
-	"maps"
 	"slices"
 	"strings"
 	"time"
@@ -238,7 +237,7 @@ func (e *Engine) Heartbeat() time.Time {
 func (e *Engine) publish() {
 	c := e.core
 	e.publishBook()
-	s := Summary{Keys: len(c.keys), Live: map[OperationKind]int{}, Trackers: map[TrackerState]int{}, Kinds: cloneKinds(c.kinds)}
+	s := Summary{Keys: len(c.keys), Live: map[OperationKind]int{}, Trackers: map[TrackerState]int{}, Kinds: c.kinds.summary()}
 	e.book.Load().summarize(&s)
 	for _, l := range c.live {
 		s.Live[l.op.Kind]++
@@ -255,15 +254,6 @@ func (e *Engine) publish() {
 		}
 	}
 	e.summary.Store(&s)
-}
-
-func cloneKinds(kinds map[string]map[TrackerState]int) map[string]map[TrackerState]int {
-	all := make(map[string]map[TrackerState]int, len(kinds))
-	for kind, states := range kinds {
-		all[kind] = maps.Clone(states)
-		maps.DeleteFunc(all[kind], func(_ TrackerState, n int) bool { return n == 0 })
-	}
-	return all
 }
 
 // withoutWatches returns an agenda without the watches of keys, which a new

@@ -139,7 +139,7 @@ func (d *daemon) open() error {
 	d.engine = rotator.NewEngine(rotator.Options{
 		Store: d.metrics.Store(d.store), Vault: d.azure.vault, Services: d.azure.services, Clock: d.clock, Keys: keys,
 		Limits:  rotator.Limits{Calls: config.Limits.Calls, RotationsPerVault: config.Limits.RotationsPerVault},
-		Observe: d.observe, Prioritize: prioritize, Alerting: alerting, Stepped: d.metrics.Stepped,
+		Observe: d.observe, Prioritize: prioritize, Alerting: alerting, Stepped: d.metrics.Stepped, Took: d.metrics.Took,
 	})
 	d.server = d.newServer()
 	d.web, err = d.newWeb(config.Web)

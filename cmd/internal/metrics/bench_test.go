@@ -23,8 +23,7 @@ func hot(m *metrics.Metrics) []struct {
 	allocs float64
 	run    func()
 } {
-	plain := event(rotator.EventTrackerChanged, "from", "waiting", "to", "propagating", "kind", "storage")
-	took := event(rotator.EventTrackerChanged, "from", "propagating", "to", "done", "kind", "storage", "change", "rotation", "took", "3512.25")
+	plain := event(rotator.EventTrackerChanged, "from", "waiting", "to", "propagating")
 	ended := event(rotator.EventStateChanged, "from", "retiring", "to", "completed", "kind", "rotation")
 	call := metrics.Call{Provider: "Microsoft.Storage", Kind: "storage", Method: "GET", Status: 200, Duration: 80 * time.Millisecond}
 	change := changeOf(3)
@@ -37,7 +36,7 @@ func hot(m *metrics.Metrics) []struct {
 		run    func()
 	}{
 		{"Event/plain", 0, func() { m.Event(plain) }},
-		{"Event/took", 0, func() { m.Event(took) }},
+		{"Took", 0, func() { m.Took("storage", rotator.KindRotation, 3512*time.Second) }},
 		{"Event/ended", 0, func() { m.Event(ended) }},
 		{"Call", 0, func() { m.Call(call) }},
 		{"Stepped", 0, func() { m.Stepped(70 * time.Microsecond) }},

@@ -26,7 +26,7 @@ func fed() *metrics.Metrics {
 		Space: func() (used, free, total uint64, err error) { return 1 << 20, 1 << 40, 1 << 41, nil },
 	})
 	m.Event(event(rotator.EventStateChanged, "kind", "rotation", "to", "completed"))
-	m.Event(event(rotator.EventTrackerChanged, "kind", "storage", "change", "rotation", "took", "3600"))
+	m.Took("storage", rotator.KindRotation, time.Hour)
 	m.Call(metrics.Call{Provider: "vault", Method: "GET", Status: 200, Duration: time.Second})
 	m.Stepped(time.Millisecond)
 	return m

@@ -1,8 +1,7 @@
 package metrics
 
 import (
-	"math"
-	"strconv"
+	"time"
 
 	"cmkd/rotator"
 
@@ -92,21 +91,11 @@ func (m *Metrics) Event(e *rotator.Event) {
 		if to := rotator.OperationState(e.Data["to"]); to.Final() {
 			m.operations.of(ending{rotator.OperationKind(e.Data["kind"]), to}).Inc()
 		}
-	case rotator.EventTrackerChanged:
-		m.followed(e)
 	default:
 	}
 }
 
-// followed takes in how long a dependent took, if the event tells.
-func (m *Metrics) followed(e *rotator.Event) {
-	took, ok := e.Data["took"]
-	if !ok {
-		return
-	}
-	seconds, err := strconv.ParseFloat(took, 64)
-	if err != nil || seconds < 0 || math.IsInf(seconds, 0) || math.IsNaN(seconds) {
-		return // a histogram would be spoilt for good
-	}
-	m.propagated.of(change{e.Data["kind"], rotator.OperationKind(e.Data["change"])}).Observe(seconds)
+// Took takes in how long a dependent of a kind took to follow a change.
+func (m *Metrics) Took(kind string, of rotator.OperationKind, took time.Duration) {
+	m.propagated.of(change{kind, of}).Observe(took.Seconds())
 }

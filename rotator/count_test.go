@@ -1,0 +1,17 @@
+package rotator
+
+import "testing"
+
+// TestStateIndex holds that every state has a place of its own, in the order in which
+// the summary reads them.
+func TestStateIndex(t *testing.T) {
+	t.Parallel()
+	for i, s := range TrackerStates() {
+		if stateIndex(s) != i {
+			t.Errorf("state %s has place %d, want %d", s, stateIndex(s), i)
+		}
+	}
+	if len(TrackerStates()) != len(stateCounts{}) {
+		t.Errorf("%d states have %d places", len(TrackerStates()), len(stateCounts{}))
+	}
+}
