@@ -35,8 +35,8 @@ func (a *app) alertListCmd() *cobra.Command {
 	c := &cobra.Command{
 		Use:   "list",
 		Short: "List the alerts that fire, worst first",
-		Long: `List the alerts that fire, worst first. With --check, the exit code is 3 if one of
-them is not silenced.`,
+		Long: `List the alerts that fire, worst first, and the receivers that cannot be told of
+them. With --check, the exit code is 3 if one of the alerts is not silenced.`,
 		Example: `  cmkd alert list
   cmkd alert list --key payments
   cmkd alert list --check -o json`,
@@ -48,6 +48,7 @@ them is not silenced.`,
 		},
 	}
 	c.Flags().StringVar(&key, "key", "", "only of this key")
+	_ = c.RegisterFlagCompletionFunc("key", a.completes(keyNames)) // the flag is there
 	c.Flags().BoolVar(&all, "all", false, "also those that are over, as long as a receiver was not told so yet")
 	c.Flags().BoolVar(&check, "check", false, "exit with 3 if an alert fires that is not silenced")
 	return c
@@ -62,7 +63,16 @@ func (a *app) listAlerts(ctx context.Context, client *control.Client, f control.
 	if err != nil {
 		return err
 	}
-	if err := a.print(alerts, func() error { a.printAlerts(alerts, s.Now); return nil }); err != nil {
+	receivers, err := client.Receivers(ctx)
+	if err != nil {
+		return err
+	}
+	show := func() error {
+		a.printAlerts(alerts, s.Now)
+		a.printUntold(receivers)
+		return nil
+	}
+	if err := a.print(alerts, show); err != nil {
 		return err
 	}
 	if check && slices.ContainsFunc(alerts, func(x rotator.AlertStatus) bool { return x.Firing() && x.Silence == "" }) {
@@ -86,6 +96,16 @@ func (a *app) printAlerts(alerts []rotator.AlertStatus, now time.Time) {
 		g.add(a.shade(string(x.Severity)), clean(x.ID), clean(x.Summary), since, dash(x.Silence))
 	}
 	g.render()
+}
+
+// printUntold names the receivers that could not be told, lest their silence be
+// taken for good news.
+func (a *app) printUntold(receivers []rotator.ReceiverStatus) {
+	for i := range receivers {
+		if r := &receivers[i]; r.Failures > 0 {
+			a.say("%s cannot be told, %s failed: %s; cmkd alert test %s", clean(r.Name), count(r.Failures, "attempt"), clean(r.Problem), clean(r.Name))
+		}
+	}
 }
 
 func (a *app) alertShowCmd() *cobra.Command {

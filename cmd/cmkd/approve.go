@@ -15,7 +15,8 @@ func (a *app) approveCmd() *cobra.Command {
 and another person than the one who asked.`,
 		Example: `  cmkd status            # shows what waits
   cmkd approve op-17`,
-		Args: cobra.ExactArgs(1),
+		Args:              cobra.ExactArgs(1),
+		ValidArgsFunction: a.completesFirst(operationIDs),
 		RunE: func(c *cobra.Command, args []string) error {
 			id, err := parseOperation(args[0])
 			if err != nil {

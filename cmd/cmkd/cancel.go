@@ -16,8 +16,9 @@ func (a *app) cancelCmd() *cobra.Command {
 		Short: "End an operation; what it did is not undone",
 		Long: `End an operation. What it did is not undone: a new version stays, and the previous
 one stays enabled, to be retired after the next rotation.`,
-		Example: `  cmkd cancel op-17 --reason "wrong key"`,
-		Args:    cobra.ExactArgs(1),
+		Example:           `  cmkd cancel op-17 --reason "wrong key"`,
+		Args:              cobra.ExactArgs(1),
+		ValidArgsFunction: a.completesFirst(operationIDs),
 		RunE: func(c *cobra.Command, args []string) error {
 			id, err := parseOperation(args[0])
 			if err != nil {

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"slices"
 	"time"
 
 	"cmkd/cmd/internal/control"
@@ -48,8 +49,14 @@ func alertIDs(ctx context.Context, client *control.Client) ([]string, error) {
 	return texts(alerts, func(x rotator.AlertStatus) (string, string) { return x.ID, x.Summary }), err
 }
 
+// silenceIDs are those of the silences that can be ended.
 func silenceIDs(ctx context.Context, client *control.Client) ([]string, error) {
 	silences, err := client.Silences(ctx)
+	if err != nil {
+		return nil, err
+	}
+	s, err := client.Summary(ctx)
+	silences = slices.DeleteFunc(silences, func(x rotator.Silence) bool { return !s.Now.Before(x.Until) })
 	return texts(silences, func(s rotator.Silence) (string, string) { return s.ID, silenced(&s) }), err
 }
 
@@ -66,6 +73,23 @@ func ruleNames(ctx context.Context, client *control.Client) ([]string, error) {
 func keyNames(ctx context.Context, client *control.Client) ([]string, error) {
 	keys, err := client.Keys(ctx)
 	return texts(keys, func(k rotator.KeyStatus) (string, string) { return k.Name, string(k.ID) }), err
+}
+
+// operationIDs are those of the operations under way.
+func operationIDs(ctx context.Context, client *control.Client) ([]string, error) {
+	ops, err := client.Operations(ctx, rotator.OperationFilter{Live: true})
+	return texts(ops, func(op rotator.Operation) (string, string) {
+		return op.ID.String(), string(op.Kind) + " of " + op.Key + ": " + string(op.State)
+	}), err
+}
+
+func keysAndOperations(ctx context.Context, client *control.Client) ([]string, error) {
+	keys, err := keyNames(ctx, client)
+	if err != nil {
+		return nil, err
+	}
+	ids, err := operationIDs(ctx, client)
+	return append(keys, ids...), err
 }
 
 func texts[T any](all []T, of func(T) (name, description string)) []string {

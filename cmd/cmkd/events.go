@@ -46,6 +46,7 @@ carries the hash of the one before; cmkd audit verify checks them. With -o json
 	f := c.Flags()
 	f.BoolVarP(&flags.follow, "follow", "f", false, "go on showing events as they come; Ctrl-C ends that")
 	f.StringVar(&flags.key, "key", "", "only of this key")
+	_ = c.RegisterFlagCompletionFunc("key", a.completes(keyNames)) // the flag is there
 	f.StringVar(&flags.operation, "operation", "", "only of this operation")
 	f.DurationVar(&flags.since, "since", 0, "only of the last 24h, 90m or so")
 	f.IntVar(&flags.last, "last", 100, "only the newest so many")

@@ -17,7 +17,8 @@ func (a *app) historyCmd() *cobra.Command {
 		Example: `  cmkd history
   cmkd history payments --limit 5
   cmkd history --before op-100     # the page after op-100`,
-		Args: cobra.MaximumNArgs(1),
+		Args:              cobra.MaximumNArgs(1),
+		ValidArgsFunction: a.completesFirst(keyNames),
 		RunE: func(c *cobra.Command, args []string) error {
 			f := rotator.OperationFilter{Limit: limit}
 			if len(args) > 0 {

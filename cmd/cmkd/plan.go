@@ -20,7 +20,8 @@ operation would fail before it changes anything.`,
 		Example: `  cmkd plan payments
   cmkd plan payments --revoke     # what would break
   cmkd plan payments -o json`,
-		Args: cobra.ExactArgs(1),
+		Args:              cobra.ExactArgs(1),
+		ValidArgsFunction: a.completesFirst(keyNames),
 		RunE: func(c *cobra.Command, args []string) error {
 			kind := rotator.KindRotation
 			if revoke {

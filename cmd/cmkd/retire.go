@@ -19,7 +19,8 @@ is unknown, the old version stays enabled, the command says which one and why, a
 the exit code is 5.`,
 		Example: `  cmkd retire payments --reason "all moved"
   cmkd status payments        # shows what blocks it`,
-		Args: cobra.ExactArgs(1),
+		Args:              cobra.ExactArgs(1),
+		ValidArgsFunction: a.completesFirst(keyNames),
 		RunE: func(c *cobra.Command, args []string) error {
 			client := a.client()
 			defer client.Close()

@@ -27,7 +27,8 @@ second person must approve. cmkd reinstate undoes it.`,
 		Example: `  cmkd plan payments --revoke        # what would break
   cmkd revoke payments --confirm payments --reason "INC-4711" --wait
   cmkd reinstate payments --wait`,
-		Args: cobra.ExactArgs(1),
+		Args:              cobra.ExactArgs(1),
+		ValidArgsFunction: a.completesFirst(keyNames),
 		RunE: func(c *cobra.Command, args []string) error {
 			client := a.client()
 			defer client.Close()
@@ -101,8 +102,9 @@ func (a *app) reinstateCmd() *cobra.Command {
 		Short: "Undo a revocation: enable exactly the versions that it disabled",
 		Long: `Enable exactly the versions that the revocation of a key disabled, and follow each
 dependent until it was seen with access again.`,
-		Example: `  cmkd reinstate payments --reason "INC-4711 is closed" --wait`,
-		Args:    cobra.ExactArgs(1),
+		Example:           `  cmkd reinstate payments --reason "INC-4711 is closed" --wait`,
+		Args:              cobra.ExactArgs(1),
+		ValidArgsFunction: a.completesFirst(keyNames),
 		RunE: func(c *cobra.Command, args []string) error {
 			client := a.client()
 			defer client.Close()

@@ -38,7 +38,8 @@ counts as done. Exit code 3 means that it stalled or needs somebody.`,
 		Example: `  cmkd rotate payments --reason "quarterly" --wait
   cmkd rotate payments --dry-run
   cmkd status op-17 --watch      # follow it again later`,
-		Args: cobra.ExactArgs(1),
+		Args:              cobra.ExactArgs(1),
+		ValidArgsFunction: a.completesFirst(keyNames),
 		RunE: func(c *cobra.Command, args []string) error {
 			client := a.client()
 			defer client.Close()

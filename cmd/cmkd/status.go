@@ -28,7 +28,8 @@ time that passed), and what holds it up.
   cmkd status payments
   cmkd status op-17 --watch
   cmkd status -o json`,
-		Args: cobra.MaximumNArgs(1),
+		Args:              cobra.MaximumNArgs(1),
+		ValidArgsFunction: a.completesFirst(keysAndOperations),
 		RunE: func(c *cobra.Command, args []string) error {
 			client := a.client()
 			defer client.Close()
@@ -198,7 +199,11 @@ func headline(s *control.Summary) string {
 		}
 	}
 	if s.NeedsAction > 0 {
-		parts = append(parts, fmt.Sprintf("%d need you", s.NeedsAction))
+		verb := "need"
+		if s.NeedsAction == 1 {
+			verb = "needs"
+		}
+		parts = append(parts, fmt.Sprintf("%d %s you", s.NeedsAction, verb))
 	}
 	if !s.Next.IsZero() {
 		parts = append(parts, "next rotation "+ahead(s.Next, s.Now)+" ("+clean(s.NextKey)+")")

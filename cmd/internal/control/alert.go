@@ -18,6 +18,12 @@ func (s *Server) alerts(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	alerts = slices.DeleteFunc(alerts, func(a rotator.AlertStatus) bool { return !f.wants(&a) })
+	if f.Key != "" && len(alerts) == 0 {
+		// That nothing is wrong with a key must not be said of one that is misspelt.
+		if _, err := s.o.Engine.Key(r.Context(), f.Key); err != nil {
+			return err
+		}
+	}
 	return writeJSON(w, some(alerts))
 }
 

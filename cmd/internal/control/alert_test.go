@@ -31,7 +31,8 @@ func TestClient_Alerts(t *testing.T) {
 	all := []rotator.AlertStatus{
 		alertOf("a/1", "payments", time.Time{}), alertOf("a/2", "ledger", time.Time{}), alertOf("a/3", "payments", noon{}.Now()),
 	}
-	client, _ := serve(t, &fakeEngine{alerts: all}, nil)
+	quiet := rotator.KeyStatus{KeyState: rotator.KeyState{Name: "archive"}}
+	client, _ := serve(t, &fakeEngine{alerts: all, keys: []rotator.KeyStatus{quiet}}, nil)
 	for name, test := range map[string]struct {
 		filter AlertFilter
 		want   []rotator.AlertStatus
@@ -40,13 +41,16 @@ func TestClient_Alerts(t *testing.T) {
 		"firing":            {AlertFilter{Firing: true}, all[:2]},
 		"of a key":          {AlertFilter{Key: "ledger"}, all[1:2]},
 		"firing, of a key":  {AlertFilter{Key: "payments", Firing: true}, all[:1]},
-		"of no key at all":  {AlertFilter{Key: "pay&firing=true"}, []rotator.AlertStatus{}},
+		"of a quiet key":    {AlertFilter{Key: "archive"}, []rotator.AlertStatus{}},
 		"of the daemon too": {AlertFilter{Key: ""}, all},
 	} {
 		got, err := client.Alerts(t.Context(), test.filter)
 		if err != nil || cmp.Diff(test.want, got) != "" {
 			t.Errorf("%s: %s (%v)", name, cmp.Diff(test.want, got), err)
 		}
+	}
+	if _, err := client.Alerts(t.Context(), AlertFilter{Key: "pay&firing=true"}); rotator.CodeOf(err) != rotator.CodeNotFound {
+		t.Errorf("a key that is not configured: %v", err)
 	}
 	if status, body := send(t, client.Socket(), "GET", "/v1/alerts?firing=perhaps", "", nil, ""); status != 400 || !strings.Contains(body, "firing") {
 		t.Errorf("a bad flag: %d %s", status, body)

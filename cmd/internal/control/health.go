@@ -9,9 +9,9 @@ import (
 )
 
 const (
-	// heartbeatPause is longer than the engine ever waits without a step, by its
+	// HeartbeatPause is longer than the engine ever waits without a step, by its
 	// clock.
-	heartbeatPause = 30 * time.Second
+	HeartbeatPause = 30 * time.Second
 	// heartbeatGrace is how long an engine that seems to stand still is watched, in
 	// real time: on a simulated clock the pause passes within a moment.
 	heartbeatGrace = 250 * time.Millisecond
@@ -61,7 +61,7 @@ func HealthOf(e Pulse, clock rotator.Clock) Health {
 // beats reports whether the engine made a step not long ago, or makes one now.
 func beats(e Pulse, clock rotator.Clock) bool {
 	beat := e.Heartbeat()
-	if !beat.IsZero() && clock.Now().Sub(beat) < heartbeatPause {
+	if !beat.IsZero() && clock.Now().Sub(beat) < HeartbeatPause {
 		return true
 	}
 	for range heartbeatGrace / heartbeatLook {

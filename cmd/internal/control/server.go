@@ -173,7 +173,7 @@ func (s *Server) routes() []route {
 		{"GET /v1/audit/verify", RoleViewer, s.verify, false},
 		{"POST /v1/reload", RoleOperator, s.reload, false},
 		{"GET /v1/version", RoleViewer, s.version, true},
-		{"GET /v1/openapi.json", RoleViewer, s.openapi, false},
+		{"GET /v1/openapi.json", RoleViewer, s.openapi, true},
 	}
 }
 

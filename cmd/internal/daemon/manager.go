@@ -6,23 +6,15 @@ import (
 	"strings"
 	"time"
 
+	"cmkd/cmd/internal/control"
 	"cmkd/rotator"
 )
-
-// loopPause is longer than the engine ever waits without a step, by its clock.
-const loopPause = 30 * time.Second
-
-// engine is what the service manager is told about.
-type engine interface {
-	Summary() rotator.Summary
-	Heartbeat() time.Time
-}
 
 // manager keeps the service manager informed.
 type manager struct {
 	notifier Notifier
 	clock    rotator.Clock
-	engine   engine
+	engine   control.Pulse
 	// every is how often it wants to hear from us; zero if it does not.
 	every  time.Duration
 	pinged time.Time
@@ -30,7 +22,7 @@ type manager struct {
 	line   string
 }
 
-func newManager(n Notifier, clock rotator.Clock, e engine) *manager {
+func newManager(n Notifier, clock rotator.Clock, e control.Pulse) *manager {
 	m := &manager{notifier: n, clock: clock, engine: e}
 	if interval, ok := n.WatchdogInterval(); ok {
 		m.every = interval / 2
@@ -58,7 +50,7 @@ func (m *manager) alive() bool {
 	beat := m.engine.Heartbeat()
 	moved := !beat.Equal(m.beat)
 	m.beat = beat
-	return moved || m.clock.Now().Sub(beat) < loopPause
+	return moved || m.clock.Now().Sub(beat) < control.HeartbeatPause
 }
 
 // statusLine says in words what is under way.
