@@ -90,8 +90,8 @@ type Limits struct {
 
 // Alerts says when alerts are raised and who is told of them.
 type Alerts struct {
-	// Repeat is how often a receiver is told again of an alert that goes on; 0s never,
-	// else at least 1m.
+	// Repeat is how often a receiver, other than an Alertmanager, is told again of an
+	// alert that goes on; 0s never, else at least 1m.
 	Repeat Duration `yaml:"repeat" range:"0s|31d"`
 	// PreflightAhead is how long before a scheduled rotation cmkd looks whether it
 	// could begin; 0s does not look.
@@ -126,7 +126,8 @@ type Receiver struct {
 	// Keys are the names of the keys whose alerts it is told of; empty for all, and
 	// for what concerns no key.
 	Keys []string `yaml:"keys,omitempty" form:"name"`
-	// Repeat overrides how often it is told again.
+	// Repeat overrides how often it is told again. An Alertmanager has its own
+	// repeat_interval and is told every two minutes, whatever stands here.
 	Repeat Duration `yaml:"repeat" range:"0s|31d"`
 }
 

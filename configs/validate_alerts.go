@@ -39,6 +39,10 @@ func (v *validator) validateReceiver(r *Receiver, at string) {
 	v.validateFilters(r, at)
 	if r.Alertmanager != nil {
 		v.required(r.Alertmanager, at+".alertmanager")
+		if v.has(at+".repeat") && r.Repeat != v.config.Alerts.Repeat {
+			v.warn(at+".repeat", "has no effect on an Alertmanager, which itself decides when it tells people again",
+				"remove it, and set repeat_interval there")
+		}
 		v.repeated(r.Alertmanager.URLs, at+".alertmanager.urls")
 	}
 	if r.Shoutrrr != nil {

@@ -21,7 +21,7 @@ func (v *validator) validateWeb() {
 		return
 	}
 	if file, ok := strings.CutPrefix(w.Listen, "unix:"); ok {
-		v.validateWebSocket(file)
+		v.validateWebSocket(w, file)
 		return
 	}
 	host, port, _ := net.SplitHostPort(w.Listen)
@@ -45,7 +45,10 @@ func (v *validator) unserved(w *Web) {
 	}
 }
 
-func (v *validator) validateWebSocket(file string) {
+func (v *validator) validateWebSocket(w *Web, file string) {
+	if w.Certificate != "" {
+		v.problem("web.certificate", "a unix socket takes no certificate", "remove it: the proxy on this machine does TLS")
+	}
 	switch {
 	case file == v.config.Socket:
 		v.problem("web.listen", "is the same file as socket", "the page needs a socket of its own, such as unix:/run/cmkd/web.sock")

@@ -27,8 +27,7 @@ const (
 
 // Options are what a server is made of. Listen and API are required.
 type Options struct {
-	// Listen is where: 127.0.0.1:9808, [::]:8443, or the path of a unix socket,
-	// with or without unix: before it.
+	// Listen is where: 127.0.0.1:9808, [::]:8443, or unix: and the path of a socket.
 	Listen string
 	// Group may connect to the unix socket; empty is the daemon's own.
 	Group string
@@ -74,7 +73,7 @@ type Server struct {
 // both of them is an error of [rotator.CodeInvalid].
 func New(o Options) (*Server, error) {
 	if o.API == nil {
-		return nil, rotator.Errorf(rotator.CodeInternal, "the dashboard has no API to read")
+		return nil, rotator.Errorf(rotator.CodeInternal, "the web page has no API to read")
 	}
 	if o.Report == nil {
 		o.Report = func(error) {}
@@ -129,7 +128,7 @@ func (s *Server) Serve(l net.Listener) error {
 		serve = func(l net.Listener) error { return s.http.ServeTLS(l, "", "") }
 	}
 	if err := serve(l); !errors.Is(err, http.ErrServerClosed) {
-		return fmt.Errorf("serve the dashboard: %w", err)
+		return fmt.Errorf("serve the web page: %w", err)
 	}
 	return nil
 }
@@ -139,7 +138,7 @@ func (s *Server) Serve(l net.Listener) error {
 func (s *Server) Shutdown(ctx context.Context) error {
 	s.endStreams()
 	if err := s.http.Shutdown(ctx); err != nil {
-		return errors.Join(fmt.Errorf("stop the dashboard: %w", err), s.http.Close())
+		return errors.Join(fmt.Errorf("stop the web page: %w", err), s.http.Close())
 	}
 	return nil
 }

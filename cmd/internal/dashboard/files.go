@@ -51,7 +51,7 @@ func readFiles() (map[string]file, error) {
 		return nil
 	})
 	if err != nil {
-		return nil, fmt.Errorf("read the files of the dashboard: %w", err)
+		return nil, fmt.Errorf("read the files of the web page: %w", err)
 	}
 	files["/"] = files["/index.html"]
 	return files, nil

@@ -75,7 +75,7 @@ func (s *Server) allows(w http.ResponseWriter, r *http.Request) bool {
 		}
 	}
 	w.Header().Set("Allow", allow)
-	refuse(w, r, http.StatusMethodNotAllowed, rotator.Errorf(rotator.CodeInvalid, "%s is not allowed here: the dashboard changes nothing", r.Method).
+	refuse(w, r, http.StatusMethodNotAllowed, rotator.Errorf(rotator.CodeInvalid, "%s is not allowed here: the web page changes nothing", r.Method).
 		WithHint("the cmkd command commands the daemon"))
 	return false
 }
@@ -83,7 +83,7 @@ func (s *Server) allows(w http.ResponseWriter, r *http.Request) bool {
 func (s *Server) file(w http.ResponseWriter, r *http.Request) {
 	f, ok := s.files[r.URL.Path]
 	if !ok {
-		refuse(w, r, http.StatusNotFound, rotator.Errorf(rotator.CodeNotFound, "there is no %s", r.URL.Path).WithHint("the dashboard is at /"))
+		refuse(w, r, http.StatusNotFound, rotator.Errorf(rotator.CodeNotFound, "there is no %s", r.URL.Path).WithHint("the page is at /"))
 		return
 	}
 	f.serve(w, r)
@@ -139,7 +139,7 @@ func (s *Server) login(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	if !s.token.get().matches(strings.TrimSpace(r.PostForm.Get("token"))) {
-		s.o.Report(fmt.Errorf("login to the dashboard from %s refused: wrong token", r.RemoteAddr))
+		s.o.Report(fmt.Errorf("login to the web page from %s refused: wrong token", r.RemoteAddr))
 		refuse(w, r, http.StatusUnauthorized, rotator.Errorf(rotator.CodeForbidden, "this is not the token").
 			WithHint("it is in the file that web.credential names in the configuration"))
 		return

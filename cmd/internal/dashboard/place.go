@@ -24,18 +24,17 @@ type place struct {
 }
 
 func parsePlace(listen string) (place, error) {
-	path, isSocket := strings.CutPrefix(listen, "unix:")
-	if isSocket || strings.HasPrefix(listen, "/") {
+	if path, isSocket := strings.CutPrefix(listen, "unix:"); isSocket {
 		if !strings.HasPrefix(path, "/") {
 			return place{}, rotator.Errorf(rotator.CodeInvalid, "socket path %q is not absolute", path).
-				WithHint("write it like /run/cmkd/web.sock")
+				WithHint("write it like unix:/run/cmkd/web.sock")
 		}
 		return place{network: "unix", address: path}, nil
 	}
 	host, port, err := net.SplitHostPort(listen)
 	if n, bad := strconv.ParseUint(port, 10, 16); err != nil || bad != nil || n > 65535 {
 		return place{}, rotator.Errorf(rotator.CodeInvalid, "%q is no place to listen on", listen).
-			WithHint("write it like 127.0.0.1:9808, or /run/cmkd/web.sock")
+			WithHint("write it like 127.0.0.1:9808, or unix:/run/cmkd/web.sock")
 	}
 	return place{network: "tcp", address: listen, host: bareHost(host)}, nil
 }
@@ -59,10 +58,10 @@ func (p place) secured(o *Options) error {
 	case p.local():
 		return nil
 	case o.Certificate == "":
-		return rotator.Errorf(rotator.CodeInvalid, "the dashboard on %s would be open to the network without TLS", p.address).
+		return rotator.Errorf(rotator.CodeInvalid, "the web page on %s would be open to the network without TLS", p.address).
 			WithHint("set web.certificate to a PEM file with certificate and key, or listen on 127.0.0.1")
 	case o.TokenPath == "":
-		return rotator.Errorf(rotator.CodeInvalid, "the dashboard on %s would be open to everybody on the network", p.address).
+		return rotator.Errorf(rotator.CodeInvalid, "the web page on %s would be open to everybody on the network", p.address).
 			WithHint("make a token (openssl rand -hex 32) and set web.credential to the file it is in, or listen on 127.0.0.1")
 	default:
 		return nil
@@ -84,10 +83,10 @@ func (p place) listen(ctx context.Context, group string) (net.Listener, error) {
 		return nil, rotator.Errorf(rotator.CodeConflict, "another program listens on %s", p.address).
 			WithHint("ss -ltnp shows which; or choose another port for web.listen")
 	case errors.Is(err, fs.ErrPermission):
-		return nil, rotator.Errorf(rotator.CodeForbidden, "the dashboard may not listen on %s: permission denied", p.address).
+		return nil, rotator.Errorf(rotator.CodeForbidden, "the web page may not listen on %s: permission denied", p.address).
 			WithHint("choose a port above 1023")
 	case err != nil:
-		return nil, fmt.Errorf("listen on %s for the dashboard: %w", p.address, err)
+		return nil, fmt.Errorf("listen on %s for the web page: %w", p.address, err)
 	}
 	return l, nil
 }

@@ -45,7 +45,7 @@ func TestNewRefuses(t *testing.T) {
 		"every address without TLS":  {dashboard.Options{Listen: ":8443"}, "without TLS"},
 		"a name, which may be any":   {dashboard.Options{Listen: "dash.contoso.com:8443"}, "without TLS"},
 		"the network without token":  {dashboard.Options{Listen: "10.0.0.1:8443", Certificate: cert}, "open to everybody"},
-		"a socket with TLS":          {dashboard.Options{Listen: "/run/x.sock", Certificate: cert}, "takes no certificate"},
+		"a socket with TLS":          {dashboard.Options{Listen: "unix:/run/x.sock", Certificate: cert}, "takes no certificate"},
 		"a token that is not there":  {dashboard.Options{Listen: "127.0.0.1:0", TokenPath: dir + "/nosuch"}, "does not exist"},
 		"a short token":              {dashboard.Options{Listen: "127.0.0.1:0", TokenPath: short}, "shorter than 32"},
 		"a token everybody reads":    {dashboard.Options{Listen: "127.0.0.1:0", TokenPath: open}, "can be read by every user"},

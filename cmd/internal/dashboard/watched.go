@@ -99,12 +99,12 @@ func readToken(path string) (secret, error) {
 func fileError(what, path string, err error) error {
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
-		return rotator.Errorf(rotator.CodeInvalid, "the dashboard's %s %s does not exist", what, path).
+		return rotator.Errorf(rotator.CodeInvalid, "the web page's %s %s does not exist", what, path).
 			WithHint("correct the path in the configuration")
 	case errors.Is(err, fs.ErrPermission):
-		return rotator.Errorf(rotator.CodeForbidden, "the dashboard's %s %s cannot be read: permission denied", what, path).
+		return rotator.Errorf(rotator.CodeForbidden, "the web page's %s %s cannot be read: permission denied", what, path).
 			WithHint("give it to the daemon's user, or hand it over with LoadCredential= in the unit")
 	default:
-		return fmt.Errorf("read the dashboard's %s %s: %w", what, path, err)
+		return fmt.Errorf("read the web page's %s %s: %w", what, path, err)
 	}
 }
