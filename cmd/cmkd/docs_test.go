@@ -156,6 +156,39 @@ alerts:
 
 After a change: ` + "`systemctl reload cmkd`" + `, then ` + "`cmkd alert test`" + `.
 
+## What is sent
+
+**Alertmanager** gets each alert with the labels ` + "`alertname`" + ` (such as ` + "`CmkdPropagationStalled`" + `), ` + "`id`" + `, ` + "`rule`" + `,
+` + "`severity`" + `, ` + "`key`" + `, ` + "`operation`" + `, ` + "`cause`" + ` and ` + "`instance`" + `, and ` + "`test=\"true\"`" + ` for a test; what does not apply is
+left out. Its annotations are ` + "`summary`" + `, ` + "`description`" + `, ` + "`hint`" + `, ` + "`next`" + ` (a command to type), ` + "`runbook_url`" + ` and
+` + "`note`" + ` (that Azure is simulated). It is told of what goes on every two minutes, and takes an alert to be over
+when it was not told for six; how often people are told again is its own ` + "`repeat_interval`" + `.
+
+**shoutrrr** sends one message for all that is new. Its services are, for chat: discord, googlechat, lark,
+matrix, mattermost, rocketchat, signal, slack, teams, telegram, wecom, zulip; mail: smtp; phones and desktops:
+bark, gotify, ifttt, join, ntfy, pushbullet, pushover; webhooks: generic, notifiarr; on call: opsgenie,
+pagerduty, which learn of an end by one more alert: there Alertmanager serves better. The URL of each is
+described at https://shoutrrr.nickfedor.com, under Services.
+
+**exec** gives the program one JSON document:
+
+| field | what it is |
+|---|---|
+| ` + "`version`" + ` | 1; fields may be added to it |
+| ` + "`instance`" + `, ` + "`now`" + ` | which daemon, and when |
+| ` + "`test`" + ` | true if somebody only tries it out; ` + "`CMKD_TEST=1`" + ` is set then |
+| ` + "`note`" + ` | that Azure is simulated; left out otherwise |
+| ` + "`alerts`" + ` | worst first, each with the fields below |
+| ` + "`id`" + `, ` + "`rule`" + `, ` + "`severity`" + ` | as above |
+| ` + "`status`" + ` | ` + "`firing`" + ` or ` + "`resolved`" + ` |
+| ` + "`key`" + `, ` + "`operation`" + `, ` + "`cause`" + ` | what it is about; empty where it does not apply |
+| ` + "`summary`" + `, ` + "`hint`" + `, ` + "`next`" + `, ` + "`runbook`" + ` | what is wrong, what to do, a command to type, a link |
+| ` + "`affected`" + `, ` + "`count`" + ` | at most 20 dependents with ` + "`id`" + `, ` + "`kind`" + ` and ` + "`name`" + `; how many there are |
+| ` + "`starts`" + `, ` + "`ends`" + ` | when; without ` + "`ends`" + ` as long as it fires |
+
+It runs in / with PATH alone in its environment. If it does not end with 0 it is run again later, with the same
+alerts; the last line of its standard error is shown as the reason.
+
 ## Links
 
 An alert that is delivered links to its section below: ` + "`alerts.runbook`, `#`" + ` and the rule, such as
