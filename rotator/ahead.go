@@ -20,23 +20,35 @@ const (
 // there is time to mend it.
 func (c *core) watchAhead(key *Key) {
 	state := c.states[key.Name]
-	if key.Schedule.Spec() == "" || state == nil {
+	if state == nil {
 		return
 	}
-	if c.readsPolicy && c.now.Sub(state.PolicyAt) >= policyEvery {
+	ahead := state.NextRotation.Sub(c.now)
+	none := state.NextRotation.IsZero() || ahead > c.alarm.preflightAhead
+	if none && state.Preflight != nil {
+		c.touchKey(key.Name).Preflight = nil // it was put off, or is not looked into any more
+	}
+	if key.Schedule.Spec() == "" {
+		return
+	}
+	if c.readsPolicy && c.over(state.PolicyAt, policyEvery) {
 		c.tasks = append(c.tasks, task{kind: taskPolicy, key: key.Name, keyID: key.ID})
 	}
 	every := rehearseEvery
 	if state.Preflight != nil {
 		every = rehearseAgain
 	}
-	ahead := state.NextRotation.Sub(c.now)
-	if c.liveOf(key) != nil || state.NextRotation.IsZero() || ahead > c.alarm.preflightAhead || ahead <= 0 ||
-		c.now.Sub(state.PreflightAt) < every || c.rehearsing >= rehearseMost {
+	if c.liveOf(key) != nil || none || ahead <= 0 || !c.over(state.PreflightAt, every) || c.rehearsing >= rehearseMost {
 		return
 	}
 	c.rehearsing++
 	c.tasks = append(c.tasks, task{kind: taskRehearse, key: key.Name, keyID: key.ID})
+}
+
+// over reports whether so much time has passed since; also if the clock was set back
+// behind that: nothing is put off by as much as the clock jumped.
+func (c *core) over(since time.Time, d time.Duration) bool {
+	return c.now.Sub(since) >= d || since.After(c.now)
 }
 
 // rehearse looks at everything as a rotation would before it changes anything, and

@@ -94,11 +94,20 @@ func (a *alarm) begin() {
 	a.changed, a.quieted, a.forget = map[string]*Alert{}, map[string]*Silence{}, Forget{}
 }
 
+// scope returns what is judged at once, and with it the alert. A key may be called
+// like an operation, or like the daemon.
 func (a *Alert) scope() string {
-	rest := strings.TrimPrefix(a.ID, string(a.Rule)+"/")
-	scope, _, _ := strings.Cut(rest, "/")
-	return scope
+	switch {
+	case a.Key == "":
+		return scopeDaemon
+	case a.Operation == 0 || a.Rule == RuleOperationFailed:
+		return scopeOfKey(a.Key)
+	default:
+		return a.Operation.String()
+	}
 }
+
+func scopeOfKey(name string) string { return "key/" + name }
 
 func (a *alarm) put(alert *Alert) {
 	scope := alert.scope()
@@ -224,13 +233,13 @@ func (c *core) judge(l *live) {
 func (c *core) judgeKey(name string) {
 	v := keyView{key: c.keys[name], state: c.states[name], now: c.now, expiryAhead: c.alarm.expiryAhead}
 	if v.key == nil || v.state == nil {
-		c.reconcile(name, nil) // it is not ours any more
+		c.reconcile(scopeOfKey(name), nil) // it is not ours any more
 		return
 	}
 	if l := c.liveOf(v.key); l != nil {
 		v.live = &l.op
 	}
-	c.reconcile(name, keyConditions(&v))
+	c.reconcile(scopeOfKey(name), keyConditions(&v))
 }
 
 // chores looks at what nothing else brings up.
@@ -243,7 +252,8 @@ func (c *core) chores() {
 		}
 	}
 	for _, alert := range c.alarm.alerts[scopeDaemon] {
-		if alert.Firing() && c.now.Before(alert.Until) {
+		// One that lasts for longer was raised by a clock that was ahead.
+		if left := alert.Until.Sub(c.now); alert.Firing() && left > 0 && left <= jumpLasts {
 			found = append(found, *alert)
 		}
 	}

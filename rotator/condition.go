@@ -89,11 +89,15 @@ func causeOf(code string) string {
 // ofOperation judges what the operation itself waits for.
 func (s *alertSet) ofOperation() {
 	op, p := s.op, s.op.Problem
-	if op.Held != nil {
+	switch {
+	case op.Held == nil:
+	case op.Held.Class == CodeForbidden:
+		s.problem(RulePermissionLost, op.Held, "cmkd may not retire the previous version of "+op.Key)
+	default:
 		s.problem(RuleRetirementBlocked, op.Held, "the previous version of "+op.Key+" stays enabled")
 	}
 	switch {
-	case p == nil:
+	case p == nil, p.Code == checkSoak: // that passes by itself
 	case p.Code == codeRevocationUndone:
 		s.problem(RuleRevocationUndone, p, "the revocation of "+op.Key+" was undone")
 	case !lasting(p, op.Failures):

@@ -43,6 +43,9 @@ type core struct {
 	readsPolicy bool
 	// rehearsing counts the rehearsals under way, see [core.watchAhead].
 	rehearsing int
+	// blind is since when the versions of a key could not be read, by its name. It is
+	// begun anew by each daemon: what the one before has not seen is no evidence.
+	blind map[string]time.Time
 
 	// room is where the look at hand makes a tracker's large part.
 	room TrackerDetail
@@ -108,7 +111,7 @@ type live struct {
 func newCore(store Store, services []Service, limits Limits) *core {
 	c := &core{
 		store: store, traits: map[string]Traits{}, limits: limits,
-		out: map[OperationID]int{}, kinds: newKindCounts(),
+		out: map[OperationID]int{}, kinds: newKindCounts(), blind: map[string]time.Time{},
 	}
 	c.alarm = newAlarm()
 	for _, s := range services {
@@ -227,6 +230,7 @@ func (c *core) hold(l *live, p *Problem, again time.Duration) {
 		l.op.Problem = p
 		c.touch(l)
 	}
+	l.suspect = true // one that lasts is worth an alert
 	if again > 0 {
 		c.wait(l, c.now.Add(again))
 	}

@@ -1,6 +1,7 @@
 package rotator
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 	"strings"
@@ -174,6 +175,7 @@ func (c *core) retiring(l *live) {
 	case retryable(l.listErr), retryable(l.searchErr):
 		l.op.Failures++
 		l.guarding = false
+		c.holdRetirement(l, problemOf(cmp.Or(l.listErr, l.searchErr)))
 		c.wait(l, c.now.Add(max(backoff(l.op.Failures), retryAfter(l.listErr), retryAfter(l.searchErr))))
 	default:
 		if objs := objections(c.guardView(l)); len(objs) > 0 {
@@ -287,7 +289,10 @@ func (c *core) answerRetirers(l *live, err error) {
 func (c *core) retireNext(l *live) {
 	for _, v := range l.op.Previous {
 		if !slices.Contains(l.op.Retired, v) {
-			l.op.Waiting, l.op.Held = "for the vault to disable "+v, nil
+			l.op.Waiting = "for the vault to disable " + v
+			if l.op.Held != nil && l.op.Held.Class == "" {
+				l.op.Held = nil // an objection; what the vault refused may go on
+			}
 			c.touch(l)
 			c.do(l, task{kind: taskSetEnabled, effect: &effect{version: &Version{ID: v}, enable: false}})
 			return
@@ -302,25 +307,41 @@ func (c *core) disabledPrevious(l *live, r *result) {
 	}
 	switch {
 	case r.err == nil && !r.version.Enabled:
-		l.op.Retired = append(slices.Clone(l.op.Retired), r.task.version.ID)
+		l.op.Retired, l.op.Held = append(slices.Clone(l.op.Retired), r.task.version.ID), nil
 		c.touch(l)
 		c.event(l, EventVersionDisabled, l.retirer(), "version %s is retired", r.task.version.ID).
 			Data = map[string]string{"version": r.task.version.ID}
 	case r.err == nil:
-		c.hold(l, &Problem{Code: "still-enabled", Message: "version " + r.task.version.ID + " is still enabled after it was disabled"}, heldRetry)
-		l.guarding = false
+		c.notRetired(l, &Error{
+			Code: CodeRefused, Reason: "still-enabled", Message: "version " + r.task.version.ID + " is still enabled after it was disabled",
+		})
 	case r.err.Code == CodeNotFound:
 		// A version that is gone cannot be used; nothing is left to disable.
-		l.op.Retired = append(slices.Clone(l.op.Retired), r.task.version.ID)
+		l.op.Retired, l.op.Held = append(slices.Clone(l.op.Retired), r.task.version.ID), nil
 		c.touch(l)
 	default:
-		again := heldRetry
-		if retryable(r.err) {
-			l.op.Failures++
-			again = max(backoff(l.op.Failures), r.err.RetryAfter)
-		}
-		c.hold(l, problemOf(r.err), again)
-		l.guarding = false
+		c.notRetired(l, r.err)
+	}
+}
+
+// notRetired tries again, after the guard.
+func (c *core) notRetired(l *live, err *Error) {
+	again := heldRetry
+	if retryable(err) {
+		l.op.Failures++
+		again = max(backoff(l.op.Failures), err.RetryAfter)
+	}
+	c.hold(l, problemOf(err), again)
+	c.holdRetirement(l, problemOf(err))
+	l.guarding = false
+}
+
+// holdRetirement keeps in mind what holds a retirement up, also while the guard looks
+// again: nobody is to be told each time that it is over.
+func (c *core) holdRetirement(l *live, p *Problem) {
+	if lasting(p, l.op.Failures) {
+		l.op.Held = p
+		c.touch(l)
 	}
 }
 

@@ -119,14 +119,34 @@ func (t Tracker) unseen(l look) Tracker {
 		t.Due = l.now.Add(max(l.err.RetryAfter, time.Second))
 	default:
 		t.Due = l.now.Add(max(backoff(t.Failures), l.err.RetryAfter))
-		if t.Failures >= 3 {
+		if t.Failures >= 3 && !t.blocked() {
 			t.Detail.Problem = problemOf(l.err)
 		}
 	}
-	if t.State != TrackerWaiting && !t.deadline(l).IsZero() && l.now.After(t.deadline(l)) {
+	if t.missed() && !t.deadline(l).IsZero() && l.now.After(t.deadline(l)) {
 		return t.enter(TrackerStalled, l.now, t.Due)
 	}
 	return t
+}
+
+// blocked reports whether the tracker waits for a person, for a reason that stands
+// until the dependent is seen again.
+func (t *Tracker) blocked() bool {
+	return t.State == TrackerNeedsAction || t.State == TrackerUnreachable
+}
+
+// missed reports whether a look at which nothing was seen counts against the
+// dependent. One that is done was seen there: it takes more than a missed answer to
+// doubt that.
+func (t *Tracker) missed() bool {
+	switch t.State {
+	case TrackerWaiting, TrackerNeedsAction, TrackerUnreachable:
+		return false
+	case TrackerDone:
+		return t.Failures >= patience
+	default:
+		return true
+	}
 }
 
 func problemOf(err *Error) *Problem {

@@ -16,6 +16,7 @@ const (
 
 // newRevocation begins a revocation; a rotation under way gives way to it.
 func (c *core) newRevocation(key *Key, actor, reason string) *live {
+	c.keyProblem(c.states[key.Name], nil) // from here on it is the operation that watches the key
 	state := StateDisabling
 	if key.TwoPerson {
 		state = StateAwaitingApproval

@@ -237,7 +237,12 @@ func (c *core) created(l *live, r *result) {
 		l.op.Failures++
 		l.op.Waiting = "to try again: " + r.err.Error()
 		c.touch(l)
-		c.wait(l, c.now.Add(max(backoff(l.op.Failures), r.err.RetryAfter)))
+		again := max(backoff(l.op.Failures), r.err.RetryAfter)
+		if l.op.Failures >= patience {
+			c.hold(l, problemOf(r.err), again)
+			return
+		}
+		c.wait(l, c.now.Add(again))
 	default:
 		c.createRefused(l, problemOf(r.err))
 	}

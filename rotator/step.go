@@ -73,7 +73,7 @@ func (c *core) judgeAll() {
 		c.judge(c.live[id])
 	}
 	for _, name := range slices.Sorted(maps.Keys(c.keys)) {
-		scopes[name] = true
+		scopes[scopeOfKey(name)] = true
 		c.judgeKey(name)
 	}
 	for _, scope := range slices.Sorted(maps.Keys(c.alarm.alerts)) {
@@ -297,7 +297,7 @@ func (c *core) listed(l *live, r *result) {
 	if r.err == nil {
 		l.versions, l.listErr = r.versions, nil
 		if state := c.states[l.op.Key]; state != nil {
-			state.Seen = c.now
+			c.sawKey(state)
 		}
 	} else {
 		l.versions, l.listErr = nil, r.err
@@ -324,7 +324,11 @@ func (c *core) listed(l *live, r *result) {
 func (c *core) changeListed(l *live, r *result, use func(*live, []Version)) {
 	if r.err != nil {
 		l.op.Failures++
-		c.hold(l, problemOf(r.err), max(backoff(l.op.Failures), r.err.RetryAfter))
+		p := problemOf(r.err)
+		if l.op.Problem != nil && l.op.Problem.Code == codeRevocationUndone {
+			p = l.op.Problem // not to see it is not to see it mended
+		}
+		c.hold(l, p, max(backoff(l.op.Failures), r.err.RetryAfter))
 		return
 	}
 	if l.op.Problem != nil && l.op.Problem.Code != codeRevocationUndone {

@@ -36,7 +36,7 @@ func (c *core) watched(r *result) {
 		c.unwatched(state, r.err)
 		return
 	}
-	state.Seen = c.now
+	c.sawKey(state)
 	newest, ok := Newest(r.versions, func(v Version) bool { return v.ID == state.Current.ID })
 	if !ok {
 		return
@@ -60,18 +60,29 @@ func (c *core) watched(r *result) {
 	}
 }
 
-// blindAfter is how long the versions of a key may go unread before that is a
-// problem of its own.
-const blindAfter = 3 * watchEvery
+// blindAfter is how long every try to read the versions of a key may fail before
+// that is a problem of its own.
+const blindAfter = 2 * watchEvery
+
+// sawKey notes that the versions of a key were read.
+func (c *core) sawKey(state *KeyState) {
+	state.Seen = c.now
+	delete(c.blind, state.Name)
+}
 
 // unwatched handles a list of versions that could not be read.
 func (c *core) unwatched(state *KeyState, err *Error) {
+	since, known := c.blind[state.Name]
+	if !known {
+		since = c.now
+		c.blind[state.Name] = since
+	}
 	switch {
 	case !retryable(err):
 		c.keyProblem(state, problemOf(err))
-	case !state.Seen.IsZero() && c.now.Sub(state.Seen) >= blindAfter && state.Problem == nil:
+	case c.now.Sub(since) >= blindAfter && state.Problem == nil:
 		c.keyProblem(state, &Problem{
-			Code: codeVaultUnreachable, Message: "its versions could not be read since " + state.Seen.UTC().Format(time.RFC3339),
+			Code: codeVaultUnreachable, Message: "its versions could not be read since " + since.UTC().Format(time.RFC3339),
 			Hint: "can this machine reach https://" + state.ID.Host() + "? The last answer: " + err.Error(),
 		})
 	}
