@@ -75,7 +75,7 @@ func newAlertmanager(t *testing.T) *alertmanager {
 	t.Helper()
 	binary, err := exec.LookPath("prometheus-alertmanager")
 	if err != nil {
-		t.Fatal("the real Alertmanager is missing; install it: make deps (apt-get install prometheus-alertmanager)")
+		t.Fatal("prometheus-alertmanager is missing: run make deps")
 	}
 	a := &alertmanager{t: t, binary: binary, dir: t.TempDir(), address: freeAddress(t)}
 	hook := httptest.NewServer(http.HandlerFunc(a.take))
@@ -218,11 +218,11 @@ func (a *alertmanager) statuses() (all []string) {
 // until waits for something, looking often.
 func (a *alertmanager) until(what string, reached func() bool) {
 	a.t.Helper()
-	limit := time.After(time.Minute)
+	limit := time.After(patience)
 	for !reached() {
 		select {
 		case <-limit:
-			a.t.Fatalf("a minute passed before: %s; the webhook was sent: %v", what, a.statuses())
+			a.t.Fatalf("%s passed before: %s; the webhook was sent: %v", patience, what, a.statuses())
 		case <-time.After(5 * time.Millisecond):
 		}
 	}
@@ -299,7 +299,7 @@ func TestAlertmanager_TakesWhatNotifySends(t *testing.T) {
 	}
 }
 
-// onlyAlert waits until there is one alert, and no other, and returns it.
+// onlyAlert returns the only alert that goes on, and holds when it began.
 func (a *alertmanager) onlyAlert(starts time.Time) heldAlert {
 	a.t.Helper()
 	all := a.alerts()
