@@ -55,9 +55,10 @@ type AlertmanagerOptions struct {
 	Resend time.Duration
 	// Timeout is what each replica has for one notification; zero means 10 s.
 	Timeout time.Duration
-	// Trouble is told of each replica that did not take the alerts, also if another
-	// did. It is called from within Notify, in the order of URLs. It may be nil.
-	Trouble func(url string, err error)
+	// Told hears of each replica whether it took the alerts, nil, or why it did not,
+	// also if another did. It is called from within Notify, in the order of URLs. It
+	// may be nil.
+	Told func(url string, err error)
 }
 
 // Alertmanager posts alerts to the v2 API of Alertmanager.
@@ -238,14 +239,14 @@ func (m *Alertmanager) post(ctx context.Context, base, token string, body []byte
 	return refused(base, token, resp, m.options.WallTime(now))
 }
 
-// judge reports each replica that failed, and returns an error if all did: of the
+// judge reports of each replica, and returns an error if all failed: of the
 // class that gives most hope, for one is enough.
 func (m *Alertmanager) judge(errs []error) error {
 	took := false
 	for i, err := range errs {
 		took = took || err == nil
-		if err != nil && m.options.Trouble != nil {
-			m.options.Trouble(m.options.URLs[i], err)
+		if m.options.Told != nil {
+			m.options.Told(m.options.URLs[i], err)
 		}
 	}
 	if took {

@@ -219,7 +219,12 @@ func TestAlertmanager_Replicas(t *testing.T) {
 			for _, i := range c.trouble {
 				want = append(want, urls[i])
 			}
-			err := newAlertmanager(t, notify.AlertmanagerOptions{URLs: urls, Trouble: func(url string, err error) {
+			var told []string
+			err := newAlertmanager(t, notify.AlertmanagerOptions{URLs: urls, Told: func(url string, err error) {
+				told = append(told, url)
+				if err == nil {
+					return
+				}
 				trouble = append(trouble, url)
 				if !strings.Contains(err.Error(), url) {
 					t.Errorf("it does not name the replica: %v", err)
@@ -227,6 +232,9 @@ func TestAlertmanager_Replicas(t *testing.T) {
 			}}).Notify(t.Context(), notification(stalled()))
 			if diff := cmp.Diff(want, trouble); diff != "" {
 				t.Errorf("trouble: %s", diff)
+			}
+			if diff := cmp.Diff(urls, told); diff != "" {
+				t.Errorf("told: %s", diff)
 			}
 			for i, r := range replicas {
 				if len(r.requests) != 1 {
@@ -307,7 +315,12 @@ func TestAlertmanager_NobodyAnswers(t *testing.T) {
 		r := newReplica(t, nil)
 		var trouble error
 		m := newAlertmanager(t, notify.AlertmanagerOptions{
-			URLs: []string{hangs.URL, r.URL}, Timeout: 100 * time.Millisecond, Trouble: func(_ string, err error) { trouble = err },
+			URLs: []string{hangs.URL, r.URL}, Timeout: time.Second, // enough for the other on a slow machine
+			Told: func(url string, err error) {
+				if url == hangs.URL {
+					trouble = err
+				}
+			},
 		})
 		if err := m.Notify(t.Context(), notification(stalled())); err != nil || len(r.requests) != 1 {
 			t.Errorf("%v, %d requests", err, len(r.requests))

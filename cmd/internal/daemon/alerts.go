@@ -47,9 +47,7 @@ func (d *daemon) receiver(c *configs.Config, r *configs.Receiver) (rotator.Recei
 		receiver.Notifier, err = notify.NewAlertmanager(notify.AlertmanagerOptions{
 			URLs: r.Alertmanager.URLs, TokenPath: r.Alertmanager.Credential, CAPath: r.Alertmanager.CA,
 			Runbook: c.Alerts.Runbook, Note: d.o.note(), WallTime: d.o.wallTime(), Resend: alertmanagerResend,
-			Trouble: func(url string, err error) {
-				d.log.Warn().Str("receiver", r.Name).Str("url", url).Err(err).Msg("alertmanager replica")
-			},
+			Told: d.replicas(r),
 		})
 	case r.Shoutrrr != nil:
 		receiver.Kind = "shoutrrr"
@@ -64,6 +62,7 @@ func (d *daemon) receiver(c *configs.Config, r *configs.Receiver) (rotator.Recei
 	default:
 		err = rotator.Errorf(rotator.CodeInvalid, "it does not say how it is told")
 	}
+	receiver.Notifier = &reported{Notifier: receiver.Notifier, turn: turn{log: d.log.With().Str("receiver", r.Name).Logger()}}
 	return receiver, err
 }
 
