@@ -55,7 +55,7 @@ type Alerting struct {
 func newAlarm() alarm {
 	return alarm{
 		alerts: map[string]map[string]*Alert{}, silences: map[string]*Silence{}, timings: map[timingKey]*timing{},
-		outbox:  outbox{sending: map[string]bool{}, last: map[string]time.Time{}},
+		outbox:  outbox{sending: map[string]int{}, last: map[string]time.Time{}},
 		changed: map[string]*Alert{}, quieted: map[string]*Silence{},
 	}
 }
@@ -247,8 +247,11 @@ func (c *core) chores() {
 	c.agenda.add(agendaItem{chores: true, at: c.now.Add(choresEvery).UnixNano()})
 	var found []Alert
 	if s, ok := c.store.(SpaceReporter); ok {
-		if space, err := s.Space(); err == nil {
+		space, err := s.Space()
+		if err == nil {
 			found = spaceCondition(space)
+		} else if alert := c.alarm.alerts[scopeDaemon][alertID(RuleStoreNearFull, scopeDaemon, "")]; alert != nil && alert.Firing() {
+			found = append(found, *alert) // as far as is known
 		}
 	}
 	for _, alert := range c.alarm.alerts[scopeDaemon] {
@@ -259,7 +262,11 @@ func (c *core) chores() {
 	}
 	c.reconcile(scopeDaemon, found)
 	for _, id := range slices.Sorted(maps.Keys(c.alarm.silences)) {
-		if c.now.Sub(c.alarm.silences[id].Until) > silenceKept {
+		ended := c.now.Sub(c.alarm.silences[id].Until)
+		if ended >= 0 && ended < 2*choresEvery {
+			c.alarm.published = false // the alerts are to be shown without it
+		}
+		if ended > silenceKept {
 			delete(c.alarm.silences, id)
 			c.alarm.forget.Silences = append(c.alarm.forget.Silences, id)
 			c.alarm.published = false
@@ -301,6 +308,10 @@ func (c *core) takeBook() {
 	for _, id := range slices.Sorted(maps.Keys(a.quieted)) {
 		c.change.Silences = append(c.change.Silences, *a.quieted[id])
 	}
-	c.change.Forget = a.forget
+	// What is forgotten and comes back at once is kept.
+	back := func(id string) bool { return a.changed[id] != nil || a.quieted[id] != nil }
+	c.change.Forget = Forget{
+		Alerts: slices.DeleteFunc(a.forget.Alerts, back), Silences: slices.DeleteFunc(a.forget.Silences, back),
+	}
 	a.begin()
 }

@@ -408,7 +408,7 @@ func (c *core) withdraw(tasks []task) {
 	for i := range tasks {
 		switch t := &tasks[i]; t.kind {
 		case taskNotify:
-			delete(c.alarm.outbox.sending, t.notify.receiver.Name)
+			c.alarm.outbox.end(t.notify.receiver.Name)
 		case taskRehearse:
 			c.rehearsing--
 		default: // its operation is read anew

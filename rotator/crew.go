@@ -58,6 +58,10 @@ func (c *crew) work() {
 func (c *crew) do(j job) {
 	r := c.world.do(j.bound.ctx, j.task)
 	j.bound.done()
+	c.deliver(r)
+}
+
+func (c *crew) deliver(r *result) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.done = append(c.done, r)

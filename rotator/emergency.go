@@ -3,6 +3,7 @@ package rotator
 import (
 	"context"
 	"maps"
+	"slices"
 	"sync"
 	"time"
 )
@@ -15,7 +16,9 @@ type emergency struct {
 	mu    sync.Mutex
 	alert *Alert
 	told  map[string]Delivery
-	busy  map[string]bool
+	// busy has for the receivers that are being told when that emergency began: it may
+	// be over, and another one have begun.
+	busy map[string]time.Time
 }
 
 // declare begins the alert, or brings it up to date.
@@ -27,49 +30,60 @@ func (m *emergency) declare(why string, now time.Time) Alert {
 			ID: alertID(RuleStoreBlocked, scopeDaemon, ""), Rule: RuleStoreBlocked, Severity: severityOf(RuleStoreBlocked),
 			Starts: now, Next: "systemctl status cmkd",
 		}
-		m.told, m.busy = map[string]Delivery{}, map[string]bool{}
+		m.told = map[string]Delivery{}
+	}
+	if m.busy == nil {
+		m.busy = map[string]time.Time{}
 	}
 	m.alert.Summary = "nothing can be stored, so nothing is done: " + why
 	return *m.alert
 }
 
-// over ends the alert and returns it with what was told of it.
-func (m *emergency) over(now time.Time) (Alert, bool) {
+// over ends the alert and returns it with what was told of it, and the receivers that
+// are being told of it still.
+func (m *emergency) over(now time.Time) (ended Alert, busy []string, ok bool) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	if m.alert == nil {
-		return Alert{}, false
+		return Alert{}, nil, false
 	}
-	ended := *m.alert
+	ended = *m.alert
 	ended.Ends, ended.Told = now, maps.Clone(m.told)
 	m.alert = nil
-	return ended, true
+	for _, name := range slices.Sorted(maps.Keys(m.busy)) {
+		if m.busy[name].Equal(ended.Starts) {
+			busy = append(busy, name)
+		}
+	}
+	return ended, busy, true
 }
 
 // begin reports whether a receiver is to be told now.
 func (m *emergency) begin(r *Receiver, now time.Time) (told Alert, ok bool) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	if m.alert == nil || m.busy[r.Name] || !r.Wants(m.alert) {
+	if m.alert == nil || !m.busy[r.Name].IsZero() || !r.Wants(m.alert) {
 		return Alert{}, false
 	}
 	d := m.told[r.Name]
 	if d.Next.After(now) || !d.Fired.IsZero() && (r.Repeat == 0 || now.Sub(d.Fired) < r.Repeat) {
 		return Alert{}, false
 	}
-	m.busy[r.Name] = true
+	m.busy[r.Name] = m.alert.Starts
 	return *m.alert, true
 }
 
-func (m *emergency) end(r *Receiver, told *Alert, err error, now time.Time) {
+// end notes what came of telling a receiver. It reports false if the alert was over
+// before: then the outbox is to know.
+func (m *emergency) end(r *Receiver, told *Alert, err *Error, now time.Time) bool {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	m.busy[r.Name] = false
-	var failed *Error
-	if err != nil {
-		failed = AsError(err)
+	delete(m.busy, r.Name)
+	if m.alert == nil || !m.alert.Starts.Equal(told.Starts) {
+		return false
 	}
-	m.told[r.Name] = m.told[r.Name].after(told, failed, now)
+	m.told[r.Name] = m.told[r.Name].after(told, err, now)
+	return true
 }
 
 // cryOut tells every receiver that is due.
@@ -82,20 +96,39 @@ func (e *Engine) cryOut(ctx context.Context) {
 		e.crew.all.Go(func() {
 			ctx, cancel := context.WithTimeout(ctx, taskTimeout(taskNotify))
 			defer cancel()
-			err := r.Notifier.Notify(ctx, Notification{Alerts: []Alert{told}, Now: e.o.Clock.Now(), Instance: e.o.Store.Instance()})
-			e.emergency.end(&r, &told, err, e.o.Clock.Now())
+			t := task{kind: taskNotify, notify: &notice{
+				receiver: r, Notification: Notification{Alerts: []Alert{told}, Now: e.o.Clock.Now(), Instance: e.o.Store.Instance()},
+			}}
+			if result := e.world.do(ctx, &t); !e.emergency.end(&r, &told, result.err, e.o.Clock.Now()) {
+				e.crew.deliver(result)
+			}
 		})
 	}
+}
+
+// reread forgets what was not committed, and reads the state anew.
+func (e *Engine) reread(ctx context.Context, now time.Time) error {
+	for _, portions := range e.waiting {
+		for _, tasks := range portions {
+			e.core.withdraw(tasks)
+		}
+	}
+	e.waiting = [priorities][][]task{}
+	e.core.out = map[OperationID]int{}
+	return e.core.reset(ctx, e.o.Keys, now)
 }
 
 // calm puts the alert into the book, now that it can be stored.
 func (e *Engine) calm(now time.Time) {
 	e.blockedSince.Store(nil)
-	alert, ok := e.emergency.over(now)
+	alert, busy, ok := e.emergency.over(now)
 	if !ok {
 		return
 	}
 	c := e.core
+	for _, receiver := range busy {
+		c.alarm.outbox.begin(receiver) // the end comes after the beginning
+	}
 	c.alarm.put(&alert)
 	c.alarm.change(&alert)
 	c.alertEvent(&alert, EventAlertResolved)

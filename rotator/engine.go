@@ -429,15 +429,7 @@ func (e *Engine) recover(ctx context.Context, pause time.Duration) bool {
 		}
 		now := e.o.Clock.Now()
 		e.beat.Store(&now)
-		for _, portions := range e.waiting {
-			for _, tasks := range portions {
-				e.core.withdraw(tasks)
-			}
-		}
-		e.waiting = [priorities][][]task{}
-		e.core.out = map[OperationID]int{}
-		err := e.core.reset(ctx, e.o.Keys, now)
-		if err == nil {
+		if err := e.reread(ctx, now); err == nil {
 			e.core.daemonEvent(EventStoreRecovered, "trying again to store changes after: "+e.summary.Load().Blocked)
 			return true
 		}
@@ -448,6 +440,11 @@ func (e *Engine) recover(ctx context.Context, pause time.Duration) bool {
 // drain waits for the calls that are out, for a while, and commits what came of
 // them: what a call did is better known now than found out later.
 func (e *Engine) drain(ctx context.Context, stopCalls func()) error {
+	if e.blockedSince.Load() != nil {
+		// What could not be stored must not spoil the last commit. If the store still
+		// fails, that commit says so.
+		_ = e.reread(ctx, e.o.Clock.Now())
+	}
 	grace := e.o.Clock.After(stopGrace)
 	done := make(chan struct{})
 	e.crew.dismiss()
@@ -478,6 +475,7 @@ func (e *Engine) drain(ctx context.Context, stopCalls func()) error {
 		return failed
 	}
 	e.core.daemonEvent(EventDaemonStopped, "cmkd stopped")
+	e.calm(e.o.Clock.Now()) // if that is stored, it is true
 	last := e.core.take()
 	last.tasks = nil
 	for i := range last.replies {

@@ -20,12 +20,21 @@ const (
 // does not answer is tried again and again, and delays nothing but itself.
 type outbox struct {
 	receivers []Receiver
-	// sending are the receivers that are being told something; it survives a reset.
-	sending map[string]bool
+	// sending counts for each receiver by how many calls it is being told something:
+	// two if it is told of an emergency beside. It survives a reset.
+	sending map[string]int
 	// last is when each was last told something, trouble its last failures.
 	last map[string]time.Time
 	// planned is for when the agenda has the next look at the outbox.
 	planned time.Time
+}
+
+func (o *outbox) begin(receiver string) { o.sending[receiver]++ }
+
+func (o *outbox) end(receiver string) {
+	if o.sending[receiver]--; o.sending[receiver] <= 0 {
+		delete(o.sending, receiver)
+	}
 }
 
 // pendingFor returns what is to be told to a receiver of an alert: whether it is
@@ -90,7 +99,7 @@ func (c *core) post() {
 
 // postTo returns when there is something to tell next.
 func (c *core) postTo(r *Receiver) (next time.Time) {
-	if c.alarm.outbox.sending[r.Name] {
+	if c.alarm.outbox.sending[r.Name] > 0 {
 		return time.Time{} // it is looked at again when that is over
 	}
 	var due []Alert
@@ -107,7 +116,7 @@ func (c *core) postTo(r *Receiver) (next time.Time) {
 		return next
 	}
 	slices.SortStableFunc(due, worstFirst)
-	c.alarm.outbox.sending[r.Name] = true
+	c.alarm.outbox.begin(r.Name)
 	c.tasks = append(c.tasks, task{kind: taskNotify, notify: &notice{
 		receiver: *r, Notification: Notification{Alerts: due, Now: c.now, Instance: c.store.Instance()},
 	}})
@@ -156,7 +165,7 @@ type notice struct {
 func (c *core) notified(r *result) {
 	name := r.notify.receiver.Name
 	o := &c.alarm.outbox
-	delete(o.sending, name)
+	o.end(name)
 	if r.err == nil {
 		o.last[name] = c.now
 	}
@@ -170,6 +179,9 @@ func (c *core) notified(r *result) {
 			alert.Told = map[string]Delivery{}
 		}
 		alert.Told[name] = alert.Told[name].after(told, r.err, c.now)
+		if alert.Firing() {
+			alert.Told = alert.reopened() // it came back while its end was told
+		}
 		c.alarm.change(alert)
 		c.waitSoft()
 	}

@@ -32,6 +32,7 @@ type Store struct {
 	silences map[string]rotator.Silence
 	timings  map[[3]string]rotator.Timing
 	space    rotator.Space
+	spaceErr error
 }
 
 // instance is that of every store: none outlives its test.
@@ -130,11 +131,19 @@ func (s *Store) SetSpace(space rotator.Space) {
 	s.space = space
 }
 
+// LoseSpace lets the store not know how much room there is, until it is called with
+// nil.
+func (s *Store) LoseSpace(err error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.spaceErr = err
+}
+
 // Space implements [rotator.SpaceReporter].
 func (s *Store) Space() (rotator.Space, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return s.space, nil
+	return s.space, s.spaceErr
 }
 
 // Book implements [rotator.Store].
