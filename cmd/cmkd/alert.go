@@ -260,7 +260,7 @@ say what came of it. The exit code is 1 if one of them could not be told.`,
 }
 
 func (a *app) printTest(results []rotator.TestResult) {
-	a.say("A test alert was sent, which says that it is one.")
+	a.say("Each was sent an alert that says that it is only a test.")
 	g := newGrid(a.out, "receiver", "kind", "result")
 	for _, r := range results {
 		result := a.shade("ok")
@@ -273,12 +273,21 @@ func (a *app) printTest(results []rotator.TestResult) {
 }
 
 func testOutcome(results []rotator.TestResult) error {
-	failed := slices.DeleteFunc(slices.Clone(results), func(r rotator.TestResult) bool { return r.Problem == nil })
-	if len(failed) == 0 {
-		return nil
+	var failed []string
+	for _, r := range results {
+		if r.Problem != nil {
+			failed = append(failed, r.Receiver)
+		}
 	}
-	err := rotator.Errorf(rotator.CodeUnavailable, "%d of %s did not take the test alert: %s", len(failed), count(len(results), "receiver"), failed[0].Receiver)
-	return err.WithHint("mend what stands beside it, then: cmkd alert test %s", failed[0].Receiver)
+	err := rotator.Errorf(rotator.CodeUnavailable, "%d of %s did not take the test alert: %s", len(failed), count(len(results), "receiver"), strings.Join(failed, ", "))
+	switch len(failed) {
+	case 0:
+		return nil
+	case 1:
+		return err.WithHint("mend what stands beside it, then: cmkd alert test %s", failed[0])
+	default:
+		return err.WithHint("mend what stands beside them, then: cmkd alert test")
+	}
 }
 
 func (a *app) alertRulesCmd() *cobra.Command {

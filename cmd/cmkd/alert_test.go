@@ -140,7 +140,7 @@ func TestTestOutcome(t *testing.T) {
 		t.Errorf("error is %v", err)
 	}
 	got := squeezed(printed(func(a *app) { a.printTest(all) }))
-	want := "A test alert was sent, which says that it is one.\nRECEIVER KIND RESULT\nchat shoutrrr ok\non-call alertmanager failed: connection refused (start it)\n"
+	want := "Each was sent an alert that says that it is only a test.\nRECEIVER KIND RESULT\nchat shoutrrr ok\non-call alertmanager failed: connection refused (start it)\n"
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Error(diff)
 	}
