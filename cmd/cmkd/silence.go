@@ -23,8 +23,8 @@ func (a *app) silenceCmd() *cobra.Command {
 		Use:   "silence [ALERT] --for DURATION",
 		Short: "Keep alerts from being delivered for a while",
 		Long: `Keep alerts from being delivered for a while: one alert by its id or the beginning
-of it, or all of a rule, of a key, or of both. They are still listed and shown by cmkd status. What fires
-when the silence ends is delivered then.`,
+of it, or all of a rule, of a key, or of both. They are still listed, and counted by
+cmkd status. What fires when the silence ends is delivered then.`,
 		Example: `  cmkd silence propagation-stalled/op-17/storage --for 2h --reason "INC-4711"
   cmkd silence --key payments --for 1d --reason "is being moved"
   cmkd silence --rule clock-jumped --for 30m
