@@ -66,6 +66,13 @@ func (s *estate) alert() (a rotator.AlertStatus, ok bool) {
 	return alerts[0], true
 }
 
+// untilAlert waits for the alert.
+func (s *estate) untilAlert(what string) (a rotator.AlertStatus) {
+	s.t.Helper()
+	s.until(what, func() (ok bool) { a, ok = s.alert(); return ok })
+	return a
+}
+
 func toAlertmanager(am *alertmanager) string {
 	return fmt.Sprintf("alerts: {receivers: [{name: on-call, alertmanager: {urls: [%q]}, keys: [payments]}]}\n", am.url())
 }
@@ -85,11 +92,10 @@ func TestAlertmanager_HearsOfAStall(t *testing.T) {
 		!strings.Contains(first.Annotations["note"], "simulated") {
 		t.Errorf("the alert is %+v", first)
 	}
-	before, _ := s.alert()
+	before := s.untilAlert("the daemon shows what it told")
 	s.kill()
 	s.start()
-	s.until("the alert is still there after a power cut", func() bool { _, ok := s.alert(); return ok })
-	if after, _ := s.alert(); !after.Starts.Equal(before.Starts) || after.ID != stalledAlert {
+	if after := s.untilAlert("the alert is still there after a power cut"); !after.Starts.Equal(before.Starts) || after.ID != stalledAlert {
 		t.Errorf("after a power cut the alert is %s since %s, was %s since %s", after.ID, after.Starts, before.ID, before.Starts)
 	}
 	am.until("the webhook was told that it fires", func() bool { return len(am.notified()) == 1 })
