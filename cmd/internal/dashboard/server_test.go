@@ -309,7 +309,7 @@ func TestUnixSocket(t *testing.T) {
 	if got := askBy(t, dial, "GET", "http://evil.example/v1/keys", nil); got.status != 421 {
 		t.Errorf("another name is answered with %d", got.status)
 	}
-	second, err := dashboard.New(dashboard.Options{Listen: path, API: plainAPI()})
+	second, err := dashboard.New(dashboard.Options{Listen: "unix:" + path, API: plainAPI()})
 	if err != nil {
 		t.Fatal(err)
 	}
