@@ -2,6 +2,7 @@ package rotator
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 )
@@ -31,10 +32,12 @@ func operationConditions(op *Operation, trackers []Tracker) []Alert {
 	found.ofOperation()
 	if op.State != StatePending && op.State != StateAwaitingApproval && op.troubled() > 0 {
 		for i := range trackers {
-			found.ofTracker(&trackers[i])
+			if trackers[i].State.troubled() {
+				found.ofTracker(&trackers[i])
+			}
 		}
 	}
-	return found.alerts
+	return found.all()
 }
 
 func (o *Operation) troubled() int {
@@ -44,23 +47,49 @@ func (o *Operation) troubled() int {
 // alertSet gathers the alerts of one operation, one for each rule and cause.
 type alertSet struct {
 	op     *Operation
-	alerts []Alert
+	alerts []*gathered
+	// recent is the one asked for last: of a hundred thousand dependents in trouble,
+	// most are in the same.
+	recent *gathered
+}
+
+// gathered is an alert in the making.
+type gathered struct {
+	Alert
+	code string
+	last *Tracker // nil if it is not about dependents
 }
 
 // add returns the alert of a rule and cause, made if it is the first of them.
-func (s *alertSet) add(rule Rule, code string) *Alert {
+func (s *alertSet) add(rule Rule, code string) *gathered {
+	if r := s.recent; r != nil && r.Rule == rule && r.code == code {
+		return r
+	}
 	cause := causeOf(code)
 	id := alertID(rule, s.op.ID.String(), cause)
-	for i := range s.alerts {
-		if s.alerts[i].ID == id {
-			return &s.alerts[i]
-		}
+	i := slices.IndexFunc(s.alerts, func(g *gathered) bool { return g.ID == id })
+	if i < 0 {
+		i = len(s.alerts)
+		s.alerts = append(s.alerts, &gathered{code: code, Alert: Alert{
+			ID: id, Rule: rule, Severity: severityOf(rule), Key: s.op.Key, Operation: s.op.ID, Cause: cause,
+			Next: "cmkd status " + s.op.ID.String(),
+		}})
 	}
-	s.alerts = append(s.alerts, Alert{
-		ID: id, Rule: rule, Severity: severityOf(rule), Key: s.op.Key, Operation: s.op.ID, Cause: cause,
-		Next: "cmkd status " + s.op.ID.String(),
-	})
-	return &s.alerts[len(s.alerts)-1]
+	s.recent = s.alerts[i]
+	s.recent.code = code
+	return s.recent
+}
+
+// all returns the alerts.
+func (s *alertSet) all() []Alert {
+	var all []Alert
+	for _, g := range s.alerts {
+		if g.last != nil {
+			g.Summary = s.summary(&g.Alert, g.last)
+		}
+		all = append(all, g.Alert)
+	}
+	return all
 }
 
 func alertID(rule Rule, scope, cause string) string {
@@ -91,6 +120,8 @@ func (s *alertSet) ofOperation() {
 	op, p := s.op, s.op.Problem
 	switch {
 	case op.Held == nil:
+	case op.Target.ID == "":
+		s.preflight(op.Held)
 	case op.Held.Class == CodeForbidden:
 		s.problem(RulePermissionLost, op.Held, "cmkd may not retire the previous version of "+op.Key)
 	default:
@@ -102,8 +133,7 @@ func (s *alertSet) ofOperation() {
 		s.problem(RuleRevocationUndone, p, "the revocation of "+op.Key+" was undone")
 	case !lasting(p, op.Failures):
 	case op.State == StatePending:
-		a := s.problem(RulePreflightFailing, p, "the rotation of "+op.Key+" cannot begin")
-		a.Next = "cmkd rotate " + op.Key + " --dry-run"
+		s.preflight(p)
 	case p.Class == CodeForbidden:
 		s.problem(RulePermissionLost, p, fmt.Sprintf("cmkd may not go on with the %s of %s", op.Kind, op.Key))
 	case op.Kind != KindRotation:
@@ -115,7 +145,12 @@ func (s *alertSet) ofOperation() {
 	}
 }
 
-func (s *alertSet) problem(rule Rule, p *Problem, what string) *Alert {
+func (s *alertSet) preflight(p *Problem) {
+	a := s.problem(RulePreflightFailing, p, "the rotation of "+s.op.Key+" cannot begin")
+	a.Next = "cmkd rotate " + s.op.Key + " --dry-run"
+}
+
+func (s *alertSet) problem(rule Rule, p *Problem, what string) *gathered {
 	a := s.add(rule, p.Code)
 	a.Summary, a.Hint = what+": "+p.Message, p.Hint
 	return a
@@ -136,7 +171,7 @@ func (s *alertSet) ofTracker(t *Tracker) {
 	if p := t.Detail.Problem; p != nil && a.Hint == "" {
 		a.Hint = p.Hint
 	}
-	a.Summary = s.summary(a, t)
+	a.last = t
 }
 
 func ruleOfTracker(op *Operation, t *Tracker) (rule Rule, cause string) {

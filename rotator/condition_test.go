@@ -61,6 +61,55 @@ func TestAlert_TheSameAnswerAgainAndAgain(t *testing.T) {
 	}
 }
 
+// TestAlert_NobodyKnowsWhetherAVersionWasMade, again and again.
+func TestAlert_NobodyKnowsWhetherAVersionWasMade(t *testing.T) {
+	t.Parallel()
+	inBubble(t, func(s *estate) {
+		s.start()
+		s.azure.FailWith(func(call, _ string) *rotatortest.Fault {
+			if call == "create" {
+				return &rotatortest.Fault{Err: refused(rotator.CodeUnavailable, false)}
+			}
+			return nil
+		})
+		id := s.rotate()
+		s.pass(10 * time.Minute)
+		s.wantFiring("needs-action/op-1/unavailable")
+		s.pass(time.Hour)
+		s.azure.FailWith(nil)
+		s.pass(3 * time.Minute)
+		s.want(id, rotator.StatePropagating)
+		s.wantFiring("")
+		if n := len(s.events(rotator.EventAlertFiring)); n != 1 {
+			t.Errorf("it fired %d times\n%s", n, s.log())
+		}
+	})
+}
+
+// TestAlert_AVersionRefused is tried again, and somebody is told once.
+func TestAlert_AVersionRefused(t *testing.T) {
+	t.Parallel()
+	inBubble(t, func(s *estate) {
+		receiver := s.listen()
+		s.key.Schedule = schedule(t, "30 1 1 1 *", rotator.MisfireCatchUp)
+		s.start()
+		s.azure.FailWith(func(call, _ string) *rotatortest.Fault {
+			if call == "create" {
+				<-time.After(20 * time.Second)
+				return &rotatortest.Fault{Err: refused(rotator.CodeForbidden, true)}
+			}
+			return nil
+		})
+		s.pass(2 * time.Hour)
+		s.wantFiring("preflight-failing/op-1/forbidden")
+		s.wantHeard(receiver, "firing preflight-failing/op-1/forbidden")
+		s.azure.FailWith(nil)
+		s.pass(16 * time.Minute)
+		s.want(1, rotator.StatePropagating)
+		s.wantHeard(receiver, "resolved preflight-failing/op-1/forbidden")
+	})
+}
+
 // TestAlert_UndoneStaysUndone while the vault does not answer.
 func TestAlert_UndoneStaysUndone(t *testing.T) {
 	t.Parallel()

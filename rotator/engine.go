@@ -356,9 +356,11 @@ func (e *Engine) takeAll() (err error) {
 		if r.kind.counts() {
 			e.out--
 		}
-		if err == nil {
-			err = e.core.handle(r)
+		if err != nil {
+			e.core.withdraw([]task{*r.task})
+			continue
 		}
+		err = e.core.handle(r)
 	}
 	return err
 }

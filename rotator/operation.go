@@ -182,8 +182,10 @@ type Operation struct {
 	Waiting string `json:"waiting,omitempty"`
 	// Problem is why the operation needs somebody; nil if it does not.
 	Problem *Problem `json:"problem,omitempty"`
-	// Held is why the retirement guard last held the previous version back; nil if
-	// it did not, or once the version is retired.
+	// Held is why the operation was last held up, for as long as it is tried again:
+	// why the vault refused to make a version, why the retirement guard held the
+	// previous one back, or why that could not be disabled. Nil if it was not, or
+	// once that is done.
 	Held *Problem `json:"held,omitempty"`
 	// Failures counts consecutive failed calls, for the back-off.
 	Failures int `json:"failures,omitempty"`

@@ -40,13 +40,14 @@ func (o *outbox) end(receiver string) {
 // pendingFor returns what is to be told to a receiver of an alert: whether it is
 // due, and from when on; a zero time means that nothing is.
 func (c *core) pendingFor(r *Receiver, a *Alert) (at time.Time) {
+	if !r.Wants(a) {
+		return time.Time{}
+	}
 	d := a.Told[r.Name]
 	silent := c.silenced(a) != ""
 	// What is kept of alerts by the receiver would end there, were it not repeated.
 	held := r.Beginning > 0 && !d.Fired.IsZero()
 	switch {
-	case !r.Wants(a):
-		return time.Time{}
 	case a.Firing() && silent && !held:
 		return time.Time{}
 	case a.Firing() && d.Fired.IsZero():
@@ -88,22 +89,23 @@ func (c *core) silenced(a *Alert) string {
 // post tells every receiver that is not busy what is due, and plans the next look.
 func (c *core) post() {
 	var next time.Time
+	all := c.alarm.all()
 	for i := range c.alarm.outbox.receivers {
-		next = sooner(next, c.postTo(&c.alarm.outbox.receivers[i]))
+		next = sooner(next, c.postTo(&c.alarm.outbox.receivers[i], all))
 	}
-	c.dropTold()
+	c.dropTold(all)
 	if !next.IsZero() {
 		c.postSoon(next)
 	}
 }
 
 // postTo returns when there is something to tell next.
-func (c *core) postTo(r *Receiver) (next time.Time) {
+func (c *core) postTo(r *Receiver, all []*Alert) (next time.Time) {
 	if c.alarm.outbox.sending[r.Name] > 0 {
 		return time.Time{} // it is looked at again when that is over
 	}
 	var due []Alert
-	for _, a := range c.alarm.all() {
+	for _, a := range all {
 		switch at := c.pendingFor(r, a); {
 		case at.IsZero():
 		case at.After(c.now):
@@ -205,8 +207,8 @@ func (d Delivery) after(told *Alert, err *Error, now time.Time) Delivery {
 }
 
 // dropTold forgets the alerts that are over once there is nobody left to tell.
-func (c *core) dropTold() {
-	for _, a := range c.alarm.all() {
+func (c *core) dropTold(all []*Alert) {
+	for _, a := range all {
 		if a.Firing() || slices.ContainsFunc(c.alarm.outbox.receivers, func(r Receiver) bool { return !c.pendingFor(&r, a).IsZero() }) {
 			continue
 		}

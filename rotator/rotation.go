@@ -230,6 +230,9 @@ func (c *core) created(l *live, r *result) {
 	case r.err == nil:
 		c.adopt(l, r.version, true)
 	case !r.err.NoEffect:
+		if l.op.Failures++; l.op.Failures >= patience {
+			l.op.Problem = problemOf(r.err)
+		}
 		c.uncertain(l, r.err.Error())
 	case r.err.Code == CodeForbidden && r.err.Reason != reasonKeyDisabled && r.method == MethodRotate && c.keyMethod(l) == MethodAuto:
 		c.attempt(l, MethodCreate)
@@ -256,6 +259,7 @@ func (c *core) createRefused(l *live, p *Problem) {
 		return
 	}
 	c.enter(l, StatePending, actorDaemon, p.String())
+	l.op.Held = p
 	c.hold(l, p, heldRetry)
 }
 
@@ -268,7 +272,9 @@ func (c *core) searched(l *live, r *result) {
 		c.hold(l, problemOf(r.err), max(backoff(l.op.Failures), r.err.RetryAfter))
 		return
 	}
-	l.op.Problem = nil
+	if l.op.Failures < patience {
+		l.op.Problem = nil
+	}
 	tag := c.tag(&l.op)
 	fresh := slices.DeleteFunc(slices.Clone(r.versions), func(v Version) bool { return slices.Contains(l.op.Base, v.ID) })
 	if v, ok := Newest(fresh, func(v Version) bool { return v.Operation == tag }); ok {
