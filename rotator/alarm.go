@@ -236,8 +236,8 @@ func (c *core) judgeKey(name string) {
 		c.reconcile(scopeOfKey(name), nil) // it is not ours any more
 		return
 	}
-	if l := c.liveOf(v.key); l != nil {
-		v.live = &l.op
+	if v.state.Preflight != nil { // else nobody asks
+		v.busy = c.liveOf(v.key) != nil
 	}
 	c.reconcile(scopeOfKey(name), keyConditions(&v))
 }

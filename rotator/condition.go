@@ -240,8 +240,8 @@ func singular(n int) string {
 type keyView struct {
 	key   *Key
 	state *KeyState
-	// live is the operation under way, nil if there is none.
-	live *Operation
+	// busy is true if an operation is under way; it matters to a preflight only.
+	busy bool
 	now  time.Time
 	// expiryAhead is how long before its expiry a version is worth an alert; zero
 	// means never.
@@ -286,7 +286,7 @@ func keyConditions(v *keyView) (found []Alert) {
 	if s.Failed != 0 {
 		add(RuleOperationFailed, s.Failed.String(), "cmkd status "+s.Failed.String(), "%s of key %s failed", s.Failed, s.Name).Operation = s.Failed
 	}
-	if p := s.Preflight; p != nil && v.live == nil {
+	if p := s.Preflight; p != nil && !v.busy {
 		a := add(RulePreflightFailing, p.Code, "cmkd rotate "+s.Name+" --dry-run",
 			"the rotation of %s on %s could not begin: %s", s.Name, s.NextRotation.Format(time.RFC3339), p.Message)
 		a.Hint = p.Hint

@@ -54,6 +54,9 @@ type timing struct {
 	timingKey
 	histogram *hdrhistogram.Histogram
 	changed   bool
+	// last is the status as it was made last: to make it takes a walk over the
+	// histogram, and most have not changed when they are asked for.
+	last TimingStatus
 }
 
 func newTiming(key timingKey) *timing {
@@ -84,6 +87,9 @@ func (t *timing) encode() (Timing, error) {
 }
 
 func (t *timing) status(traits Traits) TimingStatus {
+	if n := t.histogram.TotalCount(); n > 0 && n == t.last.Count {
+		return t.last
+	}
 	at := func(percentile float64) time.Duration {
 		return time.Duration(t.histogram.ValueAtQuantile(percentile)) * time.Second
 	}
@@ -98,6 +104,7 @@ func (t *timing) status(traits Traits) TimingStatus {
 	if s.Count >= suggestedFrom {
 		s.Suggested = roundUp(2*s.P99, 5*time.Minute)
 	}
+	t.last = s
 	return s
 }
 
