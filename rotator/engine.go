@@ -243,13 +243,13 @@ func (e *Engine) settle(b *batch) error {
 		return fmt.Errorf("commit: %w", b.err)
 	}
 	e.enqueue(b.tasks)
+	e.calm(e.last)
+	e.publish() // whoever gets an answer may look at once
 	for _, reply := range b.replies {
 		reply(nil)
 	}
-	e.calm(e.last)
 	e.tell(b.change.Events)
 	e.core.giveBack(b.change)
-	e.publish()
 	return nil
 }
 
