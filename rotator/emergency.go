@@ -86,8 +86,11 @@ func (m *emergency) end(r *Receiver, told *Alert, err *Error, now time.Time) boo
 	return true
 }
 
-// cryOut tells every receiver that is due.
+// cryOut tells every receiver that is due, unless the alert is silenced.
 func (e *Engine) cryOut(ctx context.Context) {
+	if alert := e.blockedSince.Load(); alert != nil && e.core.silenced(alert) != "" {
+		return
+	}
 	for _, r := range *e.receivers.Load() {
 		told, ok := e.emergency.begin(&r, e.o.Clock.Now())
 		if !ok {

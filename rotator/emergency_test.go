@@ -2,6 +2,7 @@ package rotator_test
 
 import (
 	"context"
+	"fmt"
 	"slices"
 	"sync"
 	"testing"
@@ -175,6 +176,56 @@ func TestStoreBlocked_OneReceiverHangsAnotherIsTold(t *testing.T) {
 		s.pass(time.Second)
 		s.wantHeard(receiver, "firing "+blockedID)
 		s.store.Hook(nil, nil)
+	})
+}
+
+// TestStoreBlocked_Silenced is shown, and nobody is told.
+func TestStoreBlocked_Silenced(t *testing.T) {
+	t.Parallel()
+	inBubble(t, func(s *estate) {
+		receiver := s.listen()
+		s.start()
+		if _, err := s.engine.Silence(s.t.Context(), rotator.SilenceRequest{Rule: rotator.RuleStoreBlocked, For: time.Hour, Actor: "alice"}); err != nil {
+			t.Fatal(err)
+		}
+		s.block()
+		s.pass(30 * time.Minute)
+		s.wantFiring(blockedID)
+		s.wantHeard(receiver)
+		s.pass(time.Hour)
+		s.wantHeard(receiver, "firing "+blockedID)
+		s.store.Hook(nil, nil)
+		s.pass(5 * time.Minute)
+		s.wantHeard(receiver, "resolved "+blockedID)
+	})
+}
+
+// TestOutbox_WorstFirst, also if there is more than is told at once.
+func TestOutbox_WorstFirst(t *testing.T) {
+	t.Parallel()
+	inBubble(t, func(s *estate) {
+		receiver := s.listen()
+		receiver.Down(unreachable)
+		keys := []rotator.Key{s.key}
+		for i := range 510 {
+			id := rotator.KeyID(fmt.Sprintf("%s%03d", keyID, i))
+			s.azure.AddKey(id)
+			s.azure.SetPolicy(id, rotator.RotationPolicy{Rotate: "P90D after creation"})
+			keys = append(keys, rotator.Key{Name: fmt.Sprintf("key%03d", i), ID: id, Schedule: schedule(t, "0 3 1 6 *", rotator.MisfireCatchUp)})
+		}
+		s.start()
+		if err := s.engine.Reload(s.t.Context(), keys, s.alerting); err != nil {
+			t.Fatal(err)
+		}
+		s.revoke("alice")
+		s.pass(5 * time.Minute)
+		s.azure.Enable(keyID, s.azure.List(keyID)[0].ID, true)
+		s.pass(5 * time.Minute)
+		receiver.Down(nil)
+		s.pass(5 * time.Minute)
+		if heard := receiver.Heard(); len(heard) != 511 || heard[0] != "firing revocation-undone/op-1/revocation-undone" {
+			t.Errorf("heard %d, the first is %q", len(heard), heard[0])
+		}
 	})
 }
 

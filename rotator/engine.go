@@ -179,8 +179,7 @@ func (e *Engine) Run(ctx context.Context) error {
 			break
 		}
 		failures++
-		e.blocked(err)
-		if !e.recover(ctx, backoff(failures)) {
+		if !e.recover(ctx, err, backoff(failures)) {
 			break
 		}
 	}
@@ -405,14 +404,15 @@ func (e *Engine) blocked(err error) {
 // recover forgets what could not be committed and reads the state anew, again
 // and again with growing pauses; requests are refused meanwhile. It reports
 // false if the engine is to stop.
-func (e *Engine) recover(ctx context.Context, pause time.Duration) bool {
-	refuse := Errorf(CodeUnavailable, "the store cannot be written: %s", e.summary.Load().Blocked).
-		WithHint("mend it (is the disk full?); cmkd goes on by itself")
+func (e *Engine) recover(ctx context.Context, why error, pause time.Duration) bool {
 	for !e.commits.idle() {
 		if err := e.settle(<-e.commits.over); err != nil && !errors.Is(err, errNotTried) {
-			e.blocked(err)
+			why = err
 		}
 	}
+	e.blocked(why) // even if a change that was under way is stored
+	refuse := Errorf(CodeUnavailable, "the store cannot be written: %s", e.summary.Load().Blocked).
+		WithHint("mend it (is the disk full?); cmkd goes on by itself")
 	for _, l := range e.core.live {
 		e.core.answerRetirers(l, refuse)
 	}

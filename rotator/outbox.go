@@ -110,14 +110,15 @@ func (c *core) postTo(r *Receiver, all []*Alert) (next time.Time) {
 		case at.IsZero():
 		case at.After(c.now):
 			next = sooner(next, at)
-		case len(due) < tellMost:
+		default:
 			due = append(due, a.toldTo(r))
 		}
 	}
 	if len(due) == 0 {
 		return next
 	}
-	slices.SortStableFunc(due, worstFirst)
+	slices.SortFunc(due, worstFirst)
+	due = due[:min(len(due), tellMost)] // the rest comes once these are told
 	c.alarm.outbox.begin(r.Name)
 	c.tasks = append(c.tasks, task{kind: taskNotify, notify: &notice{
 		receiver: *r, Notification: Notification{Alerts: due, Now: c.now, Instance: c.store.Instance()},
