@@ -128,6 +128,10 @@ func (s *alertSet) ofOperation() {
 		s.problem(RuleRetirementBlocked, op.Held, "the previous version of "+op.Key+" stays enabled")
 	}
 	switch {
+	case op.State == StateAwaitingApproval:
+		a := s.add(RuleRevocationStalled, string(StateAwaitingApproval))
+		a.Summary = fmt.Sprintf("the %s of %s, asked for by %s, waits for a second person", op.Kind, op.Key, op.Actor)
+		a.Hint, a.Next = "cmkd plan "+op.Key+" --revoke shows what it breaks", "cmkd approve "+op.ID.String()
 	case p == nil, p.Code == checkSoak: // that passes by itself
 	case p.Code == codeRevocationUndone:
 		s.problem(RuleRevocationUndone, p, "the revocation of "+op.Key+" was undone")

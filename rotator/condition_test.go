@@ -338,3 +338,24 @@ func TestAlert_AClockThatWasWrong(t *testing.T) {
 		s.wantFiring("")
 	})
 }
+
+// TestRevocation_WaitingForASecondPersonIsAnAlert: the one who has to approve of it is
+// somebody else, and data is readable meanwhile.
+func TestRevocation_WaitingForASecondPersonIsAnAlert(t *testing.T) {
+	t.Parallel()
+	inBubble(t, func(s *estate) {
+		receiver := s.listen()
+		s.key.TwoPerson = true
+		s.start()
+		id := s.revoke("alice")
+		s.pass(10 * time.Second)
+		s.wantFiring("revocation-stalled/op-1/awaiting-approval")
+		s.wantHeard(receiver, "firing revocation-stalled/op-1/awaiting-approval")
+		if _, err := s.engine.Approve(s.t.Context(), rotator.OperationRequest{Operation: id, Actor: "bob"}); err != nil {
+			t.Fatal(err)
+		}
+		s.pass(10 * time.Second)
+		s.wantFiring("")
+		s.wantHeard(receiver, "resolved revocation-stalled/op-1/awaiting-approval")
+	})
+}

@@ -62,8 +62,9 @@ func Rules() []RuleInfo {
 		{
 			Rule: RuleRevocationStalled, Severity: SeverityCritical, Title: "A revocation or reinstatement is not effective in time",
 			Meaning: "The key is disabled (or enabled again), and a dependent does not show the effect within its documented time; " +
-				"or the vault refuses the change itself. After a revocation, data may still be readable.",
+				"or the vault refuses the change itself, or a second person has not approved of it yet. Data may still be readable.",
 			Causes: []string{
+				"the key has `two_person: true`, and nobody has approved of the revocation",
 				"the service holds the data key in memory for longer than documented",
 				"the dependent was changed to another key meanwhile",
 				"the vault refuses or throttles the change: the problem says so",
@@ -71,6 +72,7 @@ func Rules() []RuleInfo {
 			},
 			Steps: []string{
 				"`cmkd status OPERATION` shows which dependents still have access, and what was seen of each.",
+				"If it waits for a second person: `cmkd approve OPERATION`.",
 				"For an incident do not wait: take the dependent off the network, stop its machines, or regenerate its access keys.",
 				"If the vault refuses: grant what the problem names; cmkd goes on by itself.",
 			},
