@@ -21,7 +21,7 @@ tools:
 	@command -v git >/dev/null || { echo "cmkd needs git: apt-get install git"; exit 1; }
 	@go version | grep -Eq 'go1\.(2[6-9]|[3-9][0-9])' || { echo "cmkd needs Go 1.26, this is $$(go version): https://go.dev/doc/install"; exit 1; }
 
-deps: ## install what the tests need beside Go: Prometheus, Alertmanager, Chromium
+deps: ## install what the tests need beside Go: Prometheus, Alertmanager, Chromium, curl, systemd
 	@.ci/deps
 
 cc:

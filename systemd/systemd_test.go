@@ -148,12 +148,12 @@ func MustUnit(t *testing.T) string {
 	return path
 }
 
-// run runs a tool of systemd, or skips the test where there is none.
+// run runs a tool of systemd.
 func run(t *testing.T, name string, args ...string) string {
 	t.Helper()
 	tool, err := exec.LookPath(name)
 	if err != nil {
-		t.Skip("no " + name + " here: apt-get install systemd")
+		t.Fatal(name + " is missing: run make deps")
 	}
 	out, err := exec.CommandContext(t.Context(), tool, args...).CombinedOutput()
 	if err != nil {

@@ -187,7 +187,7 @@ func TestProxy_LoopbackOnly(t *testing.T) {
 func TestProxy_Curl(t *testing.T) {
 	curl, err := exec.LookPath("curl")
 	if err != nil {
-		t.Skip("curl is not installed")
+		t.Fatal("curl is missing: run make deps")
 	}
 	e := mustEstate(t, proxyEstate)
 	address, p := mustProxy(t, e.sim)

@@ -27,7 +27,7 @@ func (p *pipes) Accept() (net.Conn, error) {
 }
 
 func (p *pipes) Close() error   { close(p.closed); return nil }
-func (p *pipes) Addr() net.Addr { return &net.TCPAddr{IP: net.IPv4(127, 0, 0, 1), Port: 7780} }
+func (p *pipes) Addr() net.Addr { return &net.TCPAddr{IP: net.IPv4(127, 0, 0, 1), Port: 9808} }
 
 func (p *pipes) dial(context.Context, string, string) (net.Conn, error) {
 	here, there := net.Pipe()
@@ -56,7 +56,7 @@ func TestSessionEnds(t *testing.T) {
 			wait time.Duration
 			want int
 		}{{0, 200}, {12*time.Hour - time.Second, 200}, {time.Second, 401}, {time.Hour, 401}} {
-			time.Sleep(step.wait)
+			<-time.After(step.wait)
 			if got := askBy(t, transport, "GET", base+"v1/keys", session); got.status != step.want {
 				t.Errorf("after %s the session is answered with %d", step.wait, got.status)
 			}
