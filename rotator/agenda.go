@@ -53,6 +53,16 @@ func (a *agenda) Pop() any {
 
 func (a *agenda) add(item agendaItem) { heap.Push(a, item) }
 
+// only returns an agenda of the items that are to be kept.
+func (a agenda) only(keep func(*agendaItem) bool) (kept agenda) {
+	for i := range a {
+		if keep(&a[i]) {
+			kept.add(a[i])
+		}
+	}
+	return kept
+}
+
 // take removes the items that are due, in order.
 func (a *agenda) take(now time.Time) (due []agendaItem) {
 	for len(*a) > 0 && (*a)[0].at <= now.UnixNano() {

@@ -40,18 +40,8 @@ func (c *core) begin(now time.Time, jump time.Duration) {
 			}
 		}
 		c.filled = time.Time{} // the order may have changed: read the near future anew
-		c.agenda = rebuilt(c.agenda)
+		c.agenda = c.agenda.only(func(i *agendaItem) bool { return !i.stored() })
 	}
-}
-
-// rebuilt returns an agenda with what of the given one the store does not have.
-func rebuilt(old agenda) (a agenda) {
-	for _, item := range old {
-		if !item.stored() {
-			a.add(item)
-		}
-	}
-	return a
 }
 
 // shift moves what an operation waits for.

@@ -23,7 +23,7 @@ type outbox struct {
 	// sending counts for each receiver by how many calls it is being told something:
 	// two if it is told of an emergency beside. It survives a reset.
 	sending map[string]int
-	// last is when each was last told something, trouble its last failures.
+	// last is when each was last told something.
 	last map[string]time.Time
 	// planned is for when the agenda has the next look at the outbox.
 	planned time.Time

@@ -39,13 +39,13 @@ func now(run func(c *core) (*live, error)) func(*core, func(Operation, error)) (
 	return func(c *core, _ func(Operation, error)) (*live, error) { return run(c) }
 }
 
-// Reload replaces the configured keys and receivers. Live operations go on; dependents added
-// to their keys join them, and those excluded leave them.
+// Reload replaces the configured keys and receivers. Live operations go on;
+// dependents added to their keys join them, and those excluded leave them.
 func (e *Engine) Reload(ctx context.Context, keys []Key, alerting Alerting) error {
 	_, err := e.ask(ctx, func(c *core, answer func(Operation, error)) (*live, error) {
 		e.setKeys(keys)
 		e.setAlerting(alerting)
-		c.agenda = withoutWatches(c.agenda)
+		c.agenda = c.agenda.only(func(i *agendaItem) bool { return !i.watch }) // they are planned anew
 		c.configure(keys)
 		c.daemonEvent(EventConfigLoaded, "configuration loaded")
 		for _, id := range c.liveIDs() {
@@ -254,15 +254,4 @@ func (e *Engine) publish() {
 		}
 	}
 	e.summary.Store(&s)
-}
-
-// withoutWatches returns an agenda without the watches of keys, which a new
-// configuration plans anew.
-func withoutWatches(old agenda) (a agenda) {
-	for _, item := range old {
-		if !item.watch {
-			a.add(item)
-		}
-	}
-	return a
 }
