@@ -60,7 +60,7 @@ lint: tools ## vet, staticcheck, golangci-lint
 	bin/golangci-lint run ./...
 
 arch: tools ## check that dependencies point inward
-	@! go list -deps ./rotator | grep -E 'azure-sdk|bbolt|^net/http$$|^cmkd/' | grep -v '^cmkd/rotator$$'
+	@.ci/arch
 
 vuln: tools ## look for known vulnerabilities (needs the vulnerability database)
 	@test -x bin/govulncheck || GOBIN=$(CURDIR)/bin go install golang.org/x/vuln/cmd/govulncheck@v1.9.0

@@ -18,6 +18,9 @@ const (
 
 var severityRank = map[Severity]int{SeverityInfo: 1, SeverityWarning: 2, SeverityCritical: 3}
 
+// Rank orders severities: the worst has the greatest; the empty one has zero.
+func (s Severity) Rank() int { return severityRank[s] }
+
 // AtLeast reports whether s is as bad as least; the empty severity is the least.
 func (s Severity) AtLeast(least Severity) bool { return severityRank[s] >= severityRank[least] }
 
@@ -168,10 +171,32 @@ type AlertStatus struct {
 	Alert
 	// Silence is the id of the silence that holds it back, if any.
 	Silence string `json:"silence,omitempty"`
-	// Title, Meaning, Causes are the rule's, see [RuleInfo].
+	// Title, Meaning, Causes are the rule's, see [alerting.RuleInfo].
 	Title   string   `json:"title"`
 	Meaning string   `json:"meaning"`
 	Causes  []string `json:"causes,omitempty"`
+}
+
+// ReceiverStatus is how the deliveries to one receiver go.
+type ReceiverStatus struct {
+	Name string `json:"name"`
+	Kind string `json:"kind"`
+	// Pending counts the alerts that it was not told of yet.
+	Pending int `json:"pending"`
+	// Failures counts the attempts that failed since the last success, Problem is
+	// why the last one did.
+	Failures int    `json:"failures,omitempty"`
+	Problem  string `json:"problem,omitempty"`
+	// Last is when it was last told something; zero if never since the start.
+	Last time.Time `json:"last,omitzero"`
+}
+
+// TestResult is what came of trying out a receiver.
+type TestResult struct {
+	Receiver string `json:"receiver"`
+	Kind     string `json:"kind"`
+	// Problem is why it failed, nil if it did not.
+	Problem *Problem `json:"problem,omitempty"`
 }
 
 // SilenceRequest asks to hold alerts back.

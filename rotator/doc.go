@@ -1,7 +1,8 @@
-// Package rotator is the domain of cmkd: keys and their versions, operations,
-// trackers, evidence, the schedule, the retirement guard, and the engine that
-// drives them. It knows neither Azure nor a database nor HTTP; it declares what
-// it needs of them ([Vault], [Service], [Store], [Clock]) and is handed it.
+// Package rotator is the domain of cmkd: the nouns (keys and their versions,
+// operations, trackers, evidence, schedules, events, alerts) and the contracts
+// ([Vault], [Service], [Store], [Clock], [Notifier]) that others fulfil. It has no
+// behaviour that needs a clock or a store; that is in rotator/engine. It knows
+// neither Azure nor a database nor HTTP.
 //
 // # Words
 //
@@ -39,11 +40,4 @@
 //	waiting ─► applying ─► propagating ─► done
 //	stalled, needs-action, unreachable: still looked at, and left by themselves
 //	excluded: by the operator, with a reason
-//
-// # How the engine works
-//
-// Everything is level-triggered: read the world, compare, act, commit. A
-// decision is a pure function of (state, what was seen, now). The intent of an
-// effect is committed before the effect is attempted, and each effect either is
-// safe to repeat or is looked for in the world before it is repeated.
 package rotator

@@ -21,6 +21,11 @@ const (
 	CodeInternal    Code = "internal"    // a bug, or a damaged store
 )
 
+// Passes reports whether an error of this class may pass by itself.
+func (c Code) Passes() bool {
+	return c == CodeThrottled || c == CodeUnavailable || c == CodeConflict
+}
+
 // Error is an error with a class, and with the next step for the person who
 // reads it.
 type Error struct {
@@ -52,6 +57,9 @@ func (e *Error) Error() string {
 
 // Unwrap returns the cause.
 func (e *Error) Unwrap() error { return e.Err }
+
+// Passes reports whether the error may pass by itself; a nil one is none.
+func (e *Error) Passes() bool { return e != nil && e.Code.Passes() }
 
 // Errorf makes an error of a class.
 func Errorf(code Code, format string, args ...any) *Error {

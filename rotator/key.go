@@ -117,7 +117,7 @@ func newer(v, than Version, prefer func(Version) bool) bool {
 	return v.ID > than.ID
 }
 
-func findVersion(versions []Version, id string) (Version, bool) {
+func FindVersion(versions []Version, id string) (Version, bool) {
 	i := slices.IndexFunc(versions, func(v Version) bool { return v.ID == id })
 	if i < 0 {
 		return Version{}, false

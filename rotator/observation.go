@@ -93,3 +93,13 @@ func (p *Problem) String() string {
 	}
 	return s
 }
+
+// ProblemOf makes a problem of an error: its code is Azure's own where it told
+// one.
+func ProblemOf(err *Error) *Problem {
+	code := err.Reason
+	if code == "" {
+		code = string(err.Code)
+	}
+	return &Problem{Code: code, Message: err.Error(), Hint: err.Hint, Class: err.Code}
+}

@@ -201,3 +201,8 @@ func (o *Operation) Stalled() bool { return o.Trackers[TrackerStalled] > 0 }
 func (o *Operation) NeedsAction() bool {
 	return o.Problem != nil || o.Trackers[TrackerNeedsAction] > 0 || o.Trackers[TrackerUnreachable] > 0
 }
+
+// Troubled counts the trackers that may be worth an alert.
+func (o *Operation) Troubled() int {
+	return o.Trackers[TrackerStalled] + o.Trackers[TrackerNeedsAction] + o.Trackers[TrackerUnreachable]
+}

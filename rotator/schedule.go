@@ -64,12 +64,12 @@ func ParseSchedule(spec, zone string, jitter time.Duration, misfire Misfire, key
 	}
 	return Schedule{
 		spec: spec + " " + loc.String() + " " + jitter.String(), cron: parsed, loc: loc,
-		jitter: spread(key, jitter), Misfire: misfire,
+		jitter: Spread(key, jitter), Misfire: misfire,
 	}, nil
 }
 
-// spread returns the part of jitter that falls to key.
-func spread(key string, jitter time.Duration) time.Duration {
+// Spread returns the part of jitter that falls to key.
+func Spread(key string, jitter time.Duration) time.Duration {
 	if jitter <= 0 {
 		return 0
 	}

@@ -17,8 +17,8 @@ const (
 	TrackerExcluded    TrackerState = "excluded"     // left out by the operator
 )
 
-// troubled reports whether a dependent in this state may be worth an alert.
-func (s TrackerState) troubled() bool {
+// Troubled reports whether a dependent in this state may be worth an alert.
+func (s TrackerState) Troubled() bool {
 	return s == TrackerStalled || s == TrackerNeedsAction || s == TrackerUnreachable
 }
 

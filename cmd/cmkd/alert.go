@@ -10,6 +10,7 @@ import (
 
 	"cmkd/cmd/internal/control"
 	"cmkd/rotator"
+	"cmkd/rotator/alerting"
 
 	"github.com/jedib0t/go-pretty/v6/text"
 	"github.com/spf13/cobra"
@@ -309,7 +310,7 @@ func (a *app) alertRulesCmd() *cobra.Command {
 	}
 }
 
-func (a *app) printRules(rules []rotator.RuleInfo) {
+func (a *app) printRules(rules []alerting.RuleInfo) {
 	for _, r := range rules {
 		a.say("%s  %s: %s", a.bold(clean(string(r.Rule))), a.shade(string(r.Severity)), clean(r.Title))
 		a.field("means", r.Meaning)

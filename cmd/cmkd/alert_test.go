@@ -7,6 +7,7 @@ import (
 
 	"cmkd/cmd/internal/control"
 	"cmkd/rotator"
+	"cmkd/rotator/alerting"
 
 	"github.com/google/go-cmp/cmp"
 )
@@ -169,13 +170,13 @@ func TestAlertLine(t *testing.T) {
 
 func TestPrintRules(t *testing.T) {
 	t.Parallel()
-	got := printed(func(a *app) { a.printRules(rotator.Rules()) })
+	got := printed(func(a *app) { a.printRules(alerting.Rules()) })
 	for line := range strings.SplitSeq(got, "\n") {
 		if len([]rune(line)) > proseWidth+20 {
 			t.Errorf("too long a line: %s", line)
 		}
 	}
-	for _, r := range rotator.Rules() {
+	for _, r := range alerting.Rules() {
 		if !strings.Contains(got, string(r.Rule)+"  "+string(r.Severity)+": "+r.Title) {
 			t.Errorf("%s is missing", r.Rule)
 		}

@@ -7,6 +7,7 @@ import (
 
 	"cmkd/cmd/internal/control"
 	"cmkd/rotator"
+	"cmkd/rotator/alerting"
 
 	"github.com/spf13/cobra"
 )
@@ -67,7 +68,7 @@ func receiverNames(ctx context.Context, client *control.Client) ([]string, error
 
 func ruleNames(ctx context.Context, client *control.Client) ([]string, error) {
 	rules, err := client.Rules(ctx)
-	return texts(rules, func(r rotator.RuleInfo) (string, string) { return string(r.Rule), r.Title }), err
+	return texts(rules, func(r alerting.RuleInfo) (string, string) { return string(r.Rule), r.Title }), err
 }
 
 func keyNames(ctx context.Context, client *control.Client) ([]string, error) {

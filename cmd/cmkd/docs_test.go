@@ -11,7 +11,7 @@ import (
 	"testing"
 
 	"cmkd/configs"
-	"cmkd/rotator"
+	"cmkd/rotator/alerting"
 )
 
 var update = flag.Bool("update", false, "write docs/alerts.md anew")
@@ -20,7 +20,7 @@ var update = flag.Bool("update", false, "write docs/alerts.md anew")
 func TestDocs(t *testing.T) {
 	t.Parallel()
 	path := filepath.Join("..", "..", "docs", "alerts.md")
-	want := runbook(rotator.Rules())
+	want := runbook(alerting.Rules())
 	if *update {
 		if err := os.WriteFile(path, []byte(want), 0o644); err != nil {
 			t.Fatal(err)
@@ -38,7 +38,7 @@ func TestDocs(t *testing.T) {
 // TestDocs_commands checks that what a person is told to type can be typed.
 func TestDocs_commands(t *testing.T) {
 	t.Parallel()
-	text := runbook(rotator.Rules())
+	text := runbook(alerting.Rules())
 	n := 0
 	for _, command := range regexp.MustCompile("`cmkd ([^`]+)`").FindAllStringSubmatch(text, -1) {
 		root := newRoot(newApp(strings.NewReader(""), io.Discard, io.Discard, func(string) string { return "" }))
@@ -64,7 +64,7 @@ func TestDocs_commands(t *testing.T) {
 func TestDocs_example(t *testing.T) {
 	t.Parallel()
 	known := map[string]bool{}
-	for _, r := range rotator.Rules() {
+	for _, r := range alerting.Rules() {
 		known[string(r.Rule)] = true
 	}
 	_, after, _ := strings.Cut(runbook(nil), "```yaml\n")
@@ -205,7 +205,7 @@ In commands, KEY is the name of a key and OPERATION an id such as op-17; the ale
 `
 
 // runbook renders the rules.
-func runbook(rules []rotator.RuleInfo) string {
+func runbook(rules []alerting.RuleInfo) string {
 	var b strings.Builder
 	b.WriteString(runbookIntro)
 	for _, r := range rules {

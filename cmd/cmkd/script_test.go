@@ -14,6 +14,7 @@ import (
 	"cmkd/cmd/internal/control"
 	"cmkd/cmd/internal/daemon"
 	"cmkd/rotator"
+	"cmkd/rotator/engine"
 	"cmkd/rotator/rotatortest"
 
 	"github.com/rogpeppe/go-internal/testscript"
@@ -173,9 +174,9 @@ func startWorld(ts *testscript.TestScript, _ bool, args []string) {
 	azure, key := newWorld(args[0], clock)
 	store := rotatortest.NewStore()
 	var server *control.Server
-	engine := rotator.NewEngine(rotator.Options{
+	engine := engine.New(engine.Options{
 		Store: store, Vault: azure, Services: azure.Services(), Clock: clock, Keys: []rotator.Key{key},
-		Observe: func(rotator.Event) { server.Committed() }, Alerting: rotator.Alerting{Receivers: newReceivers(args[0])},
+		Observe: func(rotator.Event) { server.Committed() }, Alerting: engine.Alerting{Receivers: newReceivers(args[0])},
 	})
 	server = control.NewServer(control.Options{
 		Engine: engine, Clock: clock, About: control.Version{Version: "test", SimulatedClock: clock.String()},

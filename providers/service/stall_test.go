@@ -9,6 +9,7 @@ import (
 
 	"cmkd/providers/service"
 	"cmkd/rotator"
+	"cmkd/rotator/engine"
 	"cmkd/rotator/rotatortest"
 )
 
@@ -71,7 +72,7 @@ func failToLoseAccess(t *testing.T, info *service.Info) {
 type world struct {
 	t      *testing.T
 	azure  *rotatortest.Azure
-	engine *rotator.Engine
+	engine *engine.Engine
 }
 
 func newWorld(t *testing.T, info *service.Info, r rotatortest.Resource) *world {
@@ -83,7 +84,7 @@ func newWorld(t *testing.T, info *service.Info, r rotatortest.Resource) *world {
 	if r.Hidden {
 		key.Require = rotator.EvidenceConfirmed
 	}
-	w.engine = rotator.NewEngine(rotator.Options{
+	w.engine = engine.New(engine.Options{
 		Store: rotatortest.NewStore(), Vault: w.azure, Services: []rotator.Service{w.azure.Service(info.Kind, info.Traits)},
 		Clock: rotatortest.Clock{}, Keys: []rotator.Key{key},
 	})

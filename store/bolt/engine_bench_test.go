@@ -14,6 +14,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"cmkd/rotator"
+	"cmkd/rotator/engine"
 	"cmkd/store"
 )
 
@@ -66,7 +67,7 @@ func benchmarkEngine(b *testing.B, n int) {
 }
 
 // rotateAll rotates every key so many times, all keys at once.
-func (w *instant) rotateAll(b *testing.B, e *rotator.Engine, rounds int) {
+func (w *instant) rotateAll(b *testing.B, e *engine.Engine, rounds int) {
 	b.Helper()
 	var g errgroup.Group
 	for i := range w.keys {
@@ -140,7 +141,7 @@ func openAt(b *testing.B, path string) *Store {
 	return s
 }
 
-func startEngine(b *testing.B, s rotator.Store, w *instant) *rotator.Engine {
+func startEngine(b *testing.B, s rotator.Store, w *instant) *engine.Engine {
 	b.Helper()
 	ctx, stop := context.WithCancel(b.Context())
 	engine, done := runEngine(ctx, s, w)
@@ -153,17 +154,17 @@ func startEngine(b *testing.B, s rotator.Store, w *instant) *rotator.Engine {
 	return engine
 }
 
-func runEngine(ctx context.Context, s rotator.Store, w *instant) (*rotator.Engine, chan error) {
-	engine := rotator.NewEngine(rotator.Options{
+func runEngine(ctx context.Context, s rotator.Store, w *instant) (*engine.Engine, chan error) {
+	engine := engine.New(engine.Options{
 		Store: s, Vault: w, Services: []rotator.Service{w}, Clock: realClock{}, Keys: w.keys,
-		Limits: rotator.Limits{Calls: 512, RotationsPerVault: 100}, Observe: w.heard,
+		Limits: engine.Limits{Calls: 512, RotationsPerVault: 100}, Observe: w.heard,
 	})
 	done := make(chan error, 1)
 	go func() { done <- engine.Run(ctx) }()
 	return engine, done
 }
 
-func rotate(b *testing.B, e *rotator.Engine) rotator.OperationID {
+func rotate(b *testing.B, e *engine.Engine) rotator.OperationID {
 	b.Helper()
 	op, err := e.Rotate(b.Context(), rotator.Request{Key: "bench0", Actor: "bench"})
 	if err != nil {
@@ -172,7 +173,7 @@ func rotate(b *testing.B, e *rotator.Engine) rotator.OperationID {
 	return op.ID
 }
 
-func until(b *testing.B, e *rotator.Engine, id rotator.OperationID, reached func(*rotator.Operation) bool) {
+func until(b *testing.B, e *engine.Engine, id rotator.OperationID, reached func(*rotator.Operation) bool) {
 	b.Helper()
 	for {
 		ops, err := e.Operations(b.Context(), rotator.OperationFilter{ID: id})

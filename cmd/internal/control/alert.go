@@ -5,6 +5,7 @@ import (
 	"slices"
 
 	"cmkd/rotator"
+	"cmkd/rotator/alerting"
 )
 
 func (s *Server) alerts(w http.ResponseWriter, r *http.Request) error {
@@ -86,7 +87,7 @@ func (s *Server) timings(w http.ResponseWriter, r *http.Request) error {
 }
 
 func (s *Server) rules(w http.ResponseWriter, _ *http.Request) error {
-	return writeJSON(w, rotator.Rules())
+	return writeJSON(w, alerting.Rules())
 }
 
 func (s *Server) metrics(w http.ResponseWriter, r *http.Request) error {

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"cmkd/rotator"
+	"cmkd/rotator/alerting"
 
 	"github.com/google/go-cmp/cmp"
 )
@@ -61,8 +62,8 @@ func TestClient_AlertViews(t *testing.T) {
 	t.Parallel()
 	client, _ := serve(t, &fakeEngine{}, nil)
 	ctx := t.Context()
-	if got, err := client.Rules(ctx); err != nil || cmp.Diff(rotator.Rules(), got) != "" {
-		t.Errorf("rules: %s, %v", cmp.Diff(rotator.Rules(), got), err)
+	if got, err := client.Rules(ctx); err != nil || cmp.Diff(alerting.Rules(), got) != "" {
+		t.Errorf("rules: %s, %v", cmp.Diff(alerting.Rules(), got), err)
 	}
 	if got, err := client.Silences(ctx); err != nil || len(got) != 1 || got[0].ID != "s-1" || got[0].Key != "payments" {
 		t.Errorf("silences: %+v, %v", got, err)

@@ -46,15 +46,13 @@ type Planner interface {
 	PlanRevocation(ctx context.Context, key string) (rotator.Plan, error)
 }
 
-// Engine is the part of *[rotator.Engine] that the server needs.
+// Engine is the part of the engine that the server needs.
 type Engine interface {
 	Viewer
 	Operator
 	Planner
 	Alerter
 }
-
-var _ Engine = (*rotator.Engine)(nil)
 
 // Version says what the daemon is.
 type Version struct {

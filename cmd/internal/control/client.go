@@ -19,6 +19,7 @@ import (
 	"time"
 
 	"cmkd/rotator"
+	"cmkd/rotator/alerting"
 )
 
 // clientHost is the host that the client names; there is none on a unix socket.
@@ -138,7 +139,7 @@ func (c *Client) Alerts(ctx context.Context, f AlertFilter) (alerts []rotator.Al
 }
 
 // Rules returns what is to be said of each rule.
-func (c *Client) Rules(ctx context.Context) (rules []rotator.RuleInfo, err error) {
+func (c *Client) Rules(ctx context.Context) (rules []alerting.RuleInfo, err error) {
 	return rules, c.get(ctx, "/v1/rules", nil, &rules)
 }
 

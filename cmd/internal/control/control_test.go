@@ -16,6 +16,7 @@ import (
 	"time"
 
 	"cmkd/rotator"
+	"cmkd/rotator/alerting"
 
 	"github.com/google/go-cmp/cmp"
 	"go.uber.org/goleak"
@@ -401,7 +402,7 @@ func TestOpenAPI_Schemas(t *testing.T) {
 		t.Fatal(err)
 	}
 	for name, v := range map[string]any{
-		"Alert": rotator.AlertStatus{}, "Delivery": rotator.Delivery{}, "Rule": rotator.RuleInfo{}, "Silence": rotator.Silence{},
+		"Alert": rotator.AlertStatus{}, "Delivery": rotator.Delivery{}, "Rule": alerting.RuleInfo{}, "Silence": rotator.Silence{},
 		"SilenceRequest": SilenceRequest{}, "Receiver": rotator.ReceiverStatus{}, "TestRequest": TestRequest{}, "TestResult": rotator.TestResult{},
 		"Timing": rotator.TimingStatus{}, "Health": Health{}, "Summary": Summary{}, "DaemonVersion": Version{}, "Command": CommandRequest{},
 		"KeyStatus": rotator.KeyStatus{}, "Operation": rotator.Operation{}, "Tracker": rotator.TrackerStatus{}, "Plan": rotator.Plan{},

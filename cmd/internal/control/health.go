@@ -21,7 +21,7 @@ const (
 // Pulse is what can be seen of an engine's life.
 type Pulse interface {
 	Summary() rotator.Summary
-	// Heartbeat returns when the engine last began a step; see [rotator.Engine].
+	// Heartbeat returns when the engine last began a step.
 	Heartbeat() time.Time
 }
 

@@ -7,6 +7,7 @@ import (
 	"cmkd/configs"
 	"cmkd/providers/notify"
 	"cmkd/rotator"
+	"cmkd/rotator/engine"
 )
 
 // alertmanagerResend is how often Alertmanager is told of an alert that goes on, in
@@ -20,14 +21,14 @@ const alertmanagerResend = 2 * time.Minute
 const alertmanagerBeginning = 35 * time.Second
 
 // alerting turns the configuration of alerts into the engine's.
-func (d *daemon) alerting(c *configs.Config) (rotator.Alerting, error) {
-	a := rotator.Alerting{
+func (d *daemon) alerting(c *configs.Config) (engine.Alerting, error) {
+	a := engine.Alerting{
 		PreflightAhead: time.Duration(c.Alerts.PreflightAhead), ExpiryAhead: time.Duration(c.Alerts.ExpiryAhead),
 	}
 	for i := range c.Alerts.Receivers {
 		r, err := d.receiver(c, &c.Alerts.Receivers[i])
 		if err != nil {
-			return rotator.Alerting{}, fmt.Errorf("receiver %s: %w", c.Alerts.Receivers[i].Name, err)
+			return engine.Alerting{}, fmt.Errorf("receiver %s: %w", c.Alerts.Receivers[i].Name, err)
 		}
 		a.Receivers = append(a.Receivers, r)
 	}

@@ -10,6 +10,7 @@ import (
 	"cmkd/providers/keyvault"
 	"cmkd/providers/service"
 	"cmkd/rotator"
+	"cmkd/rotator/engine"
 
 	"github.com/Azure/azure-sdk-for-go/sdk/azcore/cloud"
 )
@@ -61,11 +62,11 @@ func (a *azure) checkKeys(keys []rotator.Key) error {
 }
 
 // prioritize tells the ARM client's pacing what matters.
-func prioritize(ctx context.Context, p rotator.Priority) context.Context {
+func prioritize(ctx context.Context, p engine.Priority) context.Context {
 	switch p {
-	case rotator.PriorityRevocation:
+	case engine.PriorityRevocation:
 		return arm.WithPriority(ctx, arm.High)
-	case rotator.PriorityGrid:
+	case engine.PriorityGrid:
 		return arm.WithPriority(ctx, arm.Low)
 	default:
 		return arm.WithPriority(ctx, arm.Normal)

@@ -15,6 +15,7 @@ import (
 	"cmkd/cmd/internal/metrics"
 	"cmkd/configs"
 	"cmkd/rotator"
+	"cmkd/rotator/engine"
 	"cmkd/store/bolt"
 
 	"github.com/rs/zerolog"
@@ -39,7 +40,7 @@ type daemon struct {
 
 	store  *bolt.Store
 	azure  *azure
-	engine *rotator.Engine
+	engine *engine.Engine
 	server *control.Server
 	// metrics count and measure everything; web serves them and the page, nil if
 	// that is not configured.
@@ -136,9 +137,9 @@ func (d *daemon) open() error {
 		return err
 	}
 	d.defers("close the store", d.store.Close)
-	d.engine = rotator.NewEngine(rotator.Options{
+	d.engine = engine.New(engine.Options{
 		Store: d.metrics.Store(d.store), Vault: d.azure.vault, Services: d.azure.services, Clock: d.clock, Keys: keys,
-		Limits:  rotator.Limits{Calls: config.Limits.Calls, RotationsPerVault: config.Limits.RotationsPerVault},
+		Limits:  engine.Limits{Calls: config.Limits.Calls, RotationsPerVault: config.Limits.RotationsPerVault},
 		Observe: d.observe, Prioritize: prioritize, Alerting: alerting, Stepped: d.metrics.Stepped, Took: d.metrics.Took,
 	})
 	d.server = d.newServer()

@@ -9,6 +9,7 @@ import (
 	"cmkd/configs"
 	"cmkd/providers/service"
 	"cmkd/rotator"
+	"cmkd/rotator/alerting"
 )
 
 // Checks are what the parts know of a configuration that it cannot know itself.
@@ -22,7 +23,7 @@ func Checks() configs.Checks {
 		CheckKind:     func(kind string) bool { _, ok := kinds[kind]; return ok },
 		CheckSettings: service.CheckSettings,
 		CheckRule: func(rule string) bool {
-			return slices.ContainsFunc(rotator.Rules(), func(info rotator.RuleInfo) bool { return string(info.Rule) == rule })
+			return slices.ContainsFunc(alerting.Rules(), func(info alerting.RuleInfo) bool { return string(info.Rule) == rule })
 		},
 		CheckSchedule: func(spec, zone string) error {
 			_, err := rotator.ParseSchedule(spec, zone, 0, "", "")

@@ -10,6 +10,7 @@ import (
 
 	"cmkd/cmd/internal/control"
 	"cmkd/rotator"
+	"cmkd/rotator/alerting"
 )
 
 // epoch is when the estate is looked at; its clock then runs ×60.
@@ -242,7 +243,7 @@ func estateAlerts() []rotator.AlertStatus {
 	since := epoch().Add(-time.Hour)
 	alert := func(a rotator.Alert, silence string) rotator.AlertStatus {
 		s := rotator.AlertStatus{Alert: a, Silence: silence}
-		for _, r := range rotator.Rules() {
+		for _, r := range alerting.Rules() {
 			if r.Rule == a.Rule {
 				s.Title, s.Meaning, s.Causes = r.Title, r.Meaning, r.Causes
 			}

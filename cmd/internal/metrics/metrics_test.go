@@ -13,6 +13,7 @@ import (
 
 	"cmkd/cmd/internal/metrics"
 	"cmkd/rotator"
+	"cmkd/rotator/alerting"
 )
 
 var now = time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
@@ -190,7 +191,7 @@ func TestMetrics_State(t *testing.T) {
 		"cmkd_store_bytes": "10", "cmkd_store_free_bytes": "20", "cmkd_store_capacity_bytes": "30",
 		`cmkd_scrape_failures_total{part="alerts"}`: "0", `cmkd_scrape_failures_total{part="space"}`: "0",
 	})
-	for _, r := range rotator.Rules() {
+	for _, r := range alerting.Rules() {
 		if p[`cmkd_alerts{rule="`+string(r.Rule)+`",severity="`+string(r.Severity)+`"}`] == "" {
 			t.Errorf("the rule %s has no series", r.Rule)
 		}

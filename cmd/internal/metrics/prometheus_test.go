@@ -7,7 +7,7 @@ import (
 	"testing"
 
 	"cmkd/cmd/internal/metrics/metricstest"
-	"cmkd/rotator"
+	"cmkd/rotator/alerting"
 )
 
 func trim(f float64) string { return strconv.FormatFloat(f, 'f', -1, 64) }
@@ -33,7 +33,7 @@ func TestPrometheus_Scrapes(t *testing.T) {
 	for query, want := range map[string]string{
 		`cmkd_operations_total{kind="rotation",outcome="completed"}`:                    "1",
 		`cmkd_propagation_seconds_bucket{kind="storage",change="rotation",le="3600.0"}`: "1", // as OpenMetrics writes it
-		`count(cmkd_alerts)`: strconv.Itoa(len(rotator.Rules())),
+		`count(cmkd_alerts)`: strconv.Itoa(len(alerting.Rules())),
 		`cmkd_build_info{version="v1",revision="abc",clock="real"}`: "1",
 	} {
 		p.Until(query, func() bool {

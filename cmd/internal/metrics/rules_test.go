@@ -11,6 +11,7 @@ import (
 	"cmkd/cmd/internal/metrics/metricstest"
 	"cmkd/providers/service"
 	"cmkd/rotator"
+	"cmkd/rotator/alerting"
 
 	"github.com/goccy/go-yaml"
 )
@@ -136,7 +137,7 @@ func TestRules_runbooks(t *testing.T) {
 		switch url := r.Annotations["runbook_url"]; {
 		case r.Alert == "":
 		case url == "docs/alerts.md#{{ $labels.rule }}":
-			for _, info := range rotator.Rules() {
+			for _, info := range alerting.Rules() {
 				section(r.Alert, "alerts.md", "## "+string(info.Rule))
 			}
 		case url == "docs/metrics.md#"+strings.ToLower(r.Alert):

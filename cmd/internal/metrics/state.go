@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"cmkd/rotator"
+	"cmkd/rotator/alerting"
 
 	"github.com/prometheus/client_golang/prometheus"
 )
@@ -16,7 +17,7 @@ const alertsPatience = 5 * time.Second
 // state tells what is the case at the time of a scrape.
 type state struct {
 	o     Options
-	rules []rotator.RuleInfo
+	rules []alerting.RuleInfo
 
 	build, operations, needing, keys, trackers, lag, heartbeat *prometheus.Desc
 	alerts, silenced, pending, failures                        *prometheus.Desc
@@ -29,7 +30,7 @@ type state struct {
 }
 
 func newState(o Options, r prometheus.Registerer, expect func(kind string)) *state {
-	s := &state{o: o, rules: rotator.Rules(), expect: expect}
+	s := &state{o: o, rules: alerting.Rules(), expect: expect}
 	s.build = prometheus.NewDesc("cmkd_build_info",
 		"1, labelled by what runs and by the clock it lives by: real, or what a simulated one simulates.", nil, buildInfo(o))
 	s.operations = desc("cmkd_operations", "Operations under way, by kind; revocations in effect are among them.", "kind")

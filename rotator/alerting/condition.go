@@ -1,0 +1,341 @@
+// Package alerting has the rules: pure propositions over the nouns of rotator that
+// tell which alerts are due now, and the prose about each rule. Whether an alert
+// is new, goes on or is over is the engine's business.
+package alerting
+
+import (
+	"cmkd/rotator"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+)
+
+// The alert rules are pure: from what is known of an operation, a key or the
+// daemon they tell which alerts are due now. Whether one of them is new, goes on
+// or is over is not their business, see [core.reconcile].
+
+// Patience is how many failures in a row of one call are worth an alert if the
+// error may pass by itself: in sum about half a minute.
+const Patience = 5
+
+// Lasting reports whether a problem will not pass by itself.
+func Lasting(p *rotator.Problem, failures int) bool {
+	if p == nil {
+		return false
+	}
+	return failures >= Patience || !p.Class.Passes()
+}
+
+// OfOperation returns the alerts that an operation is worth.
+func OfOperation(op *rotator.Operation, trackers []rotator.Tracker) []rotator.Alert {
+	if op.State.Final() {
+		return nil
+	}
+	found := alertSet{op: op}
+	found.ofOperation()
+	if op.State != rotator.StatePending && op.State != rotator.StateAwaitingApproval && op.Troubled() > 0 {
+		for i := range trackers {
+			if trackers[i].State.Troubled() {
+				found.ofTracker(&trackers[i])
+			}
+		}
+	}
+	return found.all()
+}
+
+// alertSet gathers the alerts of one operation, one for each rule and cause.
+type alertSet struct {
+	op     *rotator.Operation
+	alerts []*gathered
+	// recent is the one asked for last: of a hundred thousand dependents in trouble,
+	// most are in the same.
+	recent *gathered
+}
+
+// gathered is an alert in the making.
+type gathered struct {
+	rotator.Alert
+	code string
+	last *rotator.Tracker // nil if it is not about dependents
+}
+
+// add returns the alert of a rule and cause, made if it is the first of them.
+func (s *alertSet) add(rule rotator.Rule, code string) *gathered {
+	if r := s.recent; r != nil && r.Rule == rule && r.code == code {
+		return r
+	}
+	cause := causeOf(code)
+	id := ID(rule, s.op.ID.String(), cause)
+	i := slices.IndexFunc(s.alerts, func(g *gathered) bool { return g.ID == id })
+	if i < 0 {
+		i = len(s.alerts)
+		s.alerts = append(s.alerts, &gathered{code: code, Alert: rotator.Alert{
+			ID: id, Rule: rule, Severity: SeverityOf(rule), Key: s.op.Key, Operation: s.op.ID, Cause: cause,
+			Next: "cmkd status " + s.op.ID.String(),
+		}})
+	}
+	s.recent = s.alerts[i]
+	s.recent.code = code
+	return s.recent
+}
+
+// all returns the alerts.
+func (s *alertSet) all() []rotator.Alert {
+	var all []rotator.Alert
+	for _, g := range s.alerts {
+		if g.last != nil {
+			g.Summary = s.summary(&g.Alert, g.last)
+		}
+		all = append(all, g.Alert)
+	}
+	return all
+}
+
+func ID(rule rotator.Rule, scope, cause string) string {
+	id := string(rule) + "/" + scope
+	if cause != "" {
+		id += "/" + cause
+	}
+	return id
+}
+
+// causeOf makes a cause of a code, which may be anything that a service answers:
+// people type it, and a store takes no id of any length.
+func causeOf(code string) string {
+	const most = 64
+	cause := strings.Map(func(r rune) rune {
+		switch {
+		case r >= 'a' && r <= 'z', r >= 'A' && r <= 'Z', r >= '0' && r <= '9', r == '-', r == '_', r == '.':
+			return r
+		default:
+			return '-'
+		}
+	}, code)
+	return cause[:min(len(cause), most)]
+}
+
+// ofOperation judges what the operation itself waits for.
+func (s *alertSet) ofOperation() {
+	op, p := s.op, s.op.Problem
+	switch {
+	case op.Held == nil:
+	case op.Target.ID == "":
+		s.preflight(op.Held)
+	case op.Held.Class == rotator.CodeForbidden:
+		s.problem(rotator.RulePermissionLost, op.Held, "cmkd may not retire the previous version of "+op.Key)
+	default:
+		s.problem(rotator.RuleRetirementBlocked, op.Held, "the previous version of "+op.Key+" stays enabled")
+	}
+	switch {
+	case op.State == rotator.StateAwaitingApproval:
+		a := s.add(rotator.RuleRevocationStalled, string(rotator.StateAwaitingApproval))
+		a.Summary = fmt.Sprintf("the %s of %s, asked for by %s, waits for a second person", op.Kind, op.Key, op.Actor)
+		a.Hint, a.Next = "cmkd plan "+op.Key+" --revoke shows what it breaks", "cmkd approve "+op.ID.String()
+	case p == nil, p.Code == rotator.ReasonSoak: // that passes by itself
+	case p.Code == rotator.ReasonRevocationUndone:
+		s.problem(rotator.RuleRevocationUndone, p, "the revocation of "+op.Key+" was undone")
+	case !Lasting(p, op.Failures):
+	case op.State == rotator.StatePending:
+		s.preflight(p)
+	case p.Class == rotator.CodeForbidden:
+		s.problem(rotator.RulePermissionLost, p, fmt.Sprintf("cmkd may not go on with the %s of %s", op.Kind, op.Key))
+	case op.Kind != rotator.KindRotation:
+		s.problem(rotator.RuleRevocationStalled, p, fmt.Sprintf("the %s of %s does not get on", op.Kind, op.Key))
+	case op.State == rotator.StateRetiring:
+		s.problem(rotator.RuleRetirementBlocked, p, "the previous version of "+op.Key+" stays enabled")
+	default:
+		s.problem(rotator.RuleNeedsAction, p, "the rotation of "+op.Key+" does not get on")
+	}
+}
+
+func (s *alertSet) preflight(p *rotator.Problem) {
+	a := s.problem(rotator.RulePreflightFailing, p, "the rotation of "+s.op.Key+" cannot begin")
+	a.Next = "cmkd rotate " + s.op.Key + " --dry-run"
+}
+
+func (s *alertSet) problem(rule rotator.Rule, p *rotator.Problem, what string) *gathered {
+	a := s.add(rule, p.Code)
+	a.Summary, a.Hint = what+": "+p.Message, p.Hint
+	return a
+}
+
+// ofTracker judges one dependent.
+func (s *alertSet) ofTracker(t *rotator.Tracker) {
+	rule, cause := ruleOfTracker(s.op, t)
+	if rule == "" {
+		return
+	}
+	a := s.add(rule, cause)
+	a.Count++
+	d := &t.Detail.Dependent
+	if len(a.Affected) < rotator.AffectedMost {
+		a.Affected = append(a.Affected, rotator.Affected{ID: d.ID, Kind: d.Kind, Name: d.DisplayName()})
+	}
+	if p := t.Detail.Problem; p != nil && a.Hint == "" {
+		a.Hint = p.Hint
+	}
+	a.last = t
+}
+
+func ruleOfTracker(op *rotator.Operation, t *rotator.Tracker) (rule rotator.Rule, cause string) {
+	p := t.Detail.Problem
+	cause = t.Detail.Dependent.Kind
+	if p != nil && p.Code != "" {
+		cause = p.Code
+	}
+	switch {
+	case t.State == rotator.TrackerStalled && op.Kind != rotator.KindRotation:
+		return rotator.RuleRevocationStalled, cause
+	case t.State == rotator.TrackerStalled:
+		return rotator.RulePropagationStalled, cause
+	case t.State == rotator.TrackerUnreachable && p != nil && p.Class == rotator.CodeForbidden,
+		t.State == rotator.TrackerNeedsAction && p != nil && p.Class == rotator.CodeForbidden:
+		return rotator.RulePermissionLost, cause
+	case t.State == rotator.TrackerUnreachable:
+		return rotator.RuleUnreachable, cause
+	case t.State == rotator.TrackerNeedsAction && p != nil && p.Class == rotator.ClassAutoRotation:
+		return rotator.RuleAutoRotationError, cause
+	case t.State == rotator.TrackerNeedsAction:
+		return rotator.RuleNeedsAction, cause
+	default:
+		return "", ""
+	}
+}
+
+// summary says what is wrong with one dependent, or with how many.
+func (s *alertSet) summary(a *rotator.Alert, last *rotator.Tracker) string {
+	who := last.Detail.Dependent.Kind + " " + last.Detail.Dependent.DisplayName()
+	has := "has"
+	if a.Count > 1 {
+		who, has = fmt.Sprintf("%d dependents", a.Count), "have"
+	}
+	why := ""
+	if p := last.Detail.Problem; p != nil {
+		why = ": " + p.Message
+		if a.Count > 1 {
+			why = ", for instance: " + p.Message
+		}
+	}
+	switch a.Rule {
+	case rotator.RulePropagationStalled:
+		return fmt.Sprintf("%s %s not taken the new version of %s within the window%s", who, has, s.op.Key, why)
+	case rotator.RuleRevocationStalled:
+		return fmt.Sprintf("%s %s not shown the effect of the %s of %s in time%s", who, has, s.op.Kind, s.op.Key, why)
+	case rotator.RuleUnreachable:
+		return fmt.Sprintf("%s of %s cannot be read%s", who, s.op.Key, why)
+	case rotator.RulePermissionLost:
+		return fmt.Sprintf("cmkd has no permission for %s of %s%s", who, s.op.Key, why)
+	case rotator.RuleAutoRotationError:
+		return fmt.Sprintf("%s of %s could not take the new version%s", who, s.op.Key, why)
+	default:
+		return fmt.Sprintf("%s of %s need%s somebody%s", who, s.op.Key, singular(a.Count), why)
+	}
+}
+
+func singular(n int) string {
+	if n == 1 {
+		return "s"
+	}
+	return ""
+}
+
+// KeyView is all that the rules look at of a key.
+type KeyView struct {
+	Key   *rotator.Key
+	State *rotator.KeyState
+	// busy is true if an operation is under way; it matters to a preflight only.
+	Busy bool
+	Now  time.Time
+	// expiryAhead is how long before its expiry a version is worth an alert; zero
+	// means never.
+	ExpiryAhead time.Duration
+}
+
+// OfKey returns the alerts that a key is worth, apart from those of its
+// operation.
+func OfKey(v *KeyView) (found []rotator.Alert) {
+	s := v.State
+	add := func(rule rotator.Rule, code, next, format string, args ...any) *rotator.Alert {
+		cause := causeOf(code)
+		found = append(found, rotator.Alert{
+			ID: ID(rule, s.Name, cause), Rule: rule, Severity: SeverityOf(rule), Key: s.Name, Cause: cause,
+			Next: next, Summary: fmt.Sprintf(format, args...),
+		})
+		return &found[len(found)-1]
+	}
+	status := "cmkd status " + s.Name
+	if p := s.Problem; p != nil {
+		rule, what := rotator.RuleKeyUnusable, "key "+s.Name+" cannot be used"
+		switch {
+		case p.Code == rotator.ReasonScheduleMissed:
+			rule, what = rotator.RuleScheduleMissed, "a scheduled rotation of "+s.Name+" did not take place"
+		case p.Class == rotator.CodeForbidden:
+			rule, what = rotator.RulePermissionLost, "cmkd may not read key "+s.Name
+		case p.Code == rotator.ReasonVaultUnreachable:
+			rule, what = rotator.RuleUnreachable, "key "+s.Name+" cannot be read"
+		}
+		add(rule, p.Code, status, "%s: %s", what, p.Message).Hint = p.Hint
+	}
+	if !s.Missed.IsZero() && (s.Problem == nil || s.Problem.Code != rotator.ReasonScheduleMissed) {
+		add(rotator.RuleScheduleMissed, rotator.ReasonScheduleMissed, status, "no rotation of %s began at %s", s.Name, s.Missed.Format(time.RFC3339))
+	}
+	if s.Failed != 0 {
+		add(rotator.RuleOperationFailed, s.Failed.String(), "cmkd status "+s.Failed.String(), "%s of key %s failed", s.Failed, s.Name).Operation = s.Failed
+	}
+	if p := s.Preflight; p != nil && !v.Busy {
+		a := add(rotator.RulePreflightFailing, p.Code, "cmkd rotate "+s.Name+" --dry-run",
+			"the rotation of %s on %s could not begin: %s", s.Name, s.NextRotation.Format(time.RFC3339), p.Message)
+		a.Hint = p.Hint
+	}
+	if left, soon := v.expiring(); soon {
+		add(rotator.RuleVersionExpiring, "", "cmkd rotate "+s.Name, "version %s of key %s %s on %s, and no rotation is scheduled before",
+			s.Current.ID, s.Name, expires(left), s.Current.Expires.Format(time.RFC3339))
+	}
+	if v.Key.Schedule.Spec() != "" && s.Policy.Rotate != "" {
+		add(rotator.RulePolicyConflict, "", status, "the vault makes a new version of %s %s by itself, beside the schedule %s",
+			s.Name, s.Policy.Rotate, strings.TrimSpace(v.Key.Schedule.Spec()))
+	}
+	return found
+}
+
+func expires(left time.Duration) string {
+	if left <= 0 {
+		return "expired"
+	}
+	return "expires"
+}
+
+// expiring reports whether the current version expires soon, with no rotation
+// scheduled at least a day before.
+func (v *KeyView) expiring() (left time.Duration, soon bool) {
+	at := v.State.Current.Expires
+	if v.ExpiryAhead <= 0 || at.IsZero() {
+		return 0, false
+	}
+	left = at.Sub(v.Now)
+	next := v.State.NextRotation
+	inTime := !next.IsZero() && next.After(v.Now) && next.Before(at.Add(-24*time.Hour))
+	return left, left <= v.ExpiryAhead && !inTime
+}
+
+// nearFull reports whether less is free than a store needs to go on in peace.
+func nearFull(s rotator.Space) bool {
+	const least = 256 << 20
+	return s.Total > 0 && (s.Free < least || s.Free < s.Total/50)
+}
+
+// OfSpace returns the alert of a disk that is nearly full.
+func OfSpace(s rotator.Space) []rotator.Alert {
+	if !nearFull(s) {
+		return nil
+	}
+	return []rotator.Alert{{
+		ID: ID(rotator.RuleStoreNearFull, ScopeDaemon, ""), Rule: rotator.RuleStoreNearFull, Severity: SeverityOf(rotator.RuleStoreNearFull),
+		Summary: fmt.Sprintf("%d MiB of %d MiB are free on the disk of the store, which takes %d MiB", s.Free>>20, s.Total>>20, s.Used>>20),
+		Next:    "df -h",
+	}}
+}
+
+// ScopeDaemon is the scope of alerts that concern the daemon itself.
+const ScopeDaemon = "daemon"

@@ -1,0 +1,172 @@
+package engine
+
+import (
+	"cmkd/rotator"
+	"slices"
+	"strings"
+	"time"
+)
+
+func (c *core) knownKey(name string) (*rotator.Key, error) {
+	key := c.keys[name]
+	if key == nil {
+		return nil, rotator.Errorf(rotator.CodeNotFound, "no key %q is configured", name).WithHint("cmkd status lists the keys")
+	}
+	return key, nil
+}
+
+// liveOf returns the operation under way on a key, nil if there is none. Under
+// another name in the configuration it is still the same key.
+func (c *core) liveOf(key *rotator.Key) *live {
+	if l := c.live[c.states[key.Name].Operation]; l != nil {
+		return l
+	}
+	for _, l := range c.live {
+		if l.op.KeyID.Same(key.ID) {
+			return l // there is no other: each asks here before it begins
+		}
+	}
+	return nil
+}
+
+func (c *core) liveOperation(id rotator.OperationID) (*live, error) {
+	l := c.live[id]
+	if l == nil {
+		return nil, rotator.Errorf(rotator.CodeNotFound, "no operation %s is under way", id).WithHint("cmkd history lists the operations")
+	}
+	return l, c.load(l)
+}
+
+func underWay(key string, op *rotator.Operation) *rotator.Error {
+	err := rotator.Errorf(rotator.CodeConflict, "%s %s of %s is under way (%s)", op.Kind, op.ID, key, op.State)
+	if op.Kind == rotator.KindRevocation {
+		return err.WithHint("the key is revoked: cmkd reinstate %s first", key)
+	}
+	return err.WithHint("cmkd status %s shows it, cmkd cancel %s ends it", op.ID, op.ID)
+}
+
+func (c *core) rotate(r rotator.Request) (*live, error) {
+	key, err := c.knownKey(r.Key)
+	if err != nil {
+		return nil, err
+	}
+	if !c.makeWay(r.Key) {
+		return nil, underWay(r.Key, &c.liveOf(key).op)
+	}
+	return c.newRotation(key, rotator.CauseOperator, r.Actor, r.Reason), nil
+}
+
+func (c *core) revoke(r rotator.RevokeRequest) (*live, error) {
+	key, err := c.knownKey(r.Key)
+	if err != nil {
+		return nil, err
+	}
+	if r.Confirm != r.Key {
+		return nil, rotator.Errorf(rotator.CodeInvalid, "a revocation must be confirmed by the name of the key").WithHint("--confirm %s", r.Key)
+	}
+	if l := c.liveOf(key); l != nil {
+		if l.op.Kind == rotator.KindRevocation {
+			return nil, underWay(r.Key, &l.op)
+		}
+		if err := c.load(l); err != nil {
+			return nil, err
+		}
+		c.giveWay(l, r.Actor)
+	}
+	return c.newRevocation(key, r.Actor, r.Reason), nil
+}
+
+func (c *core) reinstate(r rotator.Request) (*live, error) {
+	key, err := c.knownKey(r.Key)
+	if err != nil {
+		return nil, err
+	}
+	l := c.liveOf(key)
+	switch {
+	case l == nil || l.op.Kind != rotator.KindRevocation:
+		return nil, rotator.Errorf(rotator.CodeConflict, "key %s is not revoked by cmkd", r.Key).WithHint("cmkd history %s shows what happened", r.Key)
+	case l.op.State == rotator.StateAwaitingApproval:
+		return nil, rotator.Errorf(rotator.CodeConflict, "the revocation of %s is not approved yet", r.Key).WithHint("cmkd cancel %s ends it", l.op.ID)
+	case c.busy(l) && l.op.State == rotator.StateDisabling:
+		// It might disable a version after it was enabled again.
+		return nil, rotator.Errorf(rotator.CodeUnavailable, "a call of %s is under way", l.op.ID).WithHint("try again in a moment")
+	}
+	if err := c.load(l); err != nil {
+		return nil, err
+	}
+	return c.newReinstatement(key, l, r.Actor, r.Reason), nil
+}
+
+// retire starts the guard; answer is called when it has spoken.
+func (c *core) retire(r rotator.Request, answer func(rotator.Operation, error)) (*live, error) {
+	key, err := c.knownKey(r.Key)
+	if err != nil {
+		return nil, err
+	}
+	l := c.liveOf(key)
+	if l == nil || l.op.Kind != rotator.KindRotation {
+		return nil, rotator.Errorf(rotator.CodeConflict, "no rotation of %s is under way, so there is nothing to retire", r.Key).
+			WithHint("cmkd history %s shows the past ones", r.Key)
+	}
+	if err := c.load(l); err != nil {
+		return nil, err
+	}
+	if l.op.State != rotator.StateRetiring {
+		if objs := objections(c.guardView(l)); len(objs) > 0 {
+			return nil, refusal(r.Key, objs)
+		}
+		return nil, rotator.Errorf(rotator.CodeRefused, "rotation %s is %s", l.op.ID, l.op.State).WithHint("cmkd status %s shows how far it is", l.op.ID)
+	}
+	l.op.Retirer, l.op.Waiting, l.op.Problem = r.Actor, "", nil
+	l.op.Wake, l.guarding = time.Time{}, false
+	c.touch(l)
+	e := c.event(l, rotator.EventRetireRequested, r.Actor, "retire version %s", strings.Join(l.op.Previous, ", "))
+	if r.Reason != "" {
+		e.Data = map[string]string{"reason": r.Reason}
+	}
+	l.retirers = append(l.retirers, answer)
+	return l, nil
+}
+
+func (c *core) approve(r rotator.OperationRequest) (*live, error) {
+	l, err := c.liveOperation(r.Operation)
+	if err != nil {
+		return nil, err
+	}
+	switch {
+	case l.op.State != rotator.StateAwaitingApproval:
+		return nil, rotator.Errorf(rotator.CodeConflict, "%s does not wait for an approval, it is %s", r.Operation, l.op.State)
+	case r.Actor == l.op.Actor:
+		return nil, rotator.Errorf(rotator.CodeRefused, "%s was asked for by %s, another person must approve it", r.Operation, r.Actor)
+	}
+	l.op.Approvals = append(slices.Clone(l.op.Approvals), rotator.Approval{Actor: r.Actor, At: c.now})
+	c.event(l, rotator.EventApproved, r.Actor, "%s of %s is approved", l.op.Kind, l.op.Key)
+	c.enter(l, rotator.StateDisabling, r.Actor, "approved")
+	return l, nil
+}
+
+func (c *core) cancel(r rotator.OperationRequest) (*live, error) {
+	l, err := c.liveOperation(r.Operation)
+	if err != nil {
+		return nil, err
+	}
+	switch l.op.State {
+	case rotator.StatePending, rotator.StateAwaitingApproval, rotator.StateRecovering:
+		c.enter(l, rotator.StateCancelled, r.Actor, r.Reason)
+	case rotator.StateCreating:
+		l.op.CancelledBy = r.Actor
+		l.op.Waiting = "to know whether the vault made a version, then it is cancelled"
+		c.touch(l)
+	case rotator.StatePropagating, rotator.StateSoaking, rotator.StateRetiring:
+		if c.busy(l) && l.op.State == rotator.StateRetiring {
+			return nil, rotator.Errorf(rotator.CodeUnavailable, "a call of %s is under way", l.op.ID).WithHint("try again in a moment")
+		}
+		c.leaveUnretired(l)
+		c.enter(l, rotator.StateCancelled, r.Actor, "the previous version stays enabled")
+	case rotator.StateEnabling:
+		return nil, rotator.Errorf(rotator.CodeRefused, "a reinstatement cannot be cancelled while it enables versions").WithHint("cmkd revoke %s revokes the key again", l.op.Key)
+	default:
+		return nil, rotator.Errorf(rotator.CodeRefused, "a revocation is undone, not cancelled").WithHint("cmkd reinstate %s", l.op.Key)
+	}
+	return l, nil
+}

@@ -1,0 +1,140 @@
+package engine
+
+import (
+	"cmkd/rotator"
+	"cmkd/rotator/alerting"
+	"context"
+	"maps"
+	"slices"
+	"sync"
+	"time"
+)
+
+// emergency tells the receivers that nothing can be stored. It does so by itself,
+// for the outbox is part of what cannot be stored; once the store can be written
+// again, the alert goes into the book with what was told, and its end is delivered
+// like any other.
+type emergency struct {
+	mu    sync.Mutex
+	alert *rotator.Alert
+	told  map[string]rotator.Delivery
+	// busy has for the receivers that are being told when that emergency began: it may
+	// be over, and another one have begun.
+	busy map[string]time.Time
+}
+
+// declare begins the alert, or brings it up to date.
+func (m *emergency) declare(why string, now time.Time) rotator.Alert {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if m.alert == nil {
+		m.alert = &rotator.Alert{
+			ID: alerting.ID(rotator.RuleStoreBlocked, alerting.ScopeDaemon, ""), Rule: rotator.RuleStoreBlocked, Severity: alerting.SeverityOf(rotator.RuleStoreBlocked),
+			Starts: now, Next: "systemctl status cmkd",
+		}
+		m.told = map[string]rotator.Delivery{}
+	}
+	if m.busy == nil {
+		m.busy = map[string]time.Time{}
+	}
+	m.alert.Summary = "nothing can be stored, so nothing is done: " + why
+	return *m.alert
+}
+
+// over ends the alert and returns it with what was told of it, and the receivers that
+// are being told of it still.
+func (m *emergency) over(now time.Time) (ended rotator.Alert, busy []string, ok bool) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if m.alert == nil {
+		return rotator.Alert{}, nil, false
+	}
+	ended = *m.alert
+	ended.Ends, ended.Told = now, maps.Clone(m.told)
+	m.alert = nil
+	for _, name := range slices.Sorted(maps.Keys(m.busy)) {
+		if m.busy[name].Equal(ended.Starts) {
+			busy = append(busy, name)
+		}
+	}
+	return ended, busy, true
+}
+
+// begin reports whether a receiver is to be told now.
+func (m *emergency) begin(r *rotator.Receiver, now time.Time) (told rotator.Alert, ok bool) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if m.alert == nil || !m.busy[r.Name].IsZero() || !r.Wants(m.alert) {
+		return rotator.Alert{}, false
+	}
+	d := m.told[r.Name]
+	if d.Next.After(now) || !d.Fired.IsZero() && (r.Repeat == 0 || now.Sub(d.Fired) < r.Repeat) {
+		return rotator.Alert{}, false
+	}
+	m.busy[r.Name] = m.alert.Starts
+	return *m.alert, true
+}
+
+// end notes what came of telling a receiver. It reports false if the alert was over
+// before: then the outbox is to know.
+func (m *emergency) end(r *rotator.Receiver, told *rotator.Alert, err *rotator.Error, now time.Time) bool {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	delete(m.busy, r.Name)
+	if m.alert == nil || !m.alert.Starts.Equal(told.Starts) {
+		return false
+	}
+	m.told[r.Name] = afterAttempt(m.told[r.Name], told, err, now)
+	return true
+}
+
+// cryOut tells every receiver that is due, unless the alert is silenced.
+func (e *Engine) cryOut(ctx context.Context) {
+	if alert := e.blockedSince.Load(); alert != nil && e.core.silenced(alert) != "" {
+		return
+	}
+	for _, r := range *e.receivers.Load() {
+		told, ok := e.emergency.begin(&r, e.o.Clock.Now())
+		if !ok {
+			continue
+		}
+		e.crew.all.Go(func() {
+			ctx, cancel := context.WithTimeout(ctx, taskTimeout(taskNotify))
+			defer cancel()
+			t := task{kind: taskNotify, notify: &notice{
+				receiver: r, Notification: rotator.Notification{Alerts: []rotator.Alert{told}, Now: e.o.Clock.Now(), Instance: e.o.Store.Instance()},
+			}}
+			if result := e.world.do(ctx, &t); !e.emergency.end(&r, &told, result.err, e.o.Clock.Now()) {
+				e.crew.deliver(result)
+			}
+		})
+	}
+}
+
+// reread forgets what was not committed, and reads the state anew.
+func (e *Engine) reread(ctx context.Context, now time.Time) error {
+	for _, portions := range e.waiting {
+		for _, tasks := range portions {
+			e.core.withdraw(tasks)
+		}
+	}
+	e.waiting = [priorities][][]task{}
+	e.core.out = map[rotator.OperationID]int{}
+	return e.core.reset(ctx, e.o.Keys, now)
+}
+
+// calm puts the alert into the book, now that it can be stored.
+func (e *Engine) calm(now time.Time) {
+	e.blockedSince.Store(nil)
+	alert, busy, ok := e.emergency.over(now)
+	if !ok {
+		return
+	}
+	c := e.core
+	for _, receiver := range busy {
+		c.alarm.outbox.begin(receiver) // the end comes after the beginning
+	}
+	c.alarm.put(&alert)
+	c.alarm.change(&alert)
+	c.alertEvent(&alert, rotator.EventAlertResolved)
+}

@@ -1,0 +1,360 @@
+package engine
+
+import (
+	"cmkd/rotator"
+	"cmkd/rotator/alerting"
+	"cmp"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+)
+
+// guardView is all that the retirement guard looks at.
+type guardView struct {
+	op       *rotator.Operation
+	trackers []rotator.Tracker
+	stale    map[uint32]bool
+	// versions is a fresh list, listErr why there is none.
+	versions  []rotator.Version
+	listErr   *rotator.Error
+	searchErr *rotator.Error
+	// configured is false if the key was taken out of the configuration: then
+	// nobody knows its dependents any more.
+	configured bool
+	soak       time.Duration
+	require    rotator.Evidence
+}
+
+// check is one condition of the guard; it returns its objections.
+type check func(g *guardView) []rotator.Objection
+
+// guardChecks returns the conditions in the order in which they are reported. A
+// version is retired only if none of them objects.
+func guardChecks() []check {
+	return []check{
+		keyConfigured, dependentsSettled, dependentsSeenAfresh, targetStillCurrent, soakOver, inventoryComplete,
+	}
+}
+
+// objections returns everything that speaks against retiring the previous
+// versions of a rotation.
+func objections(g *guardView) (all []rotator.Objection) {
+	for _, c := range guardChecks() {
+		all = append(all, c(g)...)
+	}
+	return all
+}
+
+// keyConfigured objects if the key is not under management any more.
+func keyConfigured(g *guardView) []rotator.Objection {
+	if g.configured {
+		return nil
+	}
+	return []rotator.Objection{{
+		Check: "key-not-configured", Message: "key " + g.op.Key + " is not in the configuration any more",
+		Hint: "add it again, or cmkd cancel " + g.op.ID.String(),
+	}}
+}
+
+// dependentsSettled objects to every dependent that is not on the target with
+// the evidence demanded, whatever the reason.
+func dependentsSettled(g *guardView) (all []rotator.Objection) {
+	for i := range g.trackers {
+		t := &g.trackers[i]
+		if t.State == rotator.TrackerExcluded || t.State == rotator.TrackerDone && t.Evidence.AtLeast(g.require) {
+			continue
+		}
+		o := rotator.Objection{Check: "dependent-not-settled", Dependent: t.Detail.Dependent.ID}
+		name := t.Detail.Dependent.Kind + " " + t.Detail.Dependent.DisplayName()
+		switch {
+		case t.State == rotator.TrackerUnreachable:
+			o.Check, o.Message = "dependent-unreachable", name+" cannot be read"
+		case t.Detail.Version == "":
+			o.Check, o.Message = "dependent-unknown", name+" is not known to have left the previous version"
+		default:
+			o.Message = fmt.Sprintf("%s uses version %s, not %s", name, t.Detail.Version, g.op.Target.ID)
+		}
+		if t.Detail.Dependent.Discovered {
+			o.Check, o.Message = "dependent-discovered", o.Message+"; nobody listed it, a search found it"
+		}
+		if p := t.Detail.Problem; p != nil {
+			o.Message, o.Hint = o.Message+": "+p.Message, p.Hint
+		}
+		all = append(all, o)
+	}
+	return all
+}
+
+// dependentsSeenAfresh objects as long as a dependent was not looked at since
+// the guard began.
+func dependentsSeenAfresh(g *guardView) (all []rotator.Objection) {
+	for i := range g.trackers {
+		t := &g.trackers[i]
+		if g.stale[t.Number] && t.State == rotator.TrackerDone {
+			all = append(all, rotator.Objection{
+				Check: "dependent-not-seen-afresh", Dependent: t.Detail.Dependent.ID,
+				Message: t.Detail.Dependent.DisplayName() + " was not looked at again yet",
+			})
+		}
+	}
+	return all
+}
+
+// targetStillCurrent objects if the target is not the enabled newest version.
+func targetStillCurrent(g *guardView) []rotator.Objection {
+	if g.listErr != nil {
+		return []rotator.Objection{{Check: "versions-unknown", Message: "the versions of the key cannot be read: " + g.listErr.Error(), Hint: g.listErr.Hint}}
+	}
+	if g.versions == nil {
+		return nil // not asked yet: a preview
+	}
+	v, ok := rotator.FindVersion(g.versions, g.op.Target.ID)
+	switch newest, _ := rotator.Newest(g.versions, func(v rotator.Version) bool { return v.ID == g.op.Target.ID }); {
+	case !ok:
+		return []rotator.Objection{{Check: "target-missing", Message: "the vault does not list the new version " + g.op.Target.ID}}
+	case !v.Enabled:
+		return []rotator.Objection{{Check: "target-disabled", Message: "the new version " + v.ID + " is disabled", Hint: "enable it, then retire again"}}
+	case newest.ID != v.ID:
+		return []rotator.Objection{{Check: "target-superseded", Message: "version " + newest.ID + " is newer than " + v.ID}}
+	}
+	return nil
+}
+
+// soakOver objects while the soak time runs, by Azure's clock.
+func soakOver(g *guardView) []rotator.Objection {
+	if g.op.Settled.IsZero() {
+		return nil // dependentsSettled objects
+	}
+	var seen time.Time
+	for i := range g.trackers {
+		seen = later(seen, g.trackers[i].Seen)
+	}
+	if left := g.soak - seen.Sub(g.op.Settled); !seen.IsZero() && left > 0 {
+		return []rotator.Objection{{Check: rotator.ReasonSoak, Message: fmt.Sprintf("the soak time of %s runs for another %s", g.soak, left.Round(time.Second))}}
+	}
+	return nil
+}
+
+// inventoryComplete objects if the search for unlisted dependents failed.
+func inventoryComplete(g *guardView) []rotator.Objection {
+	if g.searchErr == nil {
+		return nil
+	}
+	return []rotator.Objection{{Check: "inventory-incomplete", Message: "the search for unlisted dependents failed: " + g.searchErr.Error(), Hint: g.searchErr.Hint}}
+}
+
+func (c *core) guardView(l *live) *guardView {
+	g := &guardView{
+		op: &l.op, trackers: l.trackers, stale: l.stale, versions: l.versions, listErr: l.listErr,
+		searchErr: l.searchErr, require: rotator.EvidenceInferred,
+	}
+	if key := c.keys[l.op.Key]; key != nil {
+		g.configured, g.soak = true, key.Soak
+		if key.Require != rotator.EvidenceNone {
+			g.require = key.Require
+		}
+	}
+	return g
+}
+
+// retiring disables the previous versions, one after the other, as soon as the
+// guard has nothing against it on fresh looks at everything.
+func (c *core) retiring(l *live) {
+	switch {
+	case len(l.op.Retired) == len(l.op.Previous):
+		c.retired(l)
+	case awaitsRetirement(&l.op):
+		if l.op.Waiting == "" {
+			l.op.Waiting = "for somebody to say: cmkd retire " + l.op.Key
+			c.touch(l)
+		}
+	case !l.guarding:
+		c.beginGuard(l)
+	case c.busy(l) || len(l.stale) > 0 || l.askedN > 0:
+	case l.listErr.Passes(), l.searchErr.Passes():
+		l.op.Failures++
+		l.guarding = false
+		c.holdRetirement(l, rotator.ProblemOf(cmp.Or(l.listErr, l.searchErr)))
+		c.wait(l, c.now.Add(max(backoff(l.op.Failures), retryAfter(l.listErr), retryAfter(l.searchErr))))
+	default:
+		if objs := objections(c.guardView(l)); len(objs) > 0 {
+			c.heldBack(l, objs)
+			return
+		}
+		c.retireNext(l)
+	}
+}
+
+func retryAfter(err *rotator.Error) time.Duration {
+	if err == nil {
+		return 0
+	}
+	return err.RetryAfter
+}
+
+// beginGuard asks for a fresh look at everything.
+func (c *core) beginGuard(l *live) {
+	l.guarding, l.stale = true, map[uint32]bool{}
+	for i := range l.trackers {
+		if l.trackers[i].State != rotator.TrackerExcluded {
+			l.stale[uint32(i)] = true
+		}
+	}
+	l.op.Verify, l.op.Waiting, l.op.Problem = c.now, "for a fresh look at every dependent", nil
+	l.versions, l.listErr, l.searchErr, l.listed = nil, nil, nil, c.now
+	c.touch(l)
+	c.lookAtAll(l)
+	c.do(l, task{kind: taskVersions})
+	if key := c.keys[l.op.Key]; key != nil {
+		for _, s := range key.Discover {
+			c.do(l, task{kind: taskFind, effect: &effect{subscription: s}})
+		}
+	}
+}
+
+// found handles the result of a search for unlisted dependents.
+func (c *core) found(l *live, r *result) {
+	l.op.Searched = c.now
+	if r.err != nil {
+		l.searchErr = r.err
+		return
+	}
+	for _, d := range r.found {
+		if slices.ContainsFunc(l.trackers, func(t rotator.Tracker) bool { return covers(&t, d.ID) }) {
+			continue
+		}
+		d.Discovered = true
+		c.event(l, rotator.EventDependentFound, actorDaemon, "%s %s uses the key, and nobody listed it", d.Kind, d.DisplayName()).Dependent = d.ID
+		c.addTracker(l, d, c.now)
+	}
+}
+
+// covers reports whether the tracker is of a resource, or looks at it in the
+// place of its own.
+func covers(t *rotator.Tracker, id string) bool {
+	return t.Detail.Dependent.Same(id) || strings.EqualFold(t.Detail.Via, id)
+}
+
+// heldBack handles the objections of the guard: the previous version stays
+// enabled.
+func (c *core) heldBack(l *live, objs []rotator.Objection) {
+	first := objs[0]
+	for _, o := range objs {
+		e := c.event(l, rotator.EventRetirementHeld, actorDaemon, "the previous version stays enabled: %s", o.Message)
+		e.Dependent, e.Data = o.Dependent, map[string]string{"check": o.Check, "version": l.op.Previous[0]}
+	}
+	c.answerRetirers(l, refusal(l.op.Key, objs))
+	l.op.Retirer = ""
+	p := &rotator.Problem{Code: first.Check, Message: first.Message, Hint: first.Hint}
+	if l.op.Held = p; first.Check == rotator.ReasonSoak {
+		l.op.Held = nil // that passes by itself
+	}
+	open := len(l.trackers) - l.op.Trackers[rotator.TrackerDone] - l.op.Trackers[rotator.TrackerExcluded]
+	if open > 0 {
+		c.enter(l, rotator.StatePropagating, actorDaemon, first.Message)
+		return
+	}
+	l.guarding, l.stale, l.op.Waiting = false, nil, ""
+	c.hold(l, p, heldRetry)
+}
+
+// refusal is the answer to somebody who asked for a retirement.
+func refusal(key string, objs []rotator.Objection) *rotator.Error {
+	err := rotator.Errorf(rotator.CodeRefused, "the previous version of %s stays enabled: %s", key, objs[0].Message)
+	if len(objs) > 1 {
+		err.Message += fmt.Sprintf(" (and %d more)", len(objs)-1)
+	}
+	err.Reason, err.Hint = objs[0].Check, objs[0].Hint
+	if err.Hint == "" {
+		err.Hint = "cmkd status " + key + " shows what blocks it"
+	}
+	return err
+}
+
+func (c *core) answerRetirers(l *live, err error) {
+	for _, answer := range l.retirers {
+		op := l.snapshot()
+		c.replies = append(c.replies, func(failed error) {
+			if failed == nil {
+				failed = err
+			}
+			answer(op, failed)
+		})
+	}
+	l.retirers = nil
+}
+
+// retireNext disables the next of the previous versions.
+func (c *core) retireNext(l *live) {
+	for _, v := range l.op.Previous {
+		if !slices.Contains(l.op.Retired, v) {
+			l.op.Waiting = "for the vault to disable " + v
+			if l.op.Held != nil && l.op.Held.Class == "" {
+				l.op.Held = nil // an objection; what the vault refused may go on
+			}
+			c.touch(l)
+			c.do(l, task{kind: taskSetEnabled, effect: &effect{version: &rotator.Version{ID: v}, enable: false}})
+			return
+		}
+	}
+}
+
+// disabledPrevious handles the answer to the call that disables a version.
+func (c *core) disabledPrevious(l *live, r *result) {
+	if l.op.State != rotator.StateRetiring {
+		return
+	}
+	switch {
+	case r.err == nil && !r.version.Enabled:
+		l.op.Retired, l.op.Held = append(slices.Clone(l.op.Retired), r.task.version.ID), nil
+		c.touch(l)
+		c.event(l, rotator.EventVersionDisabled, l.retirer(), "version %s is retired", r.task.version.ID).
+			Data = map[string]string{"version": r.task.version.ID}
+	case r.err == nil:
+		c.notRetired(l, &rotator.Error{
+			Code: rotator.CodeRefused, Reason: "still-enabled", Message: "version " + r.task.version.ID + " is still enabled after it was disabled",
+		})
+	case r.err.Code == rotator.CodeNotFound:
+		// A version that is gone cannot be used; nothing is left to disable.
+		l.op.Retired, l.op.Held = append(slices.Clone(l.op.Retired), r.task.version.ID), nil
+		c.touch(l)
+	default:
+		c.notRetired(l, r.err)
+	}
+}
+
+// notRetired tries again, after the guard.
+func (c *core) notRetired(l *live, err *rotator.Error) {
+	again := heldRetry
+	if err.Passes() {
+		l.op.Failures++
+		again = max(backoff(l.op.Failures), err.RetryAfter)
+	}
+	c.hold(l, rotator.ProblemOf(err), again)
+	c.holdRetirement(l, rotator.ProblemOf(err))
+	l.guarding = false
+}
+
+// holdRetirement keeps in mind what holds a retirement up, also while the guard looks
+// again: nobody is to be told each time that it is over.
+func (c *core) holdRetirement(l *live, p *rotator.Problem) {
+	if alerting.Lasting(p, l.op.Failures) {
+		l.op.Held = p
+		c.touch(l)
+	}
+}
+
+func (l *live) retirer() string {
+	if l.op.Retirer != "" {
+		return l.op.Retirer
+	}
+	return actorDaemon
+}
+
+func (c *core) retired(l *live) {
+	state := c.touchKey(l.op.Key)
+	state.Unretired = slices.DeleteFunc(slices.Clone(state.Unretired), func(v string) bool { return slices.Contains(l.op.Retired, v) })
+	c.enter(l, rotator.StateCompleted, l.retirer(), "every dependent left the previous version and it is disabled")
+	c.answerRetirers(l, nil)
+}

@@ -1,0 +1,169 @@
+package engine_test
+
+import (
+	"slices"
+	"testing"
+	"time"
+
+	"cmkd/rotator"
+	"cmkd/rotator/rotatortest"
+)
+
+// TestGuard holds that the previous version stays enabled as long as anything
+// speaks against it, and that status and event say which and why.
+func TestGuard(t *testing.T) {
+	t.Parallel()
+	const late = "/subscriptions/" + subscription + "/resourceGroups/rg/providers/Test/followers/late"
+	tests := []struct {
+		name  string
+		spoil func(s *estate, old string)
+		check string
+		says  string
+	}{
+		{"a dependent that fell back to the old version", func(s *estate, old string) {
+			s.azure.Change(storageID, func(r *rotatortest.Resource) { r.Binding, r.Pinned = rotator.BindingFixed, old })
+		}, "dependent-not-settled", "storage"},
+		{"a dependent that became unreadable", func(s *estate, _ string) {
+			s.azure.Change(storageID, func(r *rotatortest.Resource) { r.Forbidden = true })
+		}, "dependent-unreachable", "storage"},
+		{"a dependent that is gone", func(s *estate, _ string) {
+			s.azure.Change(storageID, func(r *rotatortest.Resource) { r.Gone = true })
+		}, "dependent-unreachable", "storage"},
+		{"a dependent that nobody listed", func(s *estate, old string) {
+			s.azure.AddResource(rotatortest.Resource{ID: late, Kind: "follower", Key: keyID, Binding: rotator.BindingFixed, Pinned: old})
+		}, "dependent-discovered", "late"},
+		{"a search that is not permitted", func(s *estate, _ string) {
+			s.azure.FailWith(func(call, _ string) *rotatortest.Fault {
+				if call == "find" {
+					return &rotatortest.Fault{Err: refused(rotator.CodeForbidden, true).WithHint("grant Reader")}
+				}
+				return nil
+			})
+		}, "inventory-incomplete", "went wrong"},
+		{"a target that was disabled", func(s *estate, _ string) {
+			s.azure.Enable(keyID, s.azure.List(keyID)[1].ID, false)
+		}, "target-disabled", "disabled"},
+		{"a vault that cannot be read", func(s *estate, _ string) {
+			s.azure.FailWith(func(call, _ string) *rotatortest.Fault {
+				if call == "versions" {
+					return &rotatortest.Fault{Err: refused(rotator.CodeForbidden, true)}
+				}
+				return nil
+			})
+		}, "versions-unknown", "went wrong"},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			inBubble(t, func(s *estate) {
+				s.key.Discover = []string{subscription}
+				s.start()
+				op := s.rotate()
+				s.pass(24*time.Hour + 30*time.Minute)
+				s.want(op, rotator.StateSoaking)
+				tt.spoil(s, s.azure.List(keyID)[0].ID)
+				s.pass(3 * time.Hour)
+				if v := s.azure.List(keyID)[0]; !v.Enabled {
+					t.Fatalf("the old version was retired\n%s", s.log())
+				}
+				held := s.events(rotator.EventRetirementHeld)
+				if !slices.ContainsFunc(held, func(e rotator.Event) bool { return e.Data["check"] == tt.check && contains(e.Message, tt.says) }) {
+					t.Fatalf("events of the guard: %+v, want check %s that says %q\n%s", held, tt.check, tt.says, s.log())
+				}
+				if got := s.operation(op); !got.NeedsAction() && !got.Stalled() && len(got.Blockers) == 0 {
+					t.Errorf("status does not say that somebody is needed: %+v", got)
+				}
+			})
+		})
+	}
+}
+
+func TestGuard_RetiresOnceTheReasonIsGone(t *testing.T) {
+	t.Parallel()
+	inBubble(t, func(s *estate) {
+		s.start()
+		op := s.rotate()
+		s.pass(24*time.Hour + 30*time.Minute)
+		s.azure.Change(storageID, func(r *rotatortest.Resource) { r.Forbidden = true })
+		s.pass(3 * time.Hour)
+		s.wantVersions("++")
+		s.azure.Change(storageID, func(r *rotatortest.Resource) { r.Forbidden = false })
+		s.pass(2 * time.Hour)
+		s.want(op, rotator.StateCompleted)
+		s.wantVersions("-+")
+	})
+}
+
+func TestGuard_ExcludedDependentDoesNotBlock(t *testing.T) {
+	t.Parallel()
+	inBubble(t, func(s *estate) {
+		s.azure.Change(storageID, func(r *rotatortest.Resource) { r.Delay = -1 })
+		s.start()
+		op := s.rotate()
+		s.pass(24*time.Hour + 30*time.Minute)
+		s.want(op, rotator.StatePropagating)
+		s.key.Dependents = append([]rotator.Dependent{}, s.key.Dependents...)
+		s.key.Dependents[0].Excluded = "decommissioned next week"
+		if err := s.engine.Reload(s.t.Context(), []rotator.Key{s.key}, s.alerting); err != nil {
+			t.Fatal(err)
+		}
+		s.pass(2 * time.Hour)
+		s.want(op, rotator.StateCompleted)
+	})
+}
+
+func TestGuard_DemandsTheEvidenceConfigured(t *testing.T) {
+	t.Parallel()
+	inBubble(t, func(s *estate) {
+		s.key.Require = rotator.EvidenceConfirmed
+		s.start()
+		op := s.rotate()
+		s.pass(48 * time.Hour)
+		s.want(op, rotator.StatePropagating)
+		s.wantTracker(op, cosmosID, rotator.TrackerStalled, "")
+		s.wantVersions("++")
+	})
+}
+
+func TestReload_AddsDependentsToALiveRotation(t *testing.T) {
+	t.Parallel()
+	inBubble(t, func(s *estate) {
+		all := s.key.Dependents
+		s.key.Dependents = all[1:]
+		s.azure.Change(storageID, func(r *rotatortest.Resource) { r.Delay = -1 })
+		s.start()
+		op := s.rotate()
+		s.pass(time.Hour)
+		s.key.Dependents = all
+		if err := s.engine.Reload(s.t.Context(), []rotator.Key{s.key}, s.alerting); err != nil {
+			t.Fatal(err)
+		}
+		s.pass(30 * time.Hour)
+		s.want(op, rotator.StatePropagating)
+		s.wantTracker(op, storageID, rotator.TrackerStalled, "")
+		s.wantVersions("++")
+	})
+}
+
+func TestGuard_HoldsForAKeyThatIsNotConfiguredAnyMore(t *testing.T) {
+	t.Parallel()
+	inBubble(t, func(s *estate) {
+		s.start()
+		op := s.rotate()
+		s.pass(time.Hour)
+		if err := s.engine.Reload(s.t.Context(), nil, s.alerting); err != nil {
+			t.Fatal(err)
+		}
+		s.pass(48 * time.Hour)
+		s.wantVersions("++")
+		if held := s.events(rotator.EventRetirementHeld); len(held) == 0 || held[0].Data["check"] != "key-not-configured" {
+			t.Fatalf("events of the guard: %+v\n%s", held, s.log())
+		}
+		if err := s.engine.Reload(s.t.Context(), []rotator.Key{s.key}, s.alerting); err != nil {
+			t.Fatal(err)
+		}
+		s.pass(2 * time.Hour)
+		s.want(op, rotator.StateCompleted)
+		s.wantVersions("-+")
+	})
+}

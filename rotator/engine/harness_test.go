@@ -1,0 +1,246 @@
+package engine_test
+
+import (
+	"context"
+	"errors"
+	"slices"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"cmkd/rotator"
+	"cmkd/rotator/engine"
+	"cmkd/rotator/rotatortest"
+)
+
+const (
+	keyID        = rotator.KeyID("https://contoso.vault.azure.net/keys/payments")
+	subscription = "00000000-0000-0000-0000-000000000000"
+	storageID    = "/subscriptions/" + subscription + "/resourceGroups/rg/providers/Test/followers/storage"
+	cosmosID     = "/subscriptions/" + subscription + "/resourceGroups/rg/providers/Test/silents/cosmos"
+)
+
+// estate is an engine with its world, inside a synctest bubble: time passes as
+// soon as everybody waits for it.
+type estate struct {
+	t     *testing.T
+	azure *rotatortest.Azure
+	store *rotatortest.Store
+	key   rotator.Key
+	clock *skewed
+	// alerting has the receiver told, see [estate.listen].
+	alerting engine.Alerting
+	engine   *engine.Engine
+	stop     func()
+}
+
+// skewed is a clock that can be set, while Azure's goes on rightly.
+type skewed struct{ by atomic.Int64 }
+
+func (c *skewed) Now() time.Time {
+	return time.Now().Round(0).Add(time.Duration(c.by.Load()))
+}
+func (c *skewed) After(d time.Duration) <-chan time.Time { return time.After(d) }
+func (c *skewed) jump(d time.Duration)                   { c.by.Add(int64(d)) }
+
+// inBubble runs a test on virtual time with a key that has one version, one
+// dependent that tells its version and follows within 20 minutes, and one that
+// does not tell.
+func inBubble(t *testing.T, f func(*estate)) {
+	t.Helper()
+	synctest.Test(t, func(t *testing.T) {
+		s := &estate{
+			t: t, azure: rotatortest.NewAzure(), store: rotatortest.NewStore(), clock: &skewed{},
+			key: rotator.Key{
+				Name: "payments", ID: keyID, Retire: rotator.RetireAuto, Soak: time.Hour,
+				Dependents: []rotator.Dependent{{ID: storageID, Kind: "follower"}, {ID: cosmosID, Kind: "silent"}},
+			},
+		}
+		s.azure.AddKey(keyID)
+		s.azure.AddResource(rotatortest.Resource{ID: storageID, Kind: "follower", Key: keyID, Delay: 20 * time.Minute})
+		s.azure.AddResource(rotatortest.Resource{ID: cosmosID, Kind: "silent", Key: keyID, Hidden: true, Delay: 10 * time.Minute})
+		s.pass(time.Hour)
+		f(s)
+		if s.stop != nil {
+			s.stop()
+		}
+	})
+}
+
+// start starts the engine on the store as it is.
+func (s *estate) start() *estate {
+	s.t.Helper()
+	s.engine = engine.New(engine.Options{
+		Store: s.store, Vault: s.azure, Services: s.azure.Services(), Clock: s.clock, Keys: []rotator.Key{s.key},
+		Alerting: s.alerting,
+	})
+	ctx, cancel := context.WithCancel(s.t.Context())
+	done := make(chan error, 1)
+	go func() { done <- s.engine.Run(ctx) }()
+	s.stop = func() {
+		cancel()
+		if err := <-done; err != nil {
+			s.t.Errorf("engine: %v", err)
+		}
+		s.stop = nil
+	}
+	synctest.Wait()
+	return s
+}
+
+// restart stops the engine, lets time pass, and starts another one.
+func (s *estate) restart(pause time.Duration) {
+	s.t.Helper()
+	s.stop()
+	s.pass(pause)
+	s.start()
+}
+
+// listen adds a receiver that wants to hear everything.
+func (s *estate) listen() *rotatortest.Receiver {
+	r := &rotatortest.Receiver{}
+	s.alerting.Receivers = append(s.alerting.Receivers, rotator.Receiver{Name: "ops", Kind: "test", Notifier: r})
+	return r
+}
+
+// firing returns the ids of the alerts that fire, separated by blanks.
+func (s *estate) firing() string {
+	s.t.Helper()
+	alerts, err := s.engine.Alerts(s.t.Context())
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	var ids []string
+	for _, a := range alerts {
+		if a.Firing() {
+			ids = append(ids, a.ID)
+		}
+	}
+	slices.Sort(ids)
+	return strings.Join(ids, " ")
+}
+
+// wantFiring checks which alerts fire.
+func (s *estate) wantFiring(want string) {
+	s.t.Helper()
+	if got := s.firing(); got != want {
+		s.t.Fatalf("alerts firing: %q, want %q\n%s", got, want, s.log())
+	}
+}
+
+// pass lets time pass.
+func (s *estate) pass(d time.Duration) {
+	<-time.After(d)
+	synctest.Wait()
+}
+
+func (s *estate) rotate() rotator.OperationID {
+	s.t.Helper()
+	op, err := s.engine.Rotate(s.t.Context(), rotator.Request{Key: "payments", Actor: "alice", Reason: "test"})
+	if err != nil {
+		s.t.Fatalf("rotate: %v", err)
+	}
+	return op.ID
+}
+
+func (s *estate) operation(id rotator.OperationID) rotator.OperationStatus {
+	s.t.Helper()
+	op, err := s.engine.Operation(s.t.Context(), id)
+	if err != nil {
+		s.t.Fatalf("operation %s: %v", id, err)
+	}
+	return op
+}
+
+// want checks the state of an operation.
+func (s *estate) want(id rotator.OperationID, state rotator.OperationState) rotator.OperationStatus {
+	s.t.Helper()
+	op := s.operation(id)
+	if op.State != state {
+		s.t.Fatalf("%s is %s, want %s (waiting: %s; problem: %v)\n%s", id, op.State, state, op.Waiting, op.Problem, s.log())
+	}
+	return op
+}
+
+// tracker returns a dependent's tracker.
+func (s *estate) tracker(id rotator.OperationID, dependent string) rotator.TrackerStatus {
+	s.t.Helper()
+	for _, t := range s.operation(id).Trackers {
+		if t.Detail.Dependent.Same(dependent) {
+			return t
+		}
+	}
+	s.t.Fatalf("%s has no tracker for %s", id, dependent)
+	return rotator.TrackerStatus{}
+}
+
+func (s *estate) wantTracker(id rotator.OperationID, dependent string, state rotator.TrackerState, e rotator.Evidence) {
+	s.t.Helper()
+	if t := s.tracker(id, dependent); t.State != state || t.Evidence != e {
+		s.t.Fatalf("tracker of %s is %s (%s), want %s (%s); problem: %v\n%s", dependent, t.State, t.Evidence, state, e, t.Detail.Problem, s.log())
+	}
+}
+
+// enabled returns which of the versions, in the order they were made, are
+// enabled, like "-+".
+func (s *estate) enabled() string {
+	var b strings.Builder
+	for _, v := range s.azure.List(keyID) {
+		if v.Enabled {
+			b.WriteByte('+')
+		} else {
+			b.WriteByte('-')
+		}
+	}
+	return b.String()
+}
+
+func (s *estate) wantVersions(want string) {
+	s.t.Helper()
+	if got := s.enabled(); got != want {
+		s.t.Fatalf("versions are %s, want %s\n%s", got, want, s.log())
+	}
+}
+
+func (s *estate) events(t rotator.EventType) (found []rotator.Event) {
+	s.t.Helper()
+	all, err := s.store.Events(s.t.Context(), rotator.EventFilter{})
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	for _, e := range all {
+		if e.Type == t {
+			found = append(found, e)
+		}
+	}
+	return found
+}
+
+func (s *estate) log() string {
+	all, _ := s.store.Events(context.Background(), rotator.EventFilter{})
+	var b strings.Builder
+	for _, e := range all {
+		b.WriteString(e.At.Format("15:04:05 ") + string(e.Type) + " " + e.Message + "\n")
+	}
+	return b.String()
+}
+
+// wantError checks an error's class and that its text or hint names something.
+func wantError(t *testing.T, err error, code rotator.Code, mentions string) {
+	t.Helper()
+	var e *rotator.Error
+	if !errors.As(err, &e) {
+		t.Fatalf("error is %v, want one of code %s", err, code)
+	}
+	if e.Code != code || !strings.Contains(e.Error()+" "+e.Hint, mentions) {
+		t.Fatalf("error is %s: %v (hint %q), want %s mentioning %q", e.Code, e, e.Hint, code, mentions)
+	}
+}
+
+func refused(code rotator.Code, noEffect bool) *rotator.Error {
+	return &rotator.Error{Code: code, Message: "the call went wrong", NoEffect: noEffect}
+}
+
+func contains(s, part string) bool { return strings.Contains(s, part) }

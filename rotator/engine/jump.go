@@ -1,0 +1,63 @@
+package engine
+
+import (
+	"cmkd/rotator"
+	"time"
+)
+
+// jumpNoticed is by how much the daemon's clock must jump to be worth a line in
+// the audit trail.
+const jumpNoticed = time.Minute
+
+// begin starts a step at a time. jump is by how much the clock was set since the
+// last step, beyond the time that passed: ahead if positive. Schedules speak of
+// the clock on the wall and follow it. Waiting does not: it goes on for as long
+// as it would have. Evidence and soak times are by Azure's clock and are not
+// touched.
+func (c *core) begin(now time.Time, jump time.Duration) {
+	c.now = now
+	if jump > -time.Second && jump < time.Second {
+		return
+	}
+	jumped := jump <= -jumpNoticed || jump >= jumpNoticed
+	if jumped {
+		c.clockJumped(jump)
+	}
+	for _, id := range c.liveIDs() {
+		l := c.live[id]
+		if u := &l.op.Attempt.Uncertain; !u.IsZero() {
+			*u = u.Add(jump)
+			c.touch(l)
+		}
+		if jump < 0 {
+			c.shift(l, jump)
+		}
+		if jumped {
+			c.event(l, rotator.EventClockJumped, actorDaemon, "the clock of this machine jumped by %s", jump.Round(time.Second))
+		}
+	}
+	if jump < 0 {
+		for i := range c.agenda {
+			if !c.agenda[i].stored() {
+				c.agenda[i].at = min(c.agenda[i].at, now.Add(watchEvery).UnixNano())
+			}
+		}
+		c.filled = time.Time{} // the order may have changed: read the near future anew
+		c.agenda = c.agenda.only(func(i *agendaItem) bool { return !i.stored() })
+	}
+}
+
+// shift moves what an operation waits for.
+func (c *core) shift(l *live, by time.Duration) {
+	if !l.op.Wake.IsZero() {
+		c.wait(l, l.op.Wake.Add(by))
+	}
+	if c.load(l) != nil {
+		return // the next step meets the same error and reports it
+	}
+	for _, t := range l.trackers {
+		if !t.Due.IsZero() {
+			c.setTracker(l, withDue(t, t.Due.Add(by)), false)
+		}
+	}
+}

@@ -1,0 +1,376 @@
+package engine
+
+import (
+	"cmkd/rotator"
+	"cmkd/rotator/alerting"
+	"fmt"
+	"slices"
+	"time"
+)
+
+// tracker is a [rotator.Tracker] with what the engine makes of it.
+type tracker rotator.Tracker
+
+// look is one look at a dependent: what was asked for and what came of it.
+type look struct {
+	now    time.Time
+	op     *rotator.Operation
+	traits rotator.Traits
+	// require is the weakest evidence that counts as done.
+	require rotator.Evidence
+	seen    *rotator.Observation
+	// err is why nothing was seen; seen is then nil.
+	err *rotator.Error
+	// room, if given, is where the new large part is made; the caller copies it if
+	// it keeps it. Most looks show nothing new.
+	room *rotator.TrackerDetail
+	// applied is the update that was carried out before the look, if any, and
+	// applyErr what came of it.
+	applied  rotator.Action
+	applyErr *rotator.Error
+}
+
+// settling is how long after an update of ours a 404 or an old answer proves
+// nothing (azure/facts.md section 2: reads may lag, a GET may answer 404 for
+// some seconds).
+const settling = 2 * time.Minute
+
+// decide is the whole tracker state machine: from a tracker and a look at its
+// dependent it makes the new tracker and, if an update of the dependent is
+// called for, names it. It is pure. The tracker is then in TrackerApplying, and
+// the update may be carried out once that is committed.
+func decide(from rotator.Tracker, l look) (rotator.Tracker, rotator.Action) {
+	d := l.room
+	if d == nil {
+		d = &rotator.TrackerDetail{}
+	}
+	*d = *from.Detail
+	from.Detail = d
+	from.Looks++
+	to, action := tracker(from).step(l)
+	return rotator.Tracker(to), action
+}
+
+// step decides on a tracker whose large part may be changed in place.
+func (t tracker) step(l look) (tracker, rotator.Action) {
+	d := t.Detail
+	if l.err != nil {
+		return t.unseen(l), ""
+	}
+	t.Failures = 0
+	t.Seen = l.seen.At
+	d.Last, d.Version, d.Via, d.Problem = l.seen, l.seen.Version, l.seen.Via, nil
+	if l.seen.Region != "" {
+		d.Region = l.seen.Region
+	}
+	if l.seen.Binding != "" {
+		d.Binding = l.seen.Binding
+	}
+	if l.applied != "" && l.applyErr == nil {
+		d.Applied, d.AppliedVersion = l.seen.At, l.op.Target.ID
+	}
+	switch {
+	case l.op.Kind == rotator.KindRevocation:
+		return t.accessLook(l, rotator.AccessDenied), ""
+	case l.op.Kind == rotator.KindReinstatement:
+		return t.accessLook(l, rotator.AccessAllowed), ""
+	case l.op.State == rotator.StatePending:
+		return t.preflightLook(l), ""
+	default:
+		return t.versionLook(l)
+	}
+}
+
+// enterTracker puts a tracker into a state and schedules its next look.
+func enterTracker(t rotator.Tracker, s rotator.TrackerState, now, due time.Time) rotator.Tracker {
+	return rotator.Tracker(tracker(t).enter(s, now, due))
+}
+
+// enter puts the tracker into a state and schedules its next look.
+func (t tracker) enter(s rotator.TrackerState, now, due time.Time) tracker {
+	if t.State != s {
+		t.State, t.Since = s, now
+	}
+	if s != rotator.TrackerDone {
+		t.Evidence = rotator.EvidenceNone
+	}
+	t.Due = due
+	return t
+}
+
+// block puts the tracker into a state that waits for a person.
+func (t tracker) block(s rotator.TrackerState, p *rotator.Problem, l look) tracker {
+	t.Detail.Problem = p
+	return t.enter(s, l.now, nextOnGrid(l.now, max(unreachablePoll, t.poll(l))))
+}
+
+func (t tracker) poll(l look) time.Duration {
+	d := &t.Detail.Dependent
+	if l.op.Kind != rotator.KindRotation {
+		return pollOf(d, accessWindow(d, l.traits))
+	}
+	return pollOf(d, windowOf(d, l.traits))
+}
+
+// done puts the tracker into its end state with evidence; the moment of the
+// first evidence stands.
+func (t tracker) done(e rotator.Evidence, l look) tracker {
+	if t.State != rotator.TrackerDone || t.Detail.DoneAt.IsZero() {
+		t.Detail.DoneAt = l.seen.At
+	}
+	t = t.enter(rotator.TrackerDone, l.now, time.Time{})
+	t.Evidence = e
+	return t
+}
+
+// unseen handles a look at which nothing was seen.
+func (t tracker) unseen(l look) tracker {
+	t.Failures++
+	own := !t.Detail.Applied.IsZero() && l.now.Sub(t.Detail.Applied) < settling
+	switch {
+	case l.err.Code == rotator.CodeForbidden, l.err.Code == rotator.CodeInvalid, l.err.Code == rotator.CodeNotFound && !own:
+		t.Detail.Last = nil
+		return t.block(rotator.TrackerUnreachable, rotator.ProblemOf(l.err), l)
+	case l.err.Code == rotator.CodeThrottled:
+		t.Failures--
+		t.Due = l.now.Add(max(l.err.RetryAfter, time.Second))
+	default:
+		t.Due = l.now.Add(max(backoff(t.Failures), l.err.RetryAfter))
+		if t.Failures >= 3 && !t.blocked() {
+			t.Detail.Problem = rotator.ProblemOf(l.err)
+		}
+	}
+	if t.missed() && !t.deadline(l).IsZero() && l.now.After(t.deadline(l)) {
+		return t.enter(rotator.TrackerStalled, l.now, t.Due)
+	}
+	return t
+}
+
+// blocked reports whether the tracker waits for a person, for a reason that stands
+// until the dependent is seen again.
+func (t *tracker) blocked() bool {
+	return t.State == rotator.TrackerNeedsAction || t.State == rotator.TrackerUnreachable
+}
+
+// missed reports whether a look at which nothing was seen counts against the
+// dependent. One that is done was seen there: it takes more than a missed answer to
+// doubt that.
+func (t *tracker) missed() bool {
+	switch t.State {
+	case rotator.TrackerWaiting, rotator.TrackerNeedsAction, rotator.TrackerUnreachable:
+		return false
+	case rotator.TrackerDone:
+		return t.Failures >= alerting.Patience
+	default:
+		return true
+	}
+}
+
+// preflightLook checks, before anything is changed, that the dependent is as
+// the configuration says and healthy.
+func (t tracker) preflightLook(l look) tracker {
+	o := l.seen
+	t.Detail.Before = o.Version
+	switch {
+	case o.Problem != nil:
+		return t.block(rotator.TrackerNeedsAction, o.Problem, l)
+	case !o.Key.Same(l.op.KeyID):
+		return t.block(rotator.TrackerNeedsAction, otherKey(o.Key, l.op), l)
+	case o.Access == rotator.AccessDenied:
+		return t.block(rotator.TrackerNeedsAction, deniedNow(o), l)
+	default:
+		return t.enter(rotator.TrackerWaiting, l.now, time.Time{})
+	}
+}
+
+func otherKey(key rotator.KeyID, op *rotator.Operation) *rotator.Problem {
+	uses := "no customer-managed key"
+	if key != "" {
+		uses = string(key)
+	}
+	return &rotator.Problem{
+		Code: "other-key", Message: fmt.Sprintf("uses %s, not %s", uses, op.KeyID),
+		Hint: "correct the dependents of key " + op.Key + " in the configuration, or exclude this one with a reason",
+	}
+}
+
+func deniedNow(o *rotator.Observation) *rotator.Problem {
+	return &rotator.Problem{
+		Code: "access-denied", Message: "has no access to its key now (" + o.AccessCode + ")",
+		Hint: "restore the dependent's access to the key first",
+	}
+}
+
+// versionLook compares the version in use with the target of a rotation.
+func (t tracker) versionLook(l look) (tracker, rotator.Action) {
+	o := l.seen
+	switch {
+	case l.applyErr != nil && !t.onTarget(l):
+		return t.applyFailed(l), ""
+	case t.onTarget(l):
+		return t.done(rotator.EvidenceConfirmed, l), ""
+	case !o.Key.Same(l.op.KeyID) && !holdsOther(o, l.op):
+		t.Detail.Problem = otherKey(o.Key, l.op)
+		return t.done(rotator.EvidenceConfirmed, l), ""
+	case o.Problem != nil:
+		return t.block(rotator.TrackerNeedsAction, o.Problem, l), ""
+	case o.Version == "" && o.Binding == rotator.BindingFollows:
+		return t.inferLook(l)
+	case o.Updating:
+		return t.pending(l), ""
+	case o.Binding == rotator.BindingPinned:
+		return t.tell(rotator.ActionRepin, l)
+	case o.Binding == rotator.BindingFixed:
+		return t.fixed(l)
+	default:
+		return t.nudgeOrWait(l)
+	}
+}
+
+// onTarget reports whether the service itself says that it uses the target, and
+// nothing but the target, of this key.
+func (t tracker) onTarget(l look) bool {
+	o := l.seen
+	return o.Version != "" && o.Version == l.op.Target.ID && o.Key.Same(l.op.KeyID) && !holdsOther(o, l.op)
+}
+
+// holdsOther reports whether some of the dependent's data is still wrapped by a
+// version other than the target.
+func holdsOther(o *rotator.Observation, op *rotator.Operation) bool {
+	return slices.ContainsFunc(o.Previous, func(v string) bool { return v != op.Target.ID })
+}
+
+// inferLook handles a service that does not tell which version it uses: the
+// documented time passes, by Azure's own clock, with nothing that contradicts.
+func (t tracker) inferLook(l look) (tracker, rotator.Action) {
+	o := l.seen
+	switch {
+	case o.Access == rotator.AccessDenied:
+		return t.block(rotator.TrackerNeedsAction, deniedNow(o), l), ""
+	case o.At.Before(t.windowEnd(l)), o.Updating:
+		return t.nudgeOrWait(l)
+	case rotator.EvidenceInferred.AtLeast(l.require):
+		return t.done(rotator.EvidenceInferred, l), ""
+	default:
+		return t.pending(l), ""
+	}
+}
+
+// windowEnd is when the documented time has passed, by Azure's clock.
+func (t tracker) windowEnd(l look) time.Time {
+	start := l.op.Target.Created
+	if t.Detail.AppliedVersion == l.op.Target.ID {
+		start = later(start, t.Detail.Applied)
+	}
+	return start.Add(windowOf(&t.Detail.Dependent, l.traits))
+}
+
+// deadline is when the tracker counts as stalled; zero if it never does.
+func (t tracker) deadline(l look) time.Time {
+	switch {
+	case l.op.Kind == rotator.KindRotation && l.op.Target.ID != "":
+		return t.windowEnd(l)
+	case l.op.Kind != rotator.KindRotation && !l.op.Effect.IsZero():
+		return l.op.Effect.Add(accessWindow(&t.Detail.Dependent, l.traits))
+	default:
+		return time.Time{}
+	}
+}
+
+// pending keeps the tracker waiting, stalled once its window is over.
+func (t tracker) pending(l look) tracker {
+	state := rotator.TrackerPropagating
+	if end := t.deadline(l); !end.IsZero() && !l.seen.At.Before(end) {
+		state = rotator.TrackerStalled
+	}
+	due := nextOnGrid(l.now, t.poll(l))
+	if end := t.deadline(l); state == rotator.TrackerPropagating && end.After(l.now) && end.Before(due) {
+		due = end // so that the end of the window is seen when it comes
+	}
+	return t.enter(state, l.now, due)
+}
+
+// nudgeOrWait lets a dependent that follows its key take its time, or makes it
+// re-read the key where the operator allows that.
+func (t tracker) nudgeOrWait(l look) (tracker, rotator.Action) {
+	t = t.pending(l)
+	told := t.Detail.AppliedVersion == l.op.Target.ID
+	if !l.traits.CanNudge || told || l.seen.Updating {
+		return t, ""
+	}
+	nudge := t.Detail.Dependent.Nudge
+	if nudge == rotator.NudgeAlways || nudge == rotator.NudgeWhenStalled && t.State == rotator.TrackerStalled {
+		return t.tell(rotator.ActionNudge, l)
+	}
+	return t, ""
+}
+
+// tell intends an update of the dependent, unless the same one was accepted
+// already: to do it again and again would restart a container group every few
+// minutes. One that does not show stalls, and is a person's.
+func (t tracker) tell(a rotator.Action, l look) (tracker, rotator.Action) {
+	if t.Detail.AppliedVersion == l.op.Target.ID {
+		return t.pending(l), ""
+	}
+	return t.enter(rotator.TrackerApplying, l.now, l.now), a
+}
+
+// fixed handles a dependent that must be re-created.
+func (t tracker) fixed(l look) (tracker, rotator.Action) {
+	if t.Detail.Dependent.Recreate {
+		return t.tell(rotator.ActionRecreate, l)
+	}
+	return t.block(rotator.TrackerNeedsAction, &rotator.Problem{
+		Code: "must-be-recreated", Message: "names its key version for good and has to be deployed anew",
+		Hint: "deploy it with key version " + l.op.Target.ID + ", or set recreate: true for it",
+	}, l), ""
+}
+
+// applyFailed handles an update that was refused or went wrong; it is repeated
+// after another look.
+func (t tracker) applyFailed(l look) tracker {
+	t.Failures++
+	switch l.applyErr.Code {
+	case rotator.CodeThrottled:
+		return t.enter(rotator.TrackerPropagating, l.now, l.now.Add(max(l.applyErr.RetryAfter, time.Second)))
+	case rotator.CodeForbidden, rotator.CodeInvalid, rotator.CodeRefused:
+		return t.block(rotator.TrackerNeedsAction, rotator.ProblemOf(l.applyErr), l)
+	default:
+	}
+	if t.Failures >= 3 {
+		t.Detail.Problem = rotator.ProblemOf(l.applyErr)
+	}
+	t = t.pending(l)
+	t.Due = l.now.Add(max(backoff(t.Failures), l.applyErr.RetryAfter))
+	return t
+}
+
+// accessLook compares what was seen of the dependent's access with what a
+// revocation or reinstatement wants.
+func (t tracker) accessLook(l look, want rotator.Access) tracker {
+	o := l.seen
+	passed := !o.At.Before(t.deadline(l))
+	switch {
+	case !o.Key.Same(l.op.KeyID):
+		t.Detail.Problem = otherKey(o.Key, l.op)
+		return t.done(rotator.EvidenceConfirmed, l)
+	case o.Access == want && o.AccessEvidence != rotator.EvidenceNone:
+		return t.done(o.AccessEvidence, l)
+	case o.Access == rotator.AccessUnknown && passed:
+		return t.done(rotator.EvidenceInferred, l)
+	default:
+		return t.pending(l)
+	}
+}
+
+// changedFrom reports whether the large part of the tracker differs from the
+// one before in anything but the moment of the last look.
+func changedFrom(t, old *rotator.Tracker) bool {
+	a, b := t.Detail, old.Detail
+	if t.Evidence != old.Evidence || a.Version != b.Version || a.Via != b.Via || a.Binding != b.Binding || a.Region != b.Region ||
+		a.Before != b.Before || a.AppliedVersion != b.AppliedVersion || !a.Applied.Equal(b.Applied) ||
+		!a.DoneAt.Equal(b.DoneAt) || (a.Problem == nil) != (b.Problem == nil) {
+		return true
+	}
+	return a.Problem != nil && *a.Problem != *b.Problem
+}

@@ -1,0 +1,172 @@
+package engine
+
+import (
+	"cmkd/rotator"
+	"context"
+	"fmt"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+)
+
+// PlanRotation says what Rotate would do, from fresh reads, and changes nothing.
+func (e *Engine) PlanRotation(ctx context.Context, name string) (rotator.Plan, error) {
+	key, p, err := e.beginPlan(name, rotator.KindRotation)
+	if err != nil {
+		return rotator.Plan{}, err
+	}
+	versions, listErr := e.listVersions(ctx, &key)
+	op := rotator.Operation{Kind: rotator.KindRotation, State: rotator.StatePending, Key: key.Name, KeyID: key.ID}
+	l := &live{op: op, versions: versions, listErr: listErr}
+	if problem := (&core{}).preflight(l); problem != nil {
+		p.Problems = append(p.Problems, *problem)
+	}
+	newest, _ := rotator.Newest(versions, nil)
+	p.Steps = append(p.Steps,
+		fmt.Sprintf("make a new version of %s after %s (%s)", key.ID, newest.ID, methodText(key.Method)),
+		fmt.Sprintf("follow %d dependents until each is known to use it", len(key.Dependents)),
+		retireText(&key, newest.ID))
+	p.Dependents = e.planDependents(ctx, &key, &op, e.rotationEffect)
+	return collect(p), nil
+}
+
+// PlanRevocation says what Revoke would do and break, from fresh reads.
+func (e *Engine) PlanRevocation(ctx context.Context, name string) (rotator.Plan, error) {
+	key, p, err := e.beginPlan(name, rotator.KindRevocation)
+	if err != nil {
+		return rotator.Plan{}, err
+	}
+	versions, listErr := e.listVersions(ctx, &key)
+	if listErr != nil {
+		p.Problems = append(p.Problems, *rotator.ProblemOf(listErr))
+	}
+	if key.TwoPerson {
+		p.Steps = append(p.Steps, "wait for the approval of a second person")
+	}
+	for _, v := range enabledNewestFirst(versions) {
+		p.Steps = append(p.Steps, "disable version "+v.ID)
+	}
+	p.Steps = append(p.Steps, fmt.Sprintf("watch %d dependents until none has access, and the key from then on", len(key.Dependents)))
+	op := rotator.Operation{Kind: rotator.KindRevocation, State: rotator.StateDisabling, Key: key.Name, KeyID: key.ID}
+	p.Dependents = e.planDependents(ctx, &key, &op, e.revocationEffect)
+	p.Problems = append(p.Problems, unreadable(&p)...)
+	return p, nil
+}
+
+func (e *Engine) beginPlan(name string, kind rotator.OperationKind) (rotator.Key, rotator.Plan, error) {
+	key, ok := (*e.keys.Load())[name]
+	if !ok {
+		return rotator.Key{}, rotator.Plan{}, rotator.Errorf(rotator.CodeNotFound, "no key %q is configured", name).WithHint("cmkd status lists the keys")
+	}
+	return key, rotator.Plan{Kind: kind, Key: key.Name, KeyID: key.ID}, nil
+}
+
+// plainly carries out a task by itself.
+func (e *Engine) plainly(ctx context.Context, t *task) *result {
+	bound := newDeadline(ctx, t.kind, 1)
+	defer bound.done()
+	return e.world.do(bound.ctx, t)
+}
+
+func (e *Engine) listVersions(ctx context.Context, key *rotator.Key) ([]rotator.Version, *rotator.Error) {
+	r := e.plainly(ctx, &task{kind: taskVersions, keyID: key.ID})
+	return r.versions, r.err
+}
+
+// collect adds the dependents' problems to those of the plan.
+func collect(p rotator.Plan) rotator.Plan {
+	for i := range p.Dependents {
+		if d := &p.Dependents[i]; d.Problem != nil && d.Dependent.Excluded == "" {
+			problem := *d.Problem
+			problem.Message = d.Dependent.Kind + " " + d.Dependent.DisplayName() + ": " + problem.Message
+			p.Problems = append(p.Problems, problem)
+		}
+	}
+	return p
+}
+
+// unreadable returns the problems of dependents that cannot be read: they do not
+// stop a revocation, but what becomes of them cannot be seen.
+func unreadable(p *rotator.Plan) (all []rotator.Problem) {
+	return collect(rotator.Plan{Dependents: p.Dependents}).Problems
+}
+
+// planDependents looks at every dependent and says what would happen to it.
+func (e *Engine) planDependents(ctx context.Context, key *rotator.Key, op *rotator.Operation, effect func(*rotator.Key, *rotator.Tracker) string) []rotator.PlannedDependent {
+	planned := make([]rotator.PlannedDependent, len(key.Dependents))
+	var g errgroup.Group
+	g.SetLimit(e.o.Limits.Calls)
+	for i := range key.Dependents {
+		g.Go(func() error {
+			planned[i] = e.planDependent(ctx, key, op, &key.Dependents[i], effect)
+			return nil
+		})
+	}
+	_ = g.Wait() // the functions return no error: each problem is in its place
+	return planned
+}
+
+func (e *Engine) planDependent(ctx context.Context, key *rotator.Key, op *rotator.Operation, d *rotator.Dependent, effect func(*rotator.Key, *rotator.Tracker) string) rotator.PlannedDependent {
+	p := rotator.PlannedDependent{Dependent: *d}
+	if d.Excluded != "" {
+		p.Effect = "is left out: " + d.Excluded
+		return p
+	}
+	r := e.plainly(ctx, &task{kind: taskObserve, keyID: key.ID, dependent: d})
+	t := rotator.Tracker{Detail: &rotator.TrackerDetail{Dependent: *d}}
+	preflight := *op
+	preflight.Kind, preflight.State = rotator.KindRotation, rotator.StatePending
+	t, _ = decide(t, look{op: &preflight, traits: e.core.traits[d.Kind], seen: r.observation, err: r.err, now: e.o.Clock.Now()})
+	p.Binding, p.Version, p.Problem = t.Detail.Binding, t.Detail.Version, t.Detail.Problem
+	p.Effect = effect(key, &t)
+	return p
+}
+
+func methodText(m rotator.Method) string {
+	if m == rotator.MethodCreate {
+		return "create with the current version's parameters"
+	}
+	return "rotate, by the vault's own policy"
+}
+
+func retireText(key *rotator.Key, old string) string {
+	switch key.Retire {
+	case rotator.RetireAuto:
+		return fmt.Sprintf("disable version %s once all have been on the new one for %s and the guard agrees", old, key.Soak)
+	case rotator.RetireOff:
+		return "leave version " + old + " enabled"
+	default:
+		return fmt.Sprintf("after %s wait for: cmkd retire %s, which disables version %s if the guard agrees", key.Soak, key.Name, old)
+	}
+}
+
+// rotationEffect says what a rotation does to a dependent.
+func (e *Engine) rotationEffect(_ *rotator.Key, t *rotator.Tracker) string {
+	d := &t.Detail.Dependent
+	traits := e.core.traits[d.Kind]
+	how := string(traits.Best)
+	switch {
+	case t.Detail.Problem != nil:
+		return "stops the rotation before it begins"
+	case t.Detail.Binding == rotator.BindingPinned:
+		return "is told the new version; " + how
+	case t.Detail.Binding == rotator.BindingFixed && d.Recreate:
+		return "is re-created with the new version; " + how
+	case t.Detail.Binding == rotator.BindingFixed:
+		return "needs somebody to deploy it anew"
+	case d.Nudge == rotator.NudgeAlways && traits.CanNudge:
+		return "is made to re-read its key at once; " + how
+	default:
+		return fmt.Sprintf("follows by itself within %s; %s", windowOf(d, traits).Round(time.Second), how)
+	}
+}
+
+// revocationEffect says what a revocation breaks.
+func (e *Engine) revocationEffect(_ *rotator.Key, t *rotator.Tracker) string {
+	traits := e.core.traits[t.Detail.Dependent.Kind]
+	breaks := traits.Revoked
+	if breaks == "" {
+		breaks = "loses access to its key"
+	}
+	return fmt.Sprintf("%s, within about %s", breaks, accessWindow(&t.Detail.Dependent, traits).Round(time.Second))
+}

@@ -1,0 +1,90 @@
+package engine
+
+import (
+	"cmkd/rotator"
+	"cmkd/rotator/alerting"
+	"fmt"
+	"slices"
+	"strconv"
+	"strings"
+)
+
+// silence begins a silence.
+func (c *core) silence(r rotator.SilenceRequest) (*rotator.Silence, error) {
+	if err := c.checkSilence(&r); err != nil {
+		return nil, err
+	}
+	last := 0
+	for id := range c.alarm.silences {
+		last = max(last, silenceNumber(id))
+	}
+	s := &rotator.Silence{
+		ID: "s-" + strconv.Itoa(last+1), Alert: r.Alert, Rule: r.Rule, Key: r.Key,
+		Actor: r.Actor, Reason: r.Reason, Created: c.now, Until: c.now.Add(r.For),
+	}
+	c.alarm.silences[s.ID] = s
+	c.silenceEvent(s, rotator.EventSilenced, r.Actor, fmt.Sprintf("alerts about %s are silenced until %s", subjectOf(s), s.Until.UTC().Format("2006-01-02 15:04 MST")))
+	return s, nil
+}
+
+func (c *core) checkSilence(r *rotator.SilenceRequest) error {
+	switch {
+	case r.Alert == "" && r.Rule == "" && r.Key == "":
+		return rotator.Errorf(rotator.CodeInvalid, "nothing is named that is to be silenced").WithHint("name an alert, a rule or a key")
+	case r.For <= 0 || r.For > silenceMost:
+		return rotator.Errorf(rotator.CodeInvalid, "a silence lasts at most %d days and more than nothing, not %s", int(silenceMost.Hours()/24), r.For).WithHint("for instance --for 2h")
+	case r.Rule != "" && alerting.SeverityOf(r.Rule) == "":
+		return rotator.Errorf(rotator.CodeInvalid, "there is no rule %q", r.Rule).WithHint("cmkd alert rules lists them")
+	case r.Key != "" && c.keys[r.Key] == nil:
+		return rotator.Errorf(rotator.CodeNotFound, "no key %q is configured", r.Key).WithHint("cmkd status lists the keys")
+	case r.Alert != "" && !slices.ContainsFunc(c.alarm.all(), func(a *rotator.Alert) bool { return a.ID == r.Alert }):
+		return rotator.Errorf(rotator.CodeNotFound, "there is no alert %q", r.Alert).WithHint("cmkd alert list lists them")
+	}
+	return nil
+}
+
+// endSilence ends a silence now; the alerts it held back are told.
+func (c *core) endSilence(id, actor string) (*rotator.Silence, error) {
+	s := c.alarm.silences[id]
+	switch {
+	case s == nil:
+		return nil, rotator.Errorf(rotator.CodeNotFound, "there is no silence %q", id).WithHint("cmkd silence list lists them")
+	case !c.now.Before(s.Until):
+		return nil, rotator.Errorf(rotator.CodeConflict, "silence %s has ended already", id)
+	}
+	s.Until = c.now
+	c.silenceEvent(s, rotator.EventSilenceEnded, actor, "the silence "+s.ID+" about "+subjectOf(s)+" was ended")
+	return s, nil
+}
+
+func (c *core) silenceEvent(s *rotator.Silence, t rotator.EventType, actor, message string) {
+	c.alarm.quieted[s.ID] = s
+	c.alarm.published = false
+	c.hard = true
+	c.change.Events = append(c.change.Events, rotator.Event{
+		At: c.now, Type: t, Key: s.Key, Actor: actor, Message: message,
+		Data: map[string]string{"silence": s.ID, "reason": s.Reason},
+	})
+	c.postSoon(c.now)
+}
+
+// subjectOf says what is silenced.
+func subjectOf(s *rotator.Silence) string {
+	var parts []string
+	if s.Alert != "" {
+		parts = append(parts, "alert "+s.Alert)
+	}
+	if s.Rule != "" {
+		parts = append(parts, "rule "+string(s.Rule))
+	}
+	if s.Key != "" {
+		parts = append(parts, "key "+s.Key)
+	}
+	return strings.Join(parts, ", ")
+}
+
+// silenceNumber returns 7 for s-7.
+func silenceNumber(id string) int {
+	n, _ := strconv.Atoi(strings.TrimPrefix(id, "s-")) // what cannot be read sorts first
+	return n
+}
