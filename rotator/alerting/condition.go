@@ -4,11 +4,12 @@
 package alerting
 
 import (
-	"cmkd/rotator"
 	"fmt"
 	"slices"
 	"strings"
 	"time"
+
+	"cmkd/rotator"
 )
 
 // The alert rules are pure: from what is known of an operation, a key or the

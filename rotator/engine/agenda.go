@@ -1,9 +1,10 @@
 package engine
 
 import (
-	"cmkd/rotator"
 	"container/heap"
 	"time"
+
+	"cmkd/rotator"
 )
 
 // agendaItem is a reason to look at something at a time. An item may be out of

@@ -1,10 +1,11 @@
 package engine
 
 import (
-	"cmkd/rotator"
 	"context"
 	"fmt"
 	"time"
+
+	"cmkd/rotator"
 )
 
 const (
@@ -17,9 +18,9 @@ const (
 	policyEvery = 6 * time.Hour
 )
 
-// watchAhead looks at what may be in the way of the next scheduled rotation while
+// ahead looks at what may be in the way of the next scheduled rotation while
 // there is time to mend it.
-func (c *core) watchAhead(key *rotator.Key) {
+func (c watch) ahead(key *rotator.Key) {
 	state := c.states[key.Name]
 	if state == nil {
 		return
@@ -27,13 +28,13 @@ func (c *core) watchAhead(key *rotator.Key) {
 	ahead := state.NextRotation.Sub(c.now)
 	none := state.NextRotation.IsZero() || ahead > c.alarm.preflightAhead
 	if none && state.Preflight != nil {
-		c.touchKey(key.Name).Preflight = nil // it was put off, or is not looked into any more
+		c.draft.changedKey(key.Name).Preflight = nil // it was put off, or is not looked into any more
 	}
 	if key.Schedule.Spec() == "" {
 		return
 	}
 	if c.readsPolicy && c.over(state.PolicyAt, policyEvery) {
-		c.tasks = append(c.tasks, task{kind: taskPolicy, key: key.Name, keyID: key.ID})
+		c.draft.intendedApart(task{kind: taskPolicy, key: key.Name, keyID: key.ID})
 	}
 	every := rehearseEvery
 	if state.Preflight != nil {
@@ -43,13 +44,7 @@ func (c *core) watchAhead(key *rotator.Key) {
 		return
 	}
 	c.rehearsing++
-	c.tasks = append(c.tasks, task{kind: taskRehearse, key: key.Name, keyID: key.ID})
-}
-
-// over reports whether so much time has passed since; also if the clock was set back
-// behind that: nothing is put off by as much as the clock jumped.
-func (c *core) over(since time.Time, d time.Duration) bool {
-	return c.now.Sub(since) >= d || since.After(c.now)
+	c.draft.intendedApart(task{kind: taskRehearse, key: key.Name, keyID: key.ID})
 }
 
 // rehearse looks at everything as a rotation would before it changes anything, and
@@ -71,23 +66,23 @@ func (w *world) rehearse(ctx context.Context, key string) (*rotator.Problem, err
 
 // rehearsed takes in what came of a rehearsal. One at which Azure did not answer
 // says nothing.
-func (c *core) rehearsed(r *result) {
+func (c watch) rehearsed(r *result) {
 	c.rehearsing--
 	key, state := c.keys[r.key], c.states[r.key]
 	if key == nil || state == nil || r.err != nil || c.liveOf(key) != nil {
 		return
 	}
-	state = c.touchKey(r.key)
+	state = c.draft.changedKey(r.key)
 	state.Preflight, state.PreflightAt = r.problem, c.now
 }
 
 // policyRead takes in the vault's rotation policy of a key. That it may not be read
 // is no problem: it is only read to warn.
-func (c *core) policyRead(r *result) {
+func (c watch) policyRead(r *result) {
 	if c.keys[r.key] == nil || c.states[r.key] == nil {
 		return
 	}
-	state := c.touchKey(r.key)
+	state := c.draft.changedKey(r.key)
 	state.PolicyAt = c.now
 	if r.err == nil {
 		state.Policy = r.policy

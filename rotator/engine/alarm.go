@@ -1,13 +1,14 @@
 package engine
 
 import (
-	"cmkd/rotator"
-	"cmkd/rotator/alerting"
 	"fmt"
 	"maps"
 	"slices"
 	"strings"
 	"time"
+
+	"cmkd/rotator"
+	"cmkd/rotator/alerting"
 )
 
 const (
@@ -36,10 +37,6 @@ type alarm struct {
 	// expiryAhead and preflightAhead are as configured, see [Alerting].
 	expiryAhead, preflightAhead time.Duration
 
-	// What the next commit takes.
-	changed   map[string]*rotator.Alert
-	forget    rotator.Forget
-	quieted   map[string]*rotator.Silence
 	published bool // is false if the book changed since it was last published
 }
 
@@ -57,13 +54,12 @@ type Alerting struct {
 func newAlarm() alarm {
 	return alarm{
 		alerts: map[string]map[string]*rotator.Alert{}, silences: map[string]*rotator.Silence{}, timings: map[timingKey]*timing{},
-		outbox:  outbox{sending: map[string]int{}, last: map[string]time.Time{}},
-		changed: map[string]*rotator.Alert{}, quieted: map[string]*rotator.Silence{},
+		outbox: outbox{sending: map[string]int{}, last: map[string]time.Time{}},
 	}
 }
 
-// setAlerting takes over the configuration of alerts.
-func (c *core) setAlerting(a Alerting) {
+// configure takes over the configuration of alerts.
+func (c alerts) configure(a Alerting) {
 	c.alarm.outbox.receivers = slices.Clone(a.Receivers)
 	c.alarm.preflightAhead, c.alarm.expiryAhead = a.PreflightAhead, a.ExpiryAhead
 	c.alarm.published = false
@@ -86,14 +82,8 @@ func (a *alarm) restore(b rotator.Book) error {
 		}
 		a.timings[t.timingKey] = t
 	}
-	a.begin()
 	a.published = false
 	return nil
-}
-
-// begin starts afresh with what the next commit takes.
-func (a *alarm) begin() {
-	a.changed, a.quieted, a.forget = map[string]*rotator.Alert{}, map[string]*rotator.Silence{}, rotator.Forget{}
 }
 
 // scopeOf returns what is judged at once, and with it the alert. A key may be called
@@ -119,21 +109,13 @@ func (a *alarm) put(alert *rotator.Alert) {
 	a.alerts[scope][alert.ID] = alert
 }
 
-func (a *alarm) change(alert *rotator.Alert) {
-	a.changed[alert.ID] = alert
-	a.published = false
-}
-
-// drop forgets an alert that is over and told to everybody.
+// drop takes an alert out.
 func (a *alarm) drop(alert *rotator.Alert) {
 	scope := scopeOf(alert)
 	delete(a.alerts[scope], alert.ID)
 	if len(a.alerts[scope]) == 0 {
 		delete(a.alerts, scope)
 	}
-	delete(a.changed, alert.ID)
-	a.forget.Alerts = append(a.forget.Alerts, alert.ID)
-	a.published = false
 }
 
 // all returns the alerts by id, so that what is decided does not depend on chance.
@@ -149,7 +131,7 @@ func (a *alarm) all() []*rotator.Alert {
 // reconcile compares the alerts of a scope with the conditions that are the case
 // now: what is new fires, what goes on is brought up to date, what is not among
 // them any more is over.
-func (c *core) reconcile(scope string, found []rotator.Alert) {
+func (c alerts) reconcile(scope string, found []rotator.Alert) {
 	kept := map[string]bool{}
 	for i := range found {
 		kept[found[i].ID] = true
@@ -164,12 +146,11 @@ func (c *core) reconcile(scope string, found []rotator.Alert) {
 
 // raise lets an alert fire that does not yet. One that ended and comes back before
 // its end was told to everybody goes on as the same: nobody is told twice.
-func (c *core) raise(found *rotator.Alert) {
+func (c alerts) raise(found *rotator.Alert) {
 	old := c.alarm.alerts[scopeOf(found)][found.ID]
 	if old != nil && old.Firing() {
 		if updateAlert(old, found) {
-			c.alarm.change(old)
-			c.waitSoft()
+			c.draft.alertChanged(old)
 		}
 		return
 	}
@@ -179,8 +160,8 @@ func (c *core) raise(found *rotator.Alert) {
 		fresh.Starts, fresh.Told = old.Starts, reopened(old)
 	}
 	c.alarm.put(&fresh)
-	c.alarm.change(&fresh)
-	c.alertEvent(&fresh, rotator.EventAlertFiring)
+	c.draft.alertChanged(&fresh)
+	c.draft.notedOfAlert(&fresh, rotator.EventAlertFiring)
 }
 
 // reopened returns what is left of what was told: whoever was told of the end has
@@ -206,33 +187,20 @@ func updateAlert(a *rotator.Alert, now *rotator.Alert) bool {
 	return true
 }
 
-func (c *core) resolve(alert *rotator.Alert) {
+func (c alerts) resolve(alert *rotator.Alert) {
 	alert.Ends = c.now
-	c.alarm.change(alert)
-	c.alertEvent(alert, rotator.EventAlertResolved)
-}
-
-func (c *core) alertEvent(a *rotator.Alert, t rotator.EventType) {
-	c.hard = true
-	message := a.Summary
-	if t == rotator.EventAlertResolved {
-		message = "over: " + message
-	}
-	c.change.Events = append(c.change.Events, rotator.Event{
-		At: c.now, Type: t, Key: a.Key, Operation: a.Operation, Actor: actorDaemon, Message: message,
-		Data: map[string]string{"alert": a.ID, "rule": string(a.Rule), "severity": string(a.Severity)},
-	})
-	c.postSoon(c.now.Add(groupWait))
+	c.draft.alertChanged(alert)
+	c.draft.notedOfAlert(alert, rotator.EventAlertResolved)
 }
 
 // judge looks whether an operation is worth alerts.
-func (c *core) judge(l *live) {
+func (c alerts) judge(l *live) {
 	l.suspect = false
 	c.reconcile(l.op.ID.String(), alerting.OfOperation(&l.op, l.trackers))
 }
 
 // judgeKey looks whether a key is worth alerts.
-func (c *core) judgeKey(name string) {
+func (c alerts) judgeKey(name string) {
 	v := alerting.KeyView{Key: c.keys[name], State: c.states[name], Now: c.now, ExpiryAhead: c.alarm.expiryAhead}
 	if v.Key == nil || v.State == nil {
 		c.reconcile(scopeOfKey(name), nil) // it is not ours any more
@@ -245,7 +213,7 @@ func (c *core) judgeKey(name string) {
 }
 
 // chores looks at what nothing else brings up.
-func (c *core) chores() {
+func (c alerts) chores() {
 	c.agenda.add(agendaItem{chores: true, at: c.now.Add(choresEvery).UnixNano()})
 	var found []rotator.Alert
 	if s, ok := c.store.(rotator.SpaceReporter); ok {
@@ -270,24 +238,22 @@ func (c *core) chores() {
 		}
 		if ended > silenceKept {
 			delete(c.alarm.silences, id)
-			c.alarm.forget.Silences = append(c.alarm.forget.Silences, id)
-			c.alarm.published = false
-			c.waitSoft()
+			c.draft.silenceDropped(id)
 		}
 	}
 	c.keepTimings()
-	c.post()
+	posting{c.state}.all()
 }
 
 // clockJumped raises an alert about a jump of the clock, and lets what was to be
 // told again later be told now.
-func (c *core) clockJumped(by time.Duration) {
+func (c alerts) clockJumped(by time.Duration) {
 	for _, a := range c.alarm.all() {
 		for name, d := range a.Told {
 			if !d.Next.IsZero() {
 				d.Next = time.Time{}
 				a.Told[name] = d
-				c.alarm.change(a)
+				c.draft.alertChanged(a)
 			}
 		}
 	}
@@ -296,24 +262,4 @@ func (c *core) clockJumped(by time.Duration) {
 		Summary: fmt.Sprintf("the clock of this machine jumped by %s, to %s", by.Round(time.Second), c.now.UTC().Format(time.RFC3339)),
 		Next:    "timedatectl", Until: c.now.Add(jumpLasts),
 	})
-}
-
-// takeBook moves the changes to the book into the change to commit.
-func (c *core) takeBook() {
-	a := &c.alarm
-	for _, id := range slices.Sorted(maps.Keys(a.changed)) {
-		alert := *a.changed[id]
-		alert.Told = maps.Clone(alert.Told)
-		alert.Affected = slices.Clone(alert.Affected)
-		c.change.Alerts = append(c.change.Alerts, alert)
-	}
-	for _, id := range slices.Sorted(maps.Keys(a.quieted)) {
-		c.change.Silences = append(c.change.Silences, *a.quieted[id])
-	}
-	// What is forgotten and comes back at once is kept.
-	back := func(id string) bool { return a.changed[id] != nil || a.quieted[id] != nil }
-	c.change.Forget = rotator.Forget{
-		Alerts: slices.DeleteFunc(a.forget.Alerts, back), Silences: slices.DeleteFunc(a.forget.Silences, back),
-	}
-	a.begin()
 }

@@ -1,15 +1,15 @@
 package engine
 
 import (
-	"cmkd/rotator"
-	"cmkd/rotator/alerting"
-	"cmp"
 	"context"
 	"maps"
 	"slices"
 	"strings"
 	"sync"
 	"time"
+
+	"cmkd/rotator"
+	"cmkd/rotator/alerting"
 )
 
 // bookView is what other goroutines see of the book. It does not change.
@@ -54,12 +54,12 @@ func (e *Engine) Timings(context.Context) ([]rotator.TimingStatus, error) {
 // Silence holds alerts back for a while. They are still shown.
 func (e *Engine) Silence(ctx context.Context, r rotator.SilenceRequest) (s rotator.Silence, err error) {
 	_, err = e.ask(ctx, func(c *core, answer func(rotator.Operation, error)) (*live, error) {
-		made, err := c.silence(r)
+		made, err := alerts{c.state}.silence(r)
 		if err != nil {
 			return nil, err
 		}
 		s = *made
-		c.replies = append(c.replies, func(err error) { answer(rotator.Operation{}, err) })
+		c.draft.answered(func(err error) { answer(rotator.Operation{}, err) })
 		return nil, nil
 	})
 	return s, err
@@ -68,12 +68,12 @@ func (e *Engine) Silence(ctx context.Context, r rotator.SilenceRequest) (s rotat
 // EndSilence ends a silence before its time.
 func (e *Engine) EndSilence(ctx context.Context, id, actor string) (s rotator.Silence, err error) {
 	_, err = e.ask(ctx, func(c *core, answer func(rotator.Operation, error)) (*live, error) {
-		ended, err := c.endSilence(id, actor)
+		ended, err := alerts{c.state}.endSilence(id, actor)
 		if err != nil {
 			return nil, err
 		}
 		s = *ended
-		c.replies = append(c.replies, func(err error) { answer(rotator.Operation{}, err) })
+		c.draft.answered(func(err error) { answer(rotator.Operation{}, err) })
 		return nil, nil
 	})
 	return s, err
@@ -122,35 +122,7 @@ const (
 	manyAlerts, manyAlertsEvery = 1000, time.Second
 )
 
-// publishBook makes the book available to other goroutines.
-func (e *Engine) publishBook() {
-	c := e.core
-	if c.alarm.published || len(e.book.Load().alerts) > manyAlerts && e.last.Sub(e.bookAt).Abs() < manyAlertsEvery {
-		return
-	}
-	c.alarm.published, e.bookAt = true, e.last
-	v := &bookView{expected: map[timingKey]rotator.TimingStatus{}}
-	for _, a := range c.alarm.all() {
-		v.alerts = append(v.alerts, statusOf(a, c.silenced(a)))
-	}
-	slices.SortStableFunc(v.alerts, func(a, b rotator.AlertStatus) int { return worstFirst(a.Alert, b.Alert) })
-	for _, id := range slices.Sorted(maps.Keys(c.alarm.silences)) {
-		v.silences = append(v.silences, *c.alarm.silences[id])
-	}
-	slices.SortFunc(v.silences, func(a, b rotator.Silence) int { return cmp.Compare(silenceNumber(a.ID), silenceNumber(b.ID)) })
-	v.receivers = c.receiverStatus()
-	for key, t := range c.alarm.timings {
-		s := t.status(c.traits[key.kind])
-		v.timings = append(v.timings, s)
-		v.expected[key] = s
-	}
-	slices.SortFunc(v.timings, func(a, b rotator.TimingStatus) int {
-		return cmp.Or(strings.Compare(a.Kind, b.Kind), strings.Compare(a.Region, b.Region), strings.Compare(string(a.Change), string(b.Change)))
-	})
-	e.book.Store(v)
-}
-
-func (c *core) receiverStatus() (all []rotator.ReceiverStatus) {
+func (c posting) receiverStatus() (all []rotator.ReceiverStatus) {
 	alerts := c.alarm.all()
 	for i := range c.alarm.outbox.receivers {
 		r := &c.alarm.outbox.receivers[i]

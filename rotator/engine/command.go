@@ -1,41 +1,12 @@
 package engine
 
 import (
-	"cmkd/rotator"
 	"slices"
 	"strings"
 	"time"
+
+	"cmkd/rotator"
 )
-
-func (c *core) knownKey(name string) (*rotator.Key, error) {
-	key := c.keys[name]
-	if key == nil {
-		return nil, rotator.Errorf(rotator.CodeNotFound, "no key %q is configured", name).WithHint("cmkd status lists the keys")
-	}
-	return key, nil
-}
-
-// liveOf returns the operation under way on a key, nil if there is none. Under
-// another name in the configuration it is still the same key.
-func (c *core) liveOf(key *rotator.Key) *live {
-	if l := c.live[c.states[key.Name].Operation]; l != nil {
-		return l
-	}
-	for _, l := range c.live {
-		if l.op.KeyID.Same(key.ID) {
-			return l // there is no other: each asks here before it begins
-		}
-	}
-	return nil
-}
-
-func (c *core) liveOperation(id rotator.OperationID) (*live, error) {
-	l := c.live[id]
-	if l == nil {
-		return nil, rotator.Errorf(rotator.CodeNotFound, "no operation %s is under way", id).WithHint("cmkd history lists the operations")
-	}
-	return l, c.load(l)
-}
 
 func underWay(key string, op *rotator.Operation) *rotator.Error {
 	err := rotator.Errorf(rotator.CodeConflict, "%s %s of %s is under way (%s)", op.Kind, op.ID, key, op.State)
@@ -45,18 +16,18 @@ func underWay(key string, op *rotator.Operation) *rotator.Error {
 	return err.WithHint("cmkd status %s shows it, cmkd cancel %s ends it", op.ID, op.ID)
 }
 
-func (c *core) rotate(r rotator.Request) (*live, error) {
+func (c commands) rotate(r rotator.Request) (*live, error) {
 	key, err := c.knownKey(r.Key)
 	if err != nil {
 		return nil, err
 	}
-	if !c.makeWay(r.Key) {
+	if !(schedule{c.state}).makeWay(r.Key) {
 		return nil, underWay(r.Key, &c.liveOf(key).op)
 	}
-	return c.newRotation(key, rotator.CauseOperator, r.Actor, r.Reason), nil
+	return rotation{c.state}.begin(key, rotator.CauseOperator, r.Actor, r.Reason), nil
 }
 
-func (c *core) revoke(r rotator.RevokeRequest) (*live, error) {
+func (c commands) revoke(r rotator.RevokeRequest) (*live, error) {
 	key, err := c.knownKey(r.Key)
 	if err != nil {
 		return nil, err
@@ -71,12 +42,12 @@ func (c *core) revoke(r rotator.RevokeRequest) (*live, error) {
 		if err := c.load(l); err != nil {
 			return nil, err
 		}
-		c.giveWay(l, r.Actor)
+		revocation{c.state}.giveWay(l, r.Actor)
 	}
-	return c.newRevocation(key, r.Actor, r.Reason), nil
+	return revocation{c.state}.begin(key, r.Actor, r.Reason), nil
 }
 
-func (c *core) reinstate(r rotator.Request) (*live, error) {
+func (c commands) reinstate(r rotator.Request) (*live, error) {
 	key, err := c.knownKey(r.Key)
 	if err != nil {
 		return nil, err
@@ -94,11 +65,11 @@ func (c *core) reinstate(r rotator.Request) (*live, error) {
 	if err := c.load(l); err != nil {
 		return nil, err
 	}
-	return c.newReinstatement(key, l, r.Actor, r.Reason), nil
+	return revocation{c.state}.beginReinstatement(key, l, r.Actor, r.Reason), nil
 }
 
 // retire starts the guard; answer is called when it has spoken.
-func (c *core) retire(r rotator.Request, answer func(rotator.Operation, error)) (*live, error) {
+func (c commands) retire(r rotator.Request, answer func(rotator.Operation, error)) (*live, error) {
 	key, err := c.knownKey(r.Key)
 	if err != nil {
 		return nil, err
@@ -119,8 +90,8 @@ func (c *core) retire(r rotator.Request, answer func(rotator.Operation, error)) 
 	}
 	l.op.Retirer, l.op.Waiting, l.op.Problem = r.Actor, "", nil
 	l.op.Wake, l.guarding = time.Time{}, false
-	c.touch(l)
-	e := c.event(l, rotator.EventRetireRequested, r.Actor, "retire version %s", strings.Join(l.op.Previous, ", "))
+	c.draft.changed(l)
+	e := c.draft.noted(l, rotator.EventRetireRequested, r.Actor, "retire version %s", strings.Join(l.op.Previous, ", "))
 	if r.Reason != "" {
 		e.Data = map[string]string{"reason": r.Reason}
 	}
@@ -128,7 +99,7 @@ func (c *core) retire(r rotator.Request, answer func(rotator.Operation, error)) 
 	return l, nil
 }
 
-func (c *core) approve(r rotator.OperationRequest) (*live, error) {
+func (c commands) approve(r rotator.OperationRequest) (*live, error) {
 	l, err := c.liveOperation(r.Operation)
 	if err != nil {
 		return nil, err
@@ -140,29 +111,29 @@ func (c *core) approve(r rotator.OperationRequest) (*live, error) {
 		return nil, rotator.Errorf(rotator.CodeRefused, "%s was asked for by %s, another person must approve it", r.Operation, r.Actor)
 	}
 	l.op.Approvals = append(slices.Clone(l.op.Approvals), rotator.Approval{Actor: r.Actor, At: c.now})
-	c.event(l, rotator.EventApproved, r.Actor, "%s of %s is approved", l.op.Kind, l.op.Key)
-	c.enter(l, rotator.StateDisabling, r.Actor, "approved")
+	c.draft.noted(l, rotator.EventApproved, r.Actor, "%s of %s is approved", l.op.Kind, l.op.Key)
+	c.draft.entered(l, rotator.StateDisabling, r.Actor, "approved")
 	return l, nil
 }
 
-func (c *core) cancel(r rotator.OperationRequest) (*live, error) {
+func (c commands) cancel(r rotator.OperationRequest) (*live, error) {
 	l, err := c.liveOperation(r.Operation)
 	if err != nil {
 		return nil, err
 	}
 	switch l.op.State {
 	case rotator.StatePending, rotator.StateAwaitingApproval, rotator.StateRecovering:
-		c.enter(l, rotator.StateCancelled, r.Actor, r.Reason)
+		c.draft.entered(l, rotator.StateCancelled, r.Actor, r.Reason)
 	case rotator.StateCreating:
 		l.op.CancelledBy = r.Actor
 		l.op.Waiting = "to know whether the vault made a version, then it is cancelled"
-		c.touch(l)
+		c.draft.changed(l)
 	case rotator.StatePropagating, rotator.StateSoaking, rotator.StateRetiring:
 		if c.busy(l) && l.op.State == rotator.StateRetiring {
 			return nil, rotator.Errorf(rotator.CodeUnavailable, "a call of %s is under way", l.op.ID).WithHint("try again in a moment")
 		}
 		c.leaveUnretired(l)
-		c.enter(l, rotator.StateCancelled, r.Actor, "the previous version stays enabled")
+		c.draft.entered(l, rotator.StateCancelled, r.Actor, "the previous version stays enabled")
 	case rotator.StateEnabling:
 		return nil, rotator.Errorf(rotator.CodeRefused, "a reinstatement cannot be cancelled while it enables versions").WithHint("cmkd revoke %s revokes the key again", l.op.Key)
 	default:

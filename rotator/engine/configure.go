@@ -1,16 +1,17 @@
 package engine
 
 import (
-	"cmkd/rotator"
 	"context"
 	"maps"
 	"strings"
 	"time"
+
+	"cmkd/rotator"
 )
 
-// configure takes in the configured keys: schedules, dependents added to live
+// all takes in the configured keys: schedules, dependents added to live
 // operations, keys that are new or gone.
-func (c *core) configure(keys []rotator.Key) {
+func (c configuring) all(keys []rotator.Key) {
 	c.keys = map[string]*rotator.Key{}
 	for i := range keys {
 		key := &keys[i]
@@ -19,14 +20,14 @@ func (c *core) configure(keys []rotator.Key) {
 		if state == nil || !state.ID.Same(key.ID) {
 			state = &rotator.KeyState{Name: key.Name, ID: key.ID}
 			c.states[key.Name] = state
-			c.touchKey(key.Name)
+			c.draft.changedKey(key.Name)
 		}
-		c.reschedule(key, state)
+		schedule{c.state}.reschedule(key, state)
 		c.agenda.add(agendaItem{key: key.Name, watch: true, at: c.now.Add(rotator.Spread(key.Name, watchSpread(len(keys)))).UnixNano()})
 	}
 	for name, state := range c.states {
 		if c.keys[name] == nil && !state.NextRotation.IsZero() {
-			c.touchKey(name).NextRotation = time.Time{}
+			c.draft.changedKey(name).NextRotation = time.Time{}
 		}
 	}
 	for _, id := range c.liveIDs() {
@@ -39,21 +40,9 @@ func watchSpread(keys int) time.Duration {
 	return min(time.Duration(keys)*100*time.Millisecond, watchEvery)
 }
 
-// reschedule computes the next time of a key whose schedule is new or changed;
-// one that is the same keeps its time, even if that has passed.
-func (c *core) reschedule(key *rotator.Key, state *rotator.KeyState) {
-	if state.Spec == key.Schedule.Spec() {
-		return
-	}
-	state = c.touchKey(key.Name)
-	state.Spec = key.Schedule.Spec()
-	state.NextRotation = key.Schedule.Next(c.now)
-	c.plan(agendaItem{key: key.Name}, state.NextRotation)
-}
-
 // join adds dependents that were configured since a live operation began, and
 // excludes those that the operator excluded since.
-func (c *core) join(l *live) {
+func (c configuring) join(l *live) {
 	key := c.keys[l.op.Key]
 	if key == nil || c.load(l) != nil {
 		return
@@ -65,8 +54,8 @@ func (c *core) join(l *live) {
 	for _, d := range key.Dependents {
 		switch n, ok := known[strings.ToLower(d.ID)]; {
 		case !ok:
-			c.event(l, rotator.EventDependentFound, actorDaemon, "%s %s was added to the configuration", d.Kind, d.DisplayName()).Dependent = d.ID
-			c.addTracker(l, d, c.now)
+			c.draft.noted(l, rotator.EventDependentFound, actorDaemon, "%s %s was added to the configuration", d.Kind, d.DisplayName()).Dependent = d.ID
+			c.draft.joined(l, d, c.now)
 		case changedDependent(&l.trackers[n].Detail.Dependent, &d):
 			c.reconfigure(l, l.trackers[n], d)
 		default:
@@ -86,7 +75,7 @@ func changedDependent(d *rotator.Dependent, to *rotator.Dependent) bool {
 
 // reconfigure gives a tracker its dependent's new settings and looks at it
 // again.
-func (c *core) reconfigure(l *live, t rotator.Tracker, d rotator.Dependent) {
+func (c configuring) reconfigure(l *live, t rotator.Tracker, d rotator.Dependent) {
 	detail := *t.Detail
 	if stored, err := c.store.Trackers(context.Background(), l.op.ID, t.Number, 1); err == nil && len(stored) == 1 {
 		detail.Last = stored[0].Detail.Last
@@ -97,7 +86,7 @@ func (c *core) reconfigure(l *live, t rotator.Tracker, d rotator.Dependent) {
 	case d.Excluded != "":
 		t = enterTracker(t, rotator.TrackerExcluded, c.now, time.Time{})
 		detail.Problem = &rotator.Problem{Code: "excluded", Message: d.Excluded}
-		c.event(l, rotator.EventTrackerChanged, actorDaemon, "%s %s is excluded: %s", d.Kind, d.DisplayName(), d.Excluded).Dependent = d.ID
+		c.draft.noted(l, rotator.EventTrackerChanged, actorDaemon, "%s %s is excluded: %s", d.Kind, d.DisplayName(), d.Excluded).Dependent = d.ID
 		delete(l.stale, t.Number)
 	case t.State == rotator.TrackerExcluded:
 		t = enterTracker(t, rotator.TrackerWaiting, c.now, c.now)
@@ -105,5 +94,5 @@ func (c *core) reconfigure(l *live, t rotator.Tracker, d rotator.Dependent) {
 	case t.State != rotator.TrackerDone:
 		t.Due = c.now
 	}
-	c.setTracker(l, t, true)
+	c.draft.observed(l, t, true)
 }

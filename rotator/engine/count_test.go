@@ -1,8 +1,9 @@
 package engine
 
 import (
-	"cmkd/rotator"
 	"testing"
+
+	"cmkd/rotator"
 )
 
 // TestStateIndex holds that every state has a place of its own, in the order in which

@@ -1,13 +1,14 @@
 package engine
 
 import (
-	"cmkd/rotator"
-	"cmkd/rotator/alerting"
 	"context"
 	"maps"
 	"slices"
 	"sync"
 	"time"
+
+	"cmkd/rotator"
+	"cmkd/rotator/alerting"
 )
 
 // emergency tells the receivers that nothing can be stored. It does so by itself,
@@ -89,52 +90,52 @@ func (m *emergency) end(r *rotator.Receiver, told *rotator.Alert, err *rotator.E
 }
 
 // cryOut tells every receiver that is due, unless the alert is silenced.
-func (e *Engine) cryOut(ctx context.Context) {
-	if alert := e.blockedSince.Load(); alert != nil && e.core.silenced(alert) != "" {
+func (r *runner) cryOut(ctx context.Context) {
+	if alert := r.blockedSince.Load(); alert != nil && (alerts{r.core.state}).silenced(alert) != "" {
 		return
 	}
-	for _, r := range *e.receivers.Load() {
-		told, ok := e.emergency.begin(&r, e.o.Clock.Now())
+	for _, to := range *r.receivers.Load() {
+		told, ok := r.emergency.begin(&to, r.o.Clock.Now())
 		if !ok {
 			continue
 		}
-		e.crew.all.Go(func() {
+		r.crew.all.Go(func() {
 			ctx, cancel := context.WithTimeout(ctx, taskTimeout(taskNotify))
 			defer cancel()
 			t := task{kind: taskNotify, notify: &notice{
-				receiver: r, Notification: rotator.Notification{Alerts: []rotator.Alert{told}, Now: e.o.Clock.Now(), Instance: e.o.Store.Instance()},
+				receiver: to, Notification: rotator.Notification{Alerts: []rotator.Alert{told}, Now: r.o.Clock.Now(), Instance: r.o.Store.Instance()},
 			}}
-			if result := e.world.do(ctx, &t); !e.emergency.end(&r, &told, result.err, e.o.Clock.Now()) {
-				e.crew.deliver(result)
+			if result := r.world.do(ctx, &t); !r.emergency.end(&to, &told, result.err, r.o.Clock.Now()) {
+				r.crew.deliver(result)
 			}
 		})
 	}
 }
 
 // reread forgets what was not committed, and reads the state anew.
-func (e *Engine) reread(ctx context.Context, now time.Time) error {
-	for _, portions := range e.waiting {
+func (r *runner) reread(ctx context.Context, now time.Time) error {
+	for _, portions := range r.waiting {
 		for _, tasks := range portions {
-			e.core.withdraw(tasks)
+			r.core.withdraw(tasks)
 		}
 	}
-	e.waiting = [priorities][][]task{}
-	e.core.out = map[rotator.OperationID]int{}
-	return e.core.reset(ctx, e.o.Keys, now)
+	r.waiting = [priorities][][]task{}
+	r.core.out = map[rotator.OperationID]int{}
+	return r.core.reset(ctx, r.o.Keys, now)
 }
 
 // calm puts the alert into the book, now that it can be stored.
-func (e *Engine) calm(now time.Time) {
-	e.blockedSince.Store(nil)
-	alert, busy, ok := e.emergency.over(now)
+func (r *runner) calm(now time.Time) {
+	r.blockedSince.Store(nil)
+	alert, busy, ok := r.emergency.over(now)
 	if !ok {
 		return
 	}
-	c := e.core
+	c := r.core
 	for _, receiver := range busy {
 		c.alarm.outbox.begin(receiver) // the end comes after the beginning
 	}
 	c.alarm.put(&alert)
-	c.alarm.change(&alert)
-	c.alertEvent(&alert, rotator.EventAlertResolved)
+	c.draft.alertChanged(&alert)
+	c.draft.notedOfAlert(&alert, rotator.EventAlertResolved)
 }

@@ -1,13 +1,14 @@
 package engine
 
 import (
-	"cmkd/rotator"
-	"cmkd/rotator/alerting"
 	"cmp"
 	"fmt"
 	"slices"
 	"strings"
 	"time"
+
+	"cmkd/rotator"
+	"cmkd/rotator/alerting"
 )
 
 // guardView is all that the retirement guard looks at.
@@ -144,7 +145,7 @@ func inventoryComplete(g *guardView) []rotator.Objection {
 	return []rotator.Objection{{Check: "inventory-incomplete", Message: "the search for unlisted dependents failed: " + g.searchErr.Error(), Hint: g.searchErr.Hint}}
 }
 
-func (c *core) guardView(l *live) *guardView {
+func (c *state) guardView(l *live) *guardView {
 	g := &guardView{
 		op: &l.op, trackers: l.trackers, stale: l.stale, versions: l.versions, listErr: l.listErr,
 		searchErr: l.searchErr, require: rotator.EvidenceInferred,
@@ -158,16 +159,16 @@ func (c *core) guardView(l *live) *guardView {
 	return g
 }
 
-// retiring disables the previous versions, one after the other, as soon as the
+// advance disables the previous versions, one after the other, as soon as the
 // guard has nothing against it on fresh looks at everything.
-func (c *core) retiring(l *live) {
+func (c retirement) advance(l *live) {
 	switch {
 	case len(l.op.Retired) == len(l.op.Previous):
 		c.retired(l)
 	case awaitsRetirement(&l.op):
 		if l.op.Waiting == "" {
 			l.op.Waiting = "for somebody to say: cmkd retire " + l.op.Key
-			c.touch(l)
+			c.draft.changed(l)
 		}
 	case !l.guarding:
 		c.beginGuard(l)
@@ -176,7 +177,7 @@ func (c *core) retiring(l *live) {
 		l.op.Failures++
 		l.guarding = false
 		c.holdRetirement(l, rotator.ProblemOf(cmp.Or(l.listErr, l.searchErr)))
-		c.wait(l, c.now.Add(max(backoff(l.op.Failures), retryAfter(l.listErr), retryAfter(l.searchErr))))
+		c.draft.waits(l, c.now.Add(max(backoff(l.op.Failures), retryAfter(l.listErr), retryAfter(l.searchErr))))
 	default:
 		if objs := objections(c.guardView(l)); len(objs) > 0 {
 			c.heldBack(l, objs)
@@ -194,7 +195,7 @@ func retryAfter(err *rotator.Error) time.Duration {
 }
 
 // beginGuard asks for a fresh look at everything.
-func (c *core) beginGuard(l *live) {
+func (c retirement) beginGuard(l *live) {
 	l.guarding, l.stale = true, map[uint32]bool{}
 	for i := range l.trackers {
 		if l.trackers[i].State != rotator.TrackerExcluded {
@@ -203,18 +204,18 @@ func (c *core) beginGuard(l *live) {
 	}
 	l.op.Verify, l.op.Waiting, l.op.Problem = c.now, "for a fresh look at every dependent", nil
 	l.versions, l.listErr, l.searchErr, l.listed = nil, nil, nil, c.now
-	c.touch(l)
-	c.lookAtAll(l)
-	c.do(l, task{kind: taskVersions})
+	c.draft.changed(l)
+	observing{c.state}.all(l)
+	c.draft.intended(l, task{kind: taskVersions})
 	if key := c.keys[l.op.Key]; key != nil {
 		for _, s := range key.Discover {
-			c.do(l, task{kind: taskFind, effect: &effect{subscription: s}})
+			c.draft.intended(l, task{kind: taskFind, effect: &effect{subscription: s}})
 		}
 	}
 }
 
 // found handles the result of a search for unlisted dependents.
-func (c *core) found(l *live, r *result) {
+func (c retirement) found(l *live, r *result) {
 	l.op.Searched = c.now
 	if r.err != nil {
 		l.searchErr = r.err
@@ -225,8 +226,8 @@ func (c *core) found(l *live, r *result) {
 			continue
 		}
 		d.Discovered = true
-		c.event(l, rotator.EventDependentFound, actorDaemon, "%s %s uses the key, and nobody listed it", d.Kind, d.DisplayName()).Dependent = d.ID
-		c.addTracker(l, d, c.now)
+		c.draft.noted(l, rotator.EventDependentFound, actorDaemon, "%s %s uses the key, and nobody listed it", d.Kind, d.DisplayName()).Dependent = d.ID
+		c.draft.joined(l, d, c.now)
 	}
 }
 
@@ -238,10 +239,10 @@ func covers(t *rotator.Tracker, id string) bool {
 
 // heldBack handles the objections of the guard: the previous version stays
 // enabled.
-func (c *core) heldBack(l *live, objs []rotator.Objection) {
+func (c retirement) heldBack(l *live, objs []rotator.Objection) {
 	first := objs[0]
 	for _, o := range objs {
-		e := c.event(l, rotator.EventRetirementHeld, actorDaemon, "the previous version stays enabled: %s", o.Message)
+		e := c.draft.noted(l, rotator.EventRetirementHeld, actorDaemon, "the previous version stays enabled: %s", o.Message)
 		e.Dependent, e.Data = o.Dependent, map[string]string{"check": o.Check, "version": l.op.Previous[0]}
 	}
 	c.answerRetirers(l, refusal(l.op.Key, objs))
@@ -252,11 +253,11 @@ func (c *core) heldBack(l *live, objs []rotator.Objection) {
 	}
 	open := len(l.trackers) - l.op.Trackers[rotator.TrackerDone] - l.op.Trackers[rotator.TrackerExcluded]
 	if open > 0 {
-		c.enter(l, rotator.StatePropagating, actorDaemon, first.Message)
+		c.draft.entered(l, rotator.StatePropagating, actorDaemon, first.Message)
 		return
 	}
 	l.guarding, l.stale, l.op.Waiting = false, nil, ""
-	c.hold(l, p, heldRetry)
+	c.draft.held(l, p, heldRetry)
 }
 
 // refusal is the answer to somebody who asked for a retirement.
@@ -272,10 +273,10 @@ func refusal(key string, objs []rotator.Objection) *rotator.Error {
 	return err
 }
 
-func (c *core) answerRetirers(l *live, err error) {
+func (c *state) answerRetirers(l *live, err error) {
 	for _, answer := range l.retirers {
 		op := l.snapshot()
-		c.replies = append(c.replies, func(failed error) {
+		c.draft.answered(func(failed error) {
 			if failed == nil {
 				failed = err
 			}
@@ -286,30 +287,30 @@ func (c *core) answerRetirers(l *live, err error) {
 }
 
 // retireNext disables the next of the previous versions.
-func (c *core) retireNext(l *live) {
+func (c retirement) retireNext(l *live) {
 	for _, v := range l.op.Previous {
 		if !slices.Contains(l.op.Retired, v) {
 			l.op.Waiting = "for the vault to disable " + v
 			if l.op.Held != nil && l.op.Held.Class == "" {
 				l.op.Held = nil // an objection; what the vault refused may go on
 			}
-			c.touch(l)
-			c.do(l, task{kind: taskSetEnabled, effect: &effect{version: &rotator.Version{ID: v}, enable: false}})
+			c.draft.changed(l)
+			c.draft.intended(l, task{kind: taskSetEnabled, effect: &effect{version: &rotator.Version{ID: v}, enable: false}})
 			return
 		}
 	}
 }
 
 // disabledPrevious handles the answer to the call that disables a version.
-func (c *core) disabledPrevious(l *live, r *result) {
+func (c retirement) disabledPrevious(l *live, r *result) {
 	if l.op.State != rotator.StateRetiring {
 		return
 	}
 	switch {
 	case r.err == nil && !r.version.Enabled:
 		l.op.Retired, l.op.Held = append(slices.Clone(l.op.Retired), r.task.version.ID), nil
-		c.touch(l)
-		c.event(l, rotator.EventVersionDisabled, l.retirer(), "version %s is retired", r.task.version.ID).
+		c.draft.changed(l)
+		c.draft.noted(l, rotator.EventVersionDisabled, l.retirer(), "version %s is retired", r.task.version.ID).
 			Data = map[string]string{"version": r.task.version.ID}
 	case r.err == nil:
 		c.notRetired(l, &rotator.Error{
@@ -318,43 +319,36 @@ func (c *core) disabledPrevious(l *live, r *result) {
 	case r.err.Code == rotator.CodeNotFound:
 		// A version that is gone cannot be used; nothing is left to disable.
 		l.op.Retired, l.op.Held = append(slices.Clone(l.op.Retired), r.task.version.ID), nil
-		c.touch(l)
+		c.draft.changed(l)
 	default:
 		c.notRetired(l, r.err)
 	}
 }
 
 // notRetired tries again, after the guard.
-func (c *core) notRetired(l *live, err *rotator.Error) {
+func (c retirement) notRetired(l *live, err *rotator.Error) {
 	again := heldRetry
 	if err.Passes() {
 		l.op.Failures++
 		again = max(backoff(l.op.Failures), err.RetryAfter)
 	}
-	c.hold(l, rotator.ProblemOf(err), again)
+	c.draft.held(l, rotator.ProblemOf(err), again)
 	c.holdRetirement(l, rotator.ProblemOf(err))
 	l.guarding = false
 }
 
 // holdRetirement keeps in mind what holds a retirement up, also while the guard looks
 // again: nobody is to be told each time that it is over.
-func (c *core) holdRetirement(l *live, p *rotator.Problem) {
+func (c retirement) holdRetirement(l *live, p *rotator.Problem) {
 	if alerting.Lasting(p, l.op.Failures) {
 		l.op.Held = p
-		c.touch(l)
+		c.draft.changed(l)
 	}
 }
 
-func (l *live) retirer() string {
-	if l.op.Retirer != "" {
-		return l.op.Retirer
-	}
-	return actorDaemon
-}
-
-func (c *core) retired(l *live) {
-	state := c.touchKey(l.op.Key)
+func (c retirement) retired(l *live) {
+	state := c.draft.changedKey(l.op.Key)
 	state.Unretired = slices.DeleteFunc(slices.Clone(state.Unretired), func(v string) bool { return slices.Contains(l.op.Retired, v) })
-	c.enter(l, rotator.StateCompleted, l.retirer(), "every dependent left the previous version and it is disabled")
+	c.draft.entered(l, rotator.StateCompleted, l.retirer(), "every dependent left the previous version and it is disabled")
 	c.answerRetirers(l, nil)
 }

@@ -1,11 +1,12 @@
 package engine
 
 import (
-	"cmkd/rotator"
-	"cmkd/rotator/alerting"
 	"fmt"
 	"testing"
 	"time"
+
+	"cmkd/rotator"
+	"cmkd/rotator/alerting"
 )
 
 // BenchmarkJudge measures what it takes to judge an operation of 100,000 dependents
@@ -39,7 +40,7 @@ func BenchmarkJudge(b *testing.B) {
 // alerts that three receivers were told of, and what it takes to publish them.
 func BenchmarkPost(b *testing.B) {
 	e := New(Options{Alerting: Alerting{Receivers: []rotator.Receiver{{Name: "a"}, {Name: "b"}, {Name: "c"}}}})
-	c := e.core
+	c := e.runner.core
 	c.now = time.Unix(1e9, 0)
 	for i := range 10_000 {
 		told := map[string]rotator.Delivery{}
@@ -57,14 +58,14 @@ func BenchmarkPost(b *testing.B) {
 	}
 	b.Run("post", func(b *testing.B) {
 		for b.Loop() {
-			c.post()
+			posting{c.state}.all()
 		}
 	})
 	b.Run("publish", func(b *testing.B) {
 		for b.Loop() {
 			c.alarm.published = false
-			e.last = e.last.Add(time.Minute)
-			e.publishBook()
+			e.runner.last = e.runner.last.Add(time.Minute)
+			e.runner.publishBook()
 		}
 	})
 }

@@ -1,8 +1,9 @@
 package engine
 
 import (
-	"cmkd/rotator"
 	"time"
+
+	"cmkd/rotator"
 )
 
 // jumpNoticed is by how much the daemon's clock must jump to be worth a line in
@@ -21,19 +22,19 @@ func (c *core) begin(now time.Time, jump time.Duration) {
 	}
 	jumped := jump <= -jumpNoticed || jump >= jumpNoticed
 	if jumped {
-		c.clockJumped(jump)
+		alerts{c.state}.clockJumped(jump)
 	}
 	for _, id := range c.liveIDs() {
 		l := c.live[id]
 		if u := &l.op.Attempt.Uncertain; !u.IsZero() {
 			*u = u.Add(jump)
-			c.touch(l)
+			c.draft.changed(l)
 		}
 		if jump < 0 {
 			c.shift(l, jump)
 		}
 		if jumped {
-			c.event(l, rotator.EventClockJumped, actorDaemon, "the clock of this machine jumped by %s", jump.Round(time.Second))
+			c.draft.noted(l, rotator.EventClockJumped, actorDaemon, "the clock of this machine jumped by %s", jump.Round(time.Second))
 		}
 	}
 	if jump < 0 {
@@ -50,14 +51,14 @@ func (c *core) begin(now time.Time, jump time.Duration) {
 // shift moves what an operation waits for.
 func (c *core) shift(l *live, by time.Duration) {
 	if !l.op.Wake.IsZero() {
-		c.wait(l, l.op.Wake.Add(by))
+		c.draft.waits(l, l.op.Wake.Add(by))
 	}
 	if c.load(l) != nil {
 		return // the next step meets the same error and reports it
 	}
 	for _, t := range l.trackers {
 		if !t.Due.IsZero() {
-			c.setTracker(l, withDue(t, t.Due.Add(by)), false)
+			c.draft.observed(l, withDue(t, t.Due.Add(by)), false)
 		}
 	}
 }

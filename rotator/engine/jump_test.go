@@ -1,9 +1,10 @@
 package engine
 
 import (
-	"cmkd/rotator"
 	"testing"
 	"time"
+
+	"cmkd/rotator"
 )
 
 // TestBegin_JumpAheadDoesNotShortenTheWaitAfterALostAnswer holds that a clock
@@ -16,7 +17,7 @@ func TestBegin_JumpAheadDoesNotShortenTheWaitAfterALostAnswer(t *testing.T) {
 	c.live = map[rotator.OperationID]*live{1: {loaded: true, dues: map[int64]int{}, op: rotator.Operation{
 		ID: 1, State: rotator.StateCreating, Attempt: rotator.Attempt{Number: 1, Uncertain: start},
 	}}}
-	c.clear()
+	c.draft.clear()
 	const passed, jump = 2 * time.Second, 5 * time.Hour
 	now := start.Add(passed + jump)
 	c.begin(now, jump)

@@ -1,11 +1,12 @@
 package engine
 
 import (
-	"cmkd/rotator"
 	"fmt"
 	"time"
 
 	"github.com/HdrHistogram/hdrhistogram-go"
+
+	"cmkd/rotator"
 )
 
 const (
@@ -85,7 +86,7 @@ func (t *timing) status(traits rotator.Traits) rotator.TimingStatus {
 func roundUp(d, to time.Duration) time.Duration { return (d + to - 1) / to * to }
 
 // learn notes how long a dependent took, if it was seen to get there now.
-func (c *core) learn(l *live, t *rotator.Tracker) {
+func (c alerts) learn(l *live, t *rotator.Tracker) {
 	d := t.Detail
 	if !t.Evidence.AtLeast(rotator.EvidenceObserved) || d.Problem != nil || d.Last == nil {
 		return
@@ -128,7 +129,7 @@ func (a *alarm) timing(key timingKey) *timing {
 // keepTimings lets the next commit take what was learned since the last time: to
 // lose a minute of it is no harm, and to encode it with every commit would cost
 // more than it is worth.
-func (c *core) keepTimings() {
+func (c alerts) keepTimings() {
 	for _, t := range c.alarm.timings {
 		if !t.changed {
 			continue
@@ -138,8 +139,8 @@ func (c *core) keepTimings() {
 			continue // impossible: it encodes what it recorded
 		}
 		t.changed = false
-		c.change.Timings = append(c.change.Timings, encoded)
+		c.draft.learned(encoded)
 		c.alarm.published = false
-		c.waitSoft()
+		c.draft.soon()
 	}
 }

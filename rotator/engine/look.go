@@ -1,11 +1,12 @@
 package engine
 
 import (
-	"cmkd/rotator"
-	"cmkd/rotator/alerting"
 	"fmt"
 	"slices"
 	"time"
+
+	"cmkd/rotator"
+	"cmkd/rotator/alerting"
 )
 
 // tracker is a [rotator.Tracker] with what the engine makes of it.

@@ -1,11 +1,12 @@
 package engine
 
 import (
-	"cmkd/rotator"
 	"cmp"
 	"slices"
 	"strings"
 	"time"
+
+	"cmkd/rotator"
 )
 
 const (
@@ -40,12 +41,12 @@ func (o *outbox) end(receiver string) {
 
 // pendingFor returns what is to be told to a receiver of an alert: whether it is
 // due, and from when on; a zero time means that nothing is.
-func (c *core) pendingFor(r *rotator.Receiver, a *rotator.Alert) (at time.Time) {
+func (c posting) pendingFor(r *rotator.Receiver, a *rotator.Alert) (at time.Time) {
 	if !r.Wants(a) {
 		return time.Time{}
 	}
 	d := a.Told[r.Name]
-	silent := c.silenced(a) != ""
+	silent := alerts{c.state}.silenced(a) != ""
 	// What is kept of alerts by the receiver would end there, were it not repeated.
 	held := r.Beginning > 0 && !d.Fired.IsZero()
 	switch {
@@ -69,7 +70,7 @@ func (c *core) pendingFor(r *rotator.Receiver, a *rotator.Alert) (at time.Time) 
 
 // after returns the time d after t; now if the clock was set back behind t since:
 // nothing waits for as long as the clock jumped.
-func (c *core) after(t time.Time, d time.Duration) time.Time {
+func (c posting) after(t time.Time, d time.Duration) time.Time {
 	if t.After(c.now) {
 		return c.now
 	}
@@ -77,7 +78,7 @@ func (c *core) after(t time.Time, d time.Duration) time.Time {
 }
 
 // silenced returns the silence that holds an alert back, empty if none does.
-func (c *core) silenced(a *rotator.Alert) string {
+func (c alerts) silenced(a *rotator.Alert) string {
 	id := ""
 	for _, s := range c.alarm.silences {
 		if s.Silences(a, c.now) && (id == "" || s.ID < id) {
@@ -87,8 +88,8 @@ func (c *core) silenced(a *rotator.Alert) string {
 	return id
 }
 
-// post tells every receiver that is not busy what is due, and plans the next look.
-func (c *core) post() {
+// all tells every receiver that is not busy what is due, and plans the next look.
+func (c posting) all() {
 	var next time.Time
 	all := c.alarm.all()
 	for i := range c.alarm.outbox.receivers {
@@ -96,12 +97,12 @@ func (c *core) post() {
 	}
 	c.dropTold(all)
 	if !next.IsZero() {
-		c.postSoon(next)
+		c.soon(next)
 	}
 }
 
 // postTo returns when there is something to tell next.
-func (c *core) postTo(r *rotator.Receiver, all []*rotator.Alert) (next time.Time) {
+func (c posting) postTo(r *rotator.Receiver, all []*rotator.Alert) (next time.Time) {
 	if c.alarm.outbox.sending[r.Name] > 0 {
 		return time.Time{} // it is looked at again when that is over
 	}
@@ -121,7 +122,7 @@ func (c *core) postTo(r *rotator.Receiver, all []*rotator.Alert) (next time.Time
 	slices.SortFunc(due, worstFirst)
 	due = due[:min(len(due), tellMost)] // the rest comes once these are told
 	c.alarm.outbox.begin(r.Name)
-	c.tasks = append(c.tasks, task{kind: taskNotify, notify: &notice{
+	c.draft.intendedApart(task{kind: taskNotify, notify: &notice{
 		receiver: *r, Notification: rotator.Notification{Alerts: due, Now: c.now, Instance: c.store.Instance()},
 	}})
 	return time.Time{}
@@ -149,8 +150,8 @@ func worstFirst(a, b rotator.Alert) int {
 	return cmp.Or(b.Severity.Rank()-a.Severity.Rank(), a.Starts.Compare(b.Starts), strings.Compare(a.ID, b.ID))
 }
 
-// postSoon plans a look at the outbox.
-func (c *core) postSoon(at time.Time) {
+// soon plans a look at the outbox.
+func (c posting) soon(at time.Time) {
 	o := &c.alarm.outbox
 	if !o.planned.IsZero() && o.planned.After(c.now) && !at.Before(o.planned) {
 		return
@@ -166,7 +167,7 @@ type notice struct {
 }
 
 // notified takes in what came of telling a receiver.
-func (c *core) notified(r *result) {
+func (c posting) notified(r *result) {
 	name := r.notify.receiver.Name
 	o := &c.alarm.outbox
 	o.end(name)
@@ -186,10 +187,9 @@ func (c *core) notified(r *result) {
 		if alert.Firing() {
 			alert.Told = reopened(alert) // it came back while its end was told
 		}
-		c.alarm.change(alert)
-		c.waitSoft()
+		c.draft.alertChanged(alert)
 	}
-	c.post()
+	c.all()
 }
 
 // afterAttempt returns the delivery after an attempt.
@@ -209,12 +209,11 @@ func afterAttempt(d rotator.Delivery, told *rotator.Alert, err *rotator.Error, n
 }
 
 // dropTold forgets the alerts that are over once there is nobody left to tell.
-func (c *core) dropTold(all []*rotator.Alert) {
+func (c posting) dropTold(all []*rotator.Alert) {
 	for _, a := range all {
 		if a.Firing() || slices.ContainsFunc(c.alarm.outbox.receivers, func(r rotator.Receiver) bool { return !c.pendingFor(&r, a).IsZero() }) {
 			continue
 		}
-		c.alarm.drop(a)
-		c.waitSoft()
+		c.draft.alertDropped(a)
 	}
 }

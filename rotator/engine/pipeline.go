@@ -1,9 +1,10 @@
 package engine
 
 import (
-	"cmkd/rotator"
 	"context"
 	"errors"
+
+	"cmkd/rotator"
 )
 
 // batch is a change with what rests on it.

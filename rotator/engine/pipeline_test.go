@@ -1,12 +1,13 @@
 package engine
 
 import (
-	"cmkd/rotator"
 	"context"
 	"errors"
 	"slices"
 	"testing"
 	"testing/synctest"
+
+	"cmkd/rotator"
 )
 
 // gatedStore notes which changes, told by their first event, were staged and

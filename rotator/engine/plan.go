@@ -1,12 +1,13 @@
 package engine
 
 import (
-	"cmkd/rotator"
 	"context"
 	"fmt"
 	"time"
 
 	"golang.org/x/sync/errgroup"
+
+	"cmkd/rotator"
 )
 
 // PlanRotation says what Rotate would do, from fresh reads, and changes nothing.
@@ -18,7 +19,7 @@ func (e *Engine) PlanRotation(ctx context.Context, name string) (rotator.Plan, e
 	versions, listErr := e.listVersions(ctx, &key)
 	op := rotator.Operation{Kind: rotator.KindRotation, State: rotator.StatePending, Key: key.Name, KeyID: key.ID}
 	l := &live{op: op, versions: versions, listErr: listErr}
-	if problem := (&core{}).preflight(l); problem != nil {
+	if problem := preflight(l); problem != nil {
 		p.Problems = append(p.Problems, *problem)
 	}
 	newest, _ := rotator.Newest(versions, nil)
@@ -116,7 +117,7 @@ func (e *Engine) planDependent(ctx context.Context, key *rotator.Key, op *rotato
 	t := rotator.Tracker{Detail: &rotator.TrackerDetail{Dependent: *d}}
 	preflight := *op
 	preflight.Kind, preflight.State = rotator.KindRotation, rotator.StatePending
-	t, _ = decide(t, look{op: &preflight, traits: e.core.traits[d.Kind], seen: r.observation, err: r.err, now: e.o.Clock.Now()})
+	t, _ = decide(t, look{op: &preflight, traits: e.traits[d.Kind], seen: r.observation, err: r.err, now: e.o.Clock.Now()})
 	p.Binding, p.Version, p.Problem = t.Detail.Binding, t.Detail.Version, t.Detail.Problem
 	p.Effect = effect(key, &t)
 	return p
@@ -143,7 +144,7 @@ func retireText(key *rotator.Key, old string) string {
 // rotationEffect says what a rotation does to a dependent.
 func (e *Engine) rotationEffect(_ *rotator.Key, t *rotator.Tracker) string {
 	d := &t.Detail.Dependent
-	traits := e.core.traits[d.Kind]
+	traits := e.traits[d.Kind]
 	how := string(traits.Best)
 	switch {
 	case t.Detail.Problem != nil:
@@ -163,7 +164,7 @@ func (e *Engine) rotationEffect(_ *rotator.Key, t *rotator.Tracker) string {
 
 // revocationEffect says what a revocation breaks.
 func (e *Engine) revocationEffect(_ *rotator.Key, t *rotator.Tracker) string {
-	traits := e.core.traits[t.Detail.Dependent.Kind]
+	traits := e.traits[t.Detail.Dependent.Kind]
 	breaks := traits.Revoked
 	if breaks == "" {
 		breaks = "loses access to its key"

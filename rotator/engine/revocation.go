@@ -1,12 +1,13 @@
 package engine
 
 import (
-	"cmkd/rotator"
 	"cmp"
 	"fmt"
 	"slices"
 	"strings"
 	"time"
+
+	"cmkd/rotator"
 )
 
 const (
@@ -15,18 +16,18 @@ const (
 	revokedWatch = time.Minute
 )
 
-// newRevocation begins a revocation; a rotation under way gives way to it.
-func (c *core) newRevocation(key *rotator.Key, actor, reason string) *live {
-	c.keyProblem(c.states[key.Name], nil) // from here on it is the operation that watches the key
+// begin begins a revocation; a rotation under way gives way to it.
+func (c revocation) begin(key *rotator.Key, actor, reason string) *live {
+	watch{c.state}.problem(c.states[key.Name], nil) // from here on it is the operation that watches the key
 	state := rotator.StateDisabling
 	if key.TwoPerson {
 		state = rotator.StateAwaitingApproval
 	}
-	l := c.newOperation(key, rotator.Operation{
+	l := rotation{c.state}.newOperation(key, rotator.Operation{
 		Kind: rotator.KindRevocation, State: state, Cause: rotator.CauseOperator, Actor: actor, Reason: reason,
 	})
 	for _, t := range l.trackers {
-		c.setTracker(l, withDue(t, time.Time{}), true)
+		c.draft.observed(l, withDue(t, time.Time{}), true)
 	}
 	if state == rotator.StateAwaitingApproval {
 		l.op.Waiting = "for a second person: cmkd approve " + l.op.ID.String()
@@ -35,39 +36,29 @@ func (c *core) newRevocation(key *rotator.Key, actor, reason string) *live {
 }
 
 // giveWay ends what is under way on a key so that it can be revoked at once.
-func (c *core) giveWay(l *live, actor string) {
+func (c revocation) giveWay(l *live, actor string) {
 	if l.op.Kind == rotator.KindRotation && len(l.op.Previous) > 0 {
 		c.leaveUnretired(l)
 	}
-	c.enter(l, rotator.StateCancelled, actor, "the key is revoked")
+	c.draft.entered(l, rotator.StateCancelled, actor, "the key is revoked")
 }
 
 // disabling reads which versions are enabled, and disables them newest first,
 // until a list shows none.
-func (c *core) disabling(l *live) {
+func (c revocation) disabling(l *live) {
 	if c.busy(l) || !l.op.Wake.IsZero() {
 		return
 	}
 	if v, ok := l.unchanged(); ok {
-		c.do(l, task{kind: taskSetEnabled, effect: &effect{version: &rotator.Version{ID: v}, enable: false}})
+		c.draft.intended(l, task{kind: taskSetEnabled, effect: &effect{version: &rotator.Version{ID: v}, enable: false}})
 		return
 	}
 	l.listed = c.now
-	c.do(l, task{kind: taskVersions})
-}
-
-// unchanged returns the next version that is to be disabled or enabled.
-func (l *live) unchanged() (string, bool) {
-	for _, v := range l.op.Versions {
-		if !slices.Contains(l.op.Changed, v) {
-			return v, true
-		}
-	}
-	return "", false
+	c.draft.intended(l, task{kind: taskVersions})
 }
 
 // listedToDisable handles a list of versions while disabling.
-func (c *core) listedToDisable(l *live, versions []rotator.Version) {
+func (c revocation) listedToDisable(l *live, versions []rotator.Version) {
 	found := c.record(l, versions)
 	if _, more := l.unchanged(); more || found {
 		return // disabling goes on
@@ -75,10 +66,10 @@ func (c *core) listedToDisable(l *live, versions []rotator.Version) {
 	if len(l.op.Versions) == 0 && len(versions) > 0 {
 		l.op.Waiting = "" // nothing was enabled: revoked already, from our side
 	}
-	c.enter(l, rotator.StateTakingEffect, actorDaemon, fmt.Sprintf("%d versions are disabled", len(l.op.Versions)))
+	c.draft.entered(l, rotator.StateTakingEffect, actorDaemon, fmt.Sprintf("%d versions are disabled", len(l.op.Versions)))
 	l.op.Effect = cmp.Or(l.op.Effect, c.now)
-	c.wait(l, c.now.Add(revokedWatch))
-	c.lookAtAll(l)
+	c.draft.waits(l, c.now.Add(revokedWatch))
+	observing{c.state}.all(l)
 }
 
 func enabledNewestFirst(versions []rotator.Version) []rotator.Version {
@@ -91,21 +82,21 @@ func enabledNewestFirst(versions []rotator.Version) []rotator.Version {
 
 // record adds the versions found enabled to those that are revoked. One that
 // was disabled already and is listed as enabled may be an old answer.
-func (c *core) record(l *live, versions []rotator.Version) (found bool) {
+func (c revocation) record(l *live, versions []rotator.Version) (found bool) {
 	for _, v := range enabledNewestFirst(versions) {
 		if slices.Contains(l.op.Versions, v.ID) {
 			continue
 		}
 		found = true
 		l.op.Versions = append(l.op.Versions, v.ID)
-		c.touch(l)
+		c.draft.changed(l)
 	}
 	return found
 }
 
 // setEnabled handles the answer to a call of a revocation or reinstatement that
 // disables or enables a version.
-func (c *core) setEnabled(l *live, r *result) {
+func (c revocation) setEnabled(l *live, r *result) {
 	id := r.task.version.ID
 	if l.op.State != rotator.StateDisabling && l.op.State != rotator.StateEnabling {
 		return
@@ -118,45 +109,45 @@ func (c *core) setEnabled(l *live, r *result) {
 	l.op.Changed = append(slices.Clone(l.op.Changed), id)
 	l.op.Failures, l.op.Problem = 0, nil
 	l.op.Effect = later(l.op.Effect, r.version.Updated)
-	c.touch(l)
+	c.draft.changed(l)
 	t, what := rotator.EventVersionDisabled, "disabled"
 	if r.enable {
 		t, what = rotator.EventVersionEnabled, "enabled"
 	}
-	c.event(l, t, l.op.Actor, "version %s is %s", id, what).Data = map[string]string{"version": id}
+	c.draft.noted(l, t, l.op.Actor, "version %s is %s", id, what).Data = map[string]string{"version": id}
 }
 
 // changeFailed tries again, soon if that may help: a revocation does not give
 // up.
-func (c *core) changeFailed(l *live, r *result) {
+func (c revocation) changeFailed(l *live, r *result) {
 	l.op.Failures++
 	if r.err == nil {
 		r.err = rotator.Errorf(rotator.CodeUnavailable, "version %s did not change", r.task.version.ID)
 	}
-	c.hold(l, rotator.ProblemOf(r.err), max(backoff(l.op.Failures), r.err.RetryAfter))
+	c.draft.held(l, rotator.ProblemOf(r.err), max(backoff(l.op.Failures), r.err.RetryAfter))
 }
 
 // takingEffect waits until every dependent was seen denied.
-func (c *core) takingEffect(l *live) {
+func (c revocation) takingEffect(l *live) {
 	open := len(l.trackers) - l.op.Trackers[rotator.TrackerDone] - l.op.Trackers[rotator.TrackerExcluded]
 	if open > 0 || l.askedN > 0 {
 		return
 	}
 	if l.op.Kind == rotator.KindReinstatement {
-		c.enter(l, rotator.StateRecovered, actorDaemon, "every dependent has access again: "+l.evidence())
+		c.draft.entered(l, rotator.StateRecovered, actorDaemon, "every dependent has access again: "+l.evidence())
 		return
 	}
 	problem := l.op.Problem
-	c.enter(l, rotator.StateEffective, actorDaemon, "no dependent has access any more: "+l.evidence())
+	c.draft.entered(l, rotator.StateEffective, actorDaemon, "no dependent has access any more: "+l.evidence())
 	l.op.Problem = problem
-	c.wait(l, c.now.Add(revokedWatch))
+	c.draft.waits(l, c.now.Add(revokedWatch))
 }
 
 // watchRevoked looks whether the versions stay disabled.
-func (c *core) watchRevoked(l *live) {
+func (c revocation) watchRevoked(l *live) {
 	if !c.busy(l) && l.op.Wake.IsZero() {
 		l.listed = c.now
-		c.do(l, task{kind: taskVersions})
+		c.draft.intended(l, task{kind: taskVersions})
 	}
 }
 
@@ -164,8 +155,8 @@ func (c *core) watchRevoked(l *live) {
 // the revocation a list may still show what was before it, and a version whose
 // making was under way may appear: that one is disabled too. Later on an enabled
 // version means that somebody undid the revocation.
-func (c *core) listedRevoked(l *live, versions []rotator.Version) {
-	c.wait(l, c.now.Add(revokedWatch))
+func (c revocation) listedRevoked(l *live, versions []rotator.Version) {
+	c.draft.waits(l, c.now.Add(revokedWatch))
 	early := l.op.State == rotator.StateTakingEffect && c.now.Sub(l.op.Since) < 2*readLag
 	var undone []string
 	for _, v := range versions {
@@ -173,7 +164,7 @@ func (c *core) listedRevoked(l *live, versions []rotator.Version) {
 		case !v.Enabled:
 		case !slices.Contains(l.op.Versions, v.ID) && early:
 			c.record(l, versions)
-			c.enter(l, rotator.StateDisabling, actorDaemon, "version "+v.ID+" appeared")
+			c.draft.entered(l, rotator.StateDisabling, actorDaemon, "version "+v.ID+" appeared")
 			return
 		case !early || c.now.Sub(l.op.Since) >= readLag:
 			undone = append(undone, v.ID)
@@ -182,50 +173,50 @@ func (c *core) listedRevoked(l *live, versions []rotator.Version) {
 	c.noteUndone(l, undone)
 }
 
-func (c *core) noteUndone(l *live, undone []string) {
+func (c revocation) noteUndone(l *live, undone []string) {
 	switch {
 	case len(undone) == 0 && l.op.Problem != nil && l.op.Problem.Code == rotator.ReasonRevocationUndone:
 		l.op.Problem = nil
-		c.touch(l)
-		c.event(l, rotator.EventVersionDisabled, "unknown", "every version is disabled again")
+		c.draft.changed(l)
+		c.draft.noted(l, rotator.EventVersionDisabled, "unknown", "every version is disabled again")
 	case len(undone) > 0:
 		p := &rotator.Problem{
 			Code: rotator.ReasonRevocationUndone, Message: "enabled again by someone else: version " + strings.Join(undone, ", "),
 			Hint: "find out who, then disable it again or cmkd reinstate " + l.op.Key,
 		}
 		if l.op.Problem == nil || *l.op.Problem != *p {
-			c.event(l, rotator.EventVersionReenabled, "unknown", "%s", p.Message).Data = map[string]string{"versions": strings.Join(undone, " ")}
+			c.draft.noted(l, rotator.EventVersionReenabled, "unknown", "%s", p.Message).Data = map[string]string{"versions": strings.Join(undone, " ")}
 		}
-		c.hold(l, p, 0)
+		c.draft.held(l, p, 0)
 	}
 }
 
-// newReinstatement undoes a revocation: it enables exactly the versions that the
+// beginReinstatement undoes a revocation: it enables exactly the versions that the
 // revocation disabled.
-func (c *core) newReinstatement(key *rotator.Key, rev *live, actor, reason string) *live {
+func (c revocation) beginReinstatement(key *rotator.Key, rev *live, actor, reason string) *live {
 	versions := slices.Clone(rev.op.Versions)
-	c.enter(rev, rotator.StateCompleted, actor, "the key is reinstated")
-	l := c.newOperation(key, rotator.Operation{
+	c.draft.entered(rev, rotator.StateCompleted, actor, "the key is reinstated")
+	l := rotation{c.state}.newOperation(key, rotator.Operation{
 		Kind: rotator.KindReinstatement, State: rotator.StateEnabling, Cause: rotator.CauseOperator, Actor: actor, Reason: reason,
 		Versions: versions, Revocation: rev.op.ID,
 	})
 	for _, t := range l.trackers {
-		c.setTracker(l, withDue(t, time.Time{}), true)
+		c.draft.observed(l, withDue(t, time.Time{}), true)
 	}
 	return l
 }
 
 // enabling enables the recorded versions, newest first, so that what is in use
 // works soonest.
-func (c *core) enabling(l *live) {
+func (c revocation) enabling(l *live) {
 	if c.busy(l) || !l.op.Wake.IsZero() {
 		return
 	}
 	if v, ok := l.unchanged(); ok {
-		c.do(l, task{kind: taskSetEnabled, effect: &effect{version: &rotator.Version{ID: v}, enable: true}})
+		c.draft.intended(l, task{kind: taskSetEnabled, effect: &effect{version: &rotator.Version{ID: v}, enable: true}})
 		return
 	}
-	c.enter(l, rotator.StateRecovering, actorDaemon, fmt.Sprintf("%d versions are enabled", len(l.op.Versions)))
+	c.draft.entered(l, rotator.StateRecovering, actorDaemon, fmt.Sprintf("%d versions are enabled", len(l.op.Versions)))
 	l.op.Effect = cmp.Or(l.op.Effect, c.now)
-	c.lookAtAll(l)
+	observing{c.state}.all(l)
 }

@@ -1,12 +1,12 @@
 package engine
 
 import (
-	"cmkd/rotator"
-	"cmkd/rotator/alerting"
 	"fmt"
 	"slices"
-	"strings"
 	"time"
+
+	"cmkd/rotator"
+	"cmkd/rotator/alerting"
 )
 
 const (
@@ -18,26 +18,26 @@ const (
 	heldRetry = 15 * time.Minute
 )
 
-// newRotation begins a rotation of a key that has no live operation.
-func (c *core) newRotation(key *rotator.Key, cause rotator.Cause, actor, reason string) *live {
+// begin begins a rotation of a key that has no live operation.
+func (c rotation) begin(key *rotator.Key, cause rotator.Cause, actor, reason string) *live {
 	if p := c.states[key.Name].Problem; p != nil && p.Code == rotator.ReasonScheduleMissed {
-		c.keyProblem(c.states[key.Name], nil)
+		watch{c.state}.problem(c.states[key.Name], nil)
 	}
 	return c.newOperation(key, rotator.Operation{
 		Kind: rotator.KindRotation, State: rotator.StatePending, Cause: cause, Actor: actor, Reason: reason, Retire: key.Retire,
 	})
 }
 
-func (c *core) newOperation(key *rotator.Key, op rotator.Operation) *live {
+func (c rotation) newOperation(key *rotator.Key, op rotator.Operation) *live {
 	c.lastOp++
 	op.ID, op.Key, op.KeyID = c.lastOp, key.Name, key.ID
 	op.Created, op.Since, op.Trackers = c.now, c.now, map[rotator.TrackerState]int{}
 	l := &live{op: op, loaded: true, dues: map[int64]int{}}
 	c.live[op.ID] = l
-	state := c.touchKey(key.Name)
+	state := c.draft.changedKey(key.Name)
 	state.Operation, state.Failed, state.Missed = op.ID, 0, time.Time{}
 	state.Preflight, state.PreflightAt = nil, time.Time{}
-	e := c.event(l, rotator.EventOperationCreated, op.Actor, "%s of %s", op.Kind, key.Name)
+	e := c.draft.noted(l, rotator.EventOperationCreated, op.Actor, "%s of %s", op.Kind, key.Name)
 	e.Data = map[string]string{"cause": string(op.Cause), "state": string(op.State)}
 	if op.Reason != "" {
 		e.Data["reason"] = op.Reason
@@ -46,20 +46,20 @@ func (c *core) newOperation(key *rotator.Key, op rotator.Operation) *live {
 	l.trackers, l.asked = make([]rotator.Tracker, 0, n), make([]bool, 0, n)
 	l.marks, l.changed = make([]mark, 0, n), make([]uint32, 0, n)
 	for _, d := range key.Dependents {
-		c.addTracker(l, d, c.now)
+		c.draft.joined(l, d, c.now)
 	}
-	c.touch(l)
+	c.draft.changed(l)
 	return l
 }
 
 // pending looks at everything before anything is changed.
-func (c *core) pending(l *live) {
+func (c rotation) pending(l *live) {
 	switch {
 	case !l.op.Wake.IsZero():
 		return // tried before, and waits to try again
 	case l.listed.IsZero():
 		l.listed = c.now
-		c.do(l, task{kind: taskVersions})
+		c.draft.intended(l, task{kind: taskVersions})
 		return
 	}
 	blocked := l.op.Trackers[rotator.TrackerNeedsAction] + l.op.Trackers[rotator.TrackerUnreachable]
@@ -68,23 +68,23 @@ func (c *core) pending(l *live) {
 	}
 	if l.listErr.Passes() {
 		l.op.Failures++
-		c.hold(l, rotator.ProblemOf(l.listErr), max(backoff(l.op.Failures), l.listErr.RetryAfter))
+		c.draft.held(l, rotator.ProblemOf(l.listErr), max(backoff(l.op.Failures), l.listErr.RetryAfter))
 		return
 	}
-	if p := c.preflight(l); p != nil {
+	if p := preflight(l); p != nil {
 		c.preflightFailed(l, p)
 		return
 	}
 	if c.vaultFull(l) {
 		l.op.Waiting = "another rotation in vault " + l.op.KeyID.Host()
-		c.wait(l, c.now.Add(minPoll))
+		c.draft.waits(l, c.now.Add(minPoll))
 		return
 	}
 	c.intend(l)
 }
 
 // preflight returns what stands in the way of a rotation, nil if nothing does.
-func (c *core) preflight(l *live) *rotator.Problem {
+func preflight(l *live) *rotator.Problem {
 	if l.listErr != nil {
 		return rotator.ProblemOf(l.listErr)
 	}
@@ -115,21 +115,21 @@ func (c *core) preflight(l *live) *rotator.Problem {
 
 // preflightFailed ends a rotation that a person asked for, who is there to
 // mend it; a scheduled one stays and is tried again.
-func (c *core) preflightFailed(l *live, p *rotator.Problem) {
+func (c rotation) preflightFailed(l *live, p *rotator.Problem) {
 	if l.op.Problem == nil || *l.op.Problem != *p {
-		c.event(l, rotator.EventPreflightFailed, actorDaemon, "nothing was changed: %s", p)
+		c.draft.noted(l, rotator.EventPreflightFailed, actorDaemon, "nothing was changed: %s", p)
 	}
 	if l.op.Cause == rotator.CauseOperator {
-		c.enter(l, rotator.StateFailed, actorDaemon, p.String())
+		c.draft.entered(l, rotator.StateFailed, actorDaemon, p.String())
 		l.op.Problem = p
 		return
 	}
-	c.hold(l, p, heldRetry)
+	c.draft.held(l, p, heldRetry)
 }
 
 // vaultFull reports whether the vault has as many versions being made as it
 // should.
-func (c *core) vaultFull(l *live) bool {
+func (c rotation) vaultFull(l *live) bool {
 	n := 0
 	for _, other := range c.live {
 		if other.op.State == rotator.StateCreating && other.op.KeyID.Host() == l.op.KeyID.Host() {
@@ -141,14 +141,14 @@ func (c *core) vaultFull(l *live) bool {
 
 // intend commits to making a version: from here on, whatever is not in Base is
 // new.
-func (c *core) intend(l *live) {
+func (c rotation) intend(l *live) {
 	newest, _ := rotator.Newest(l.versions, nil)
 	base := make([]string, len(l.versions))
 	for i, v := range l.versions {
 		base[i] = v.ID
 	}
 	versions := l.versions
-	c.enter(l, rotator.StateCreating, actorDaemon, "preflight passed")
+	c.draft.entered(l, rotator.StateCreating, actorDaemon, "preflight passed")
 	l.op.Base = base
 	l.op.Previous = []string{newest.ID}
 	for _, old := range c.states[l.op.Key].Unretired {
@@ -159,42 +159,32 @@ func (c *core) intend(l *live) {
 	c.attempt(l, c.keyMethod(l))
 }
 
-func (c *core) keyMethod(l *live) rotator.Method {
-	if key := c.keys[l.op.Key]; key != nil && key.Method != "" {
-		return key.Method
-	}
-	return rotator.MethodAuto
-}
-
 // attempt commits the intent of one call that makes a version.
-func (c *core) attempt(l *live, method rotator.Method) {
+func (c rotation) attempt(l *live, method rotator.Method) {
 	if l.op.CancelledBy != "" {
-		c.enter(l, rotator.StateCancelled, l.op.CancelledBy, "no version was made")
+		c.draft.entered(l, rotator.StateCancelled, l.op.CancelledBy, "no version was made")
 		return
 	}
 	if method == rotator.MethodAuto {
 		method = rotator.MethodRotate
 	}
 	l.op.Attempt = rotator.Attempt{Number: l.op.Attempt.Number + 1, Method: method, At: c.now}
-	c.touch(l)
-	c.event(l, rotator.EventVersionIntended, actorDaemon, "attempt %d to %s a version", l.op.Attempt.Number, method).
+	c.draft.changed(l)
+	c.draft.noted(l, rotator.EventVersionIntended, actorDaemon, "attempt %d to %s a version", l.op.Attempt.Number, method).
 		Data = map[string]string{"base": l.op.Previous[0], "method": string(method)}
-	c.do(l, task{kind: taskCreate, effect: &effect{method: method, attempt: l.op.Attempt.Number, tag: c.tag(&l.op)}})
+	c.draft.intended(l, task{kind: taskCreate, effect: &effect{method: method, attempt: l.op.Attempt.Number, tag: c.tag(&l.op)}})
 }
-
-// tag is what marks a version as made by an operation of this store.
-func (c *core) tag(op *rotator.Operation) string { return c.store.Instance() + "/" + op.ID.String() }
 
 // creating waits for the version, or finds out whether there is one. It is
 // called with no Wake and nothing under way when its time has come, and also when
 // the daemon was stopped in the middle.
-func (c *core) creating(l *live, due bool) {
+func (c rotation) creating(l *live, due bool) {
 	a := &l.op.Attempt
 	switch {
 	case c.busy(l) || !l.op.Wake.IsZero():
 	case !a.Uncertain.IsZero():
 		l.listed = c.now
-		c.do(l, task{kind: taskVersions})
+		c.draft.intended(l, task{kind: taskVersions})
 	case due:
 		c.attempt(l, a.Method)
 	default:
@@ -203,16 +193,16 @@ func (c *core) creating(l *live, due bool) {
 }
 
 // uncertain notes that nobody knows whether the call had an effect.
-func (c *core) uncertain(l *live, why string) {
+func (c rotation) uncertain(l *live, why string) {
 	l.op.Attempt.Uncertain = c.now
 	l.op.Waiting = "to see whether the vault made a version: " + why
-	c.touch(l)
-	c.event(l, rotator.EventCallUncertain, actorDaemon, "attempt %d may have made a version: %s", l.op.Attempt.Number, why)
-	c.wait(l, c.now.Add(time.Second))
+	c.draft.changed(l)
+	c.draft.noted(l, rotator.EventCallUncertain, actorDaemon, "attempt %d may have made a version: %s", l.op.Attempt.Number, why)
+	c.draft.waits(l, c.now.Add(time.Second))
 }
 
 // created handles the answer to the call that makes a version.
-func (c *core) created(l *live, r *result) {
+func (c rotation) created(l *live, r *result) {
 	if l.op.State != rotator.StateCreating || r.attempt != l.op.Attempt.Number || !l.op.Attempt.Uncertain.IsZero() {
 		return // the world was looked at meanwhile, and will be again
 	}
@@ -229,37 +219,37 @@ func (c *core) created(l *live, r *result) {
 	case r.err.Passes():
 		l.op.Failures++
 		l.op.Waiting = "to try again: " + r.err.Error()
-		c.touch(l)
+		c.draft.changed(l)
 		again := max(backoff(l.op.Failures), r.err.RetryAfter)
 		if l.op.Failures >= alerting.Patience {
-			c.hold(l, rotator.ProblemOf(r.err), again)
+			c.draft.held(l, rotator.ProblemOf(r.err), again)
 			return
 		}
-		c.wait(l, c.now.Add(again))
+		c.draft.waits(l, c.now.Add(again))
 	default:
 		c.createRefused(l, rotator.ProblemOf(r.err))
 	}
 }
 
 // createRefused handles a definite no: nothing was changed.
-func (c *core) createRefused(l *live, p *rotator.Problem) {
+func (c rotation) createRefused(l *live, p *rotator.Problem) {
 	if l.op.Cause == rotator.CauseOperator || l.op.CancelledBy != "" {
-		c.enter(l, rotator.StateFailed, actorDaemon, p.String())
+		c.draft.entered(l, rotator.StateFailed, actorDaemon, p.String())
 		l.op.Problem = p
 		return
 	}
-	c.enter(l, rotator.StatePending, actorDaemon, p.String())
+	c.draft.entered(l, rotator.StatePending, actorDaemon, p.String())
 	l.op.Held = p
-	c.hold(l, p, heldRetry)
+	c.draft.held(l, p, heldRetry)
 }
 
 // searched handles a list of versions read to find out whether a call had an
 // effect.
-func (c *core) searched(l *live, r *result) {
+func (c rotation) searched(l *live, r *result) {
 	a := &l.op.Attempt
 	if r.err != nil {
 		l.op.Failures++
-		c.hold(l, rotator.ProblemOf(r.err), max(backoff(l.op.Failures), r.err.RetryAfter))
+		c.draft.held(l, rotator.ProblemOf(r.err), max(backoff(l.op.Failures), r.err.RetryAfter))
 		return
 	}
 	if l.op.Failures < alerting.Patience {
@@ -278,14 +268,14 @@ func (c *core) searched(l *live, r *result) {
 	}
 	waited := l.listed.Sub(a.Uncertain)
 	if waited < readLag {
-		c.wait(l, c.now.Add(min(max(waited, time.Second), readLag-waited)))
+		c.draft.waits(l, c.now.Add(min(max(waited, time.Second), readLag-waited)))
 		return
 	}
 	c.attempt(l, a.Method)
 }
 
 // adopt makes a version the target: our own, or one that someone else made.
-func (c *core) adopt(l *live, v rotator.Version, ours bool) {
+func (c rotation) adopt(l *live, v rotator.Version, ours bool) {
 	op := &l.op
 	if op.Target.ID != "" && op.Target.ID != v.ID {
 		op.Previous = append([]string{op.Target.ID}, op.Previous...)
@@ -293,23 +283,23 @@ func (c *core) adopt(l *live, v rotator.Version, ours bool) {
 	op.Target, op.Adopted, op.Attempt.Uncertain = v, !ours, time.Time{}
 	op.Base = append(op.Base, v.ID)
 	op.Settled, op.Retirer, op.Held = time.Time{}, "", nil
-	c.touchKey(op.Key).Current = v
+	c.draft.changedKey(op.Key).Current = v
 	t, who := rotator.EventVersionCreated, actorDaemon
 	if !ours {
 		t, who = rotator.EventVersionAdopted, "unknown"
 	}
-	c.event(l, t, who, "version %s", v.ID).Data = map[string]string{
+	c.draft.noted(l, t, who, "version %s", v.ID).Data = map[string]string{
 		"version": v.ID, "created": v.Created.UTC().Format(time.RFC3339), "tag": v.Operation,
 	}
 	if op.CancelledBy != "" {
 		c.leaveUnretired(l)
-		c.enter(l, rotator.StateCancelled, op.CancelledBy, "its version is in place, the previous one stays enabled")
+		c.draft.entered(l, rotator.StateCancelled, op.CancelledBy, "its version is in place, the previous one stays enabled")
 		return
 	}
-	c.enter(l, rotator.StatePropagating, actorDaemon, "")
+	c.draft.entered(l, rotator.StatePropagating, actorDaemon, "")
 	for _, t := range l.trackers {
 		if t.State != rotator.TrackerExcluded {
-			c.setTracker(l, follow(t, c.now), false)
+			c.draft.observed(l, follow(t, c.now), false)
 		}
 	}
 }
@@ -329,7 +319,7 @@ func follow(tr rotator.Tracker, now time.Time) rotator.Tracker {
 }
 
 // propagating waits until every dependent is on the target.
-func (c *core) propagating(l *live) {
+func (c rotation) propagating(l *live) {
 	open := len(l.trackers) - l.op.Trackers[rotator.TrackerDone] - l.op.Trackers[rotator.TrackerExcluded]
 	if open > 0 || l.askedN > 0 {
 		return
@@ -339,58 +329,28 @@ func (c *core) propagating(l *live) {
 		settled = later(settled, l.trackers[i].Detail.DoneAt)
 	}
 	soak := c.soak(l)
-	c.enter(l, rotator.StateSoaking, actorDaemon, fmt.Sprintf("every dependent is on %s: %s", l.op.Target.ID, l.evidence()))
+	c.draft.entered(l, rotator.StateSoaking, actorDaemon, fmt.Sprintf("every dependent is on %s: %s", l.op.Target.ID, l.evidence()))
 	l.op.Settled, l.op.Held = settled, nil
 	if soak <= 0 {
 		c.soaked(l)
 		return
 	}
-	c.wait(l, c.now.Add(soak))
-}
-
-// evidence says how much of what is said of the dependents was seen.
-func (l *live) evidence() string {
-	counts := map[rotator.Evidence]int{}
-	for i := range l.trackers {
-		if l.trackers[i].State == rotator.TrackerDone {
-			counts[l.trackers[i].Evidence]++
-		}
-	}
-	var parts []string
-	for _, e := range []rotator.Evidence{rotator.EvidenceConfirmed, rotator.EvidenceObserved, rotator.EvidenceInferred} {
-		if counts[e] > 0 {
-			parts = append(parts, fmt.Sprintf("%d %s", counts[e], e))
-		}
-	}
-	if n := l.op.Trackers[rotator.TrackerExcluded]; n > 0 {
-		parts = append(parts, fmt.Sprintf("%d excluded", n))
-	}
-	if len(parts) == 0 {
-		return "there are none"
-	}
-	return strings.Join(parts, ", ")
-}
-
-func (c *core) soak(l *live) time.Duration {
-	if key := c.keys[l.op.Key]; key != nil {
-		return key.Soak
-	}
-	return 0
+	c.draft.waits(l, c.now.Add(soak))
 }
 
 // soaked goes on to retirement.
-func (c *core) soaked(l *live) {
+func (c rotation) soaked(l *live) {
 	if l.op.Retire == rotator.RetireOff {
-		c.enter(l, rotator.StateCompleted, actorDaemon, "the previous version stays enabled")
+		c.draft.entered(l, rotator.StateCompleted, actorDaemon, "the previous version stays enabled")
 		return
 	}
-	c.enter(l, rotator.StateRetiring, actorDaemon, "")
-	c.retiring(l)
+	c.draft.entered(l, rotator.StateRetiring, actorDaemon, "")
+	retirement{c.state}.advance(l)
 }
 
 // leaveUnretired hands the versions not retired to the next rotation.
-func (c *core) leaveUnretired(l *live) {
-	state := c.touchKey(l.op.Key)
+func (c *state) leaveUnretired(l *live) {
+	state := c.draft.changedKey(l.op.Key)
 	for _, v := range l.op.Previous {
 		if !slices.Contains(l.op.Retired, v) && !slices.Contains(state.Unretired, v) {
 			state.Unretired = append(slices.Clone(state.Unretired), v)
@@ -400,12 +360,27 @@ func (c *core) leaveUnretired(l *live) {
 
 // supersede ends a rotation that only waits for somebody to retire the previous
 // version, so that the next one can begin.
-func (c *core) supersede(l *live, actor string) {
+func (c rotation) supersede(l *live, actor string) {
 	c.leaveUnretired(l)
-	c.enter(l, rotator.StateCompleted, actor, "the previous version stays enabled; the next rotation will offer it again")
+	c.draft.entered(l, rotator.StateCompleted, actor, "the previous version stays enabled; the next rotation will offer it again")
 }
 
 // awaitsRetirement reports whether a rotation waits for `cmkd retire`.
 func awaitsRetirement(op *rotator.Operation) bool {
 	return op.State == rotator.StateRetiring && op.Retire == rotator.RetireManual && op.Retirer == ""
+}
+
+// outside compares a list of versions with what a rotation knows: a version made
+// by someone else meanwhile becomes the target.
+func (c rotation) outside(l *live, versions []rotator.Version) {
+	newest, ok := rotator.Newest(versions, func(v rotator.Version) bool { return v.ID == l.op.Target.ID })
+	if !ok || newest.ID == l.op.Target.ID || slices.Contains(l.op.Base, newest.ID) || newest.Created.Before(l.op.Target.Created) {
+		return
+	}
+	for _, v := range versions {
+		if v.ID != newest.ID && !slices.Contains(l.op.Base, v.ID) {
+			l.op.Base, l.op.Previous = append(l.op.Base, v.ID), append([]string{v.ID}, l.op.Previous...)
+		}
+	}
+	c.adopt(l, newest, false)
 }

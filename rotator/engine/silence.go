@@ -1,16 +1,17 @@
 package engine
 
 import (
-	"cmkd/rotator"
-	"cmkd/rotator/alerting"
 	"fmt"
 	"slices"
 	"strconv"
 	"strings"
+
+	"cmkd/rotator"
+	"cmkd/rotator/alerting"
 )
 
 // silence begins a silence.
-func (c *core) silence(r rotator.SilenceRequest) (*rotator.Silence, error) {
+func (c alerts) silence(r rotator.SilenceRequest) (*rotator.Silence, error) {
 	if err := c.checkSilence(&r); err != nil {
 		return nil, err
 	}
@@ -23,11 +24,11 @@ func (c *core) silence(r rotator.SilenceRequest) (*rotator.Silence, error) {
 		Actor: r.Actor, Reason: r.Reason, Created: c.now, Until: c.now.Add(r.For),
 	}
 	c.alarm.silences[s.ID] = s
-	c.silenceEvent(s, rotator.EventSilenced, r.Actor, fmt.Sprintf("alerts about %s are silenced until %s", subjectOf(s), s.Until.UTC().Format("2006-01-02 15:04 MST")))
+	c.draft.notedOfSilence(s, rotator.EventSilenced, r.Actor, fmt.Sprintf("alerts about %s are silenced until %s", subjectOf(s), s.Until.UTC().Format("2006-01-02 15:04 MST")))
 	return s, nil
 }
 
-func (c *core) checkSilence(r *rotator.SilenceRequest) error {
+func (c alerts) checkSilence(r *rotator.SilenceRequest) error {
 	switch {
 	case r.Alert == "" && r.Rule == "" && r.Key == "":
 		return rotator.Errorf(rotator.CodeInvalid, "nothing is named that is to be silenced").WithHint("name an alert, a rule or a key")
@@ -44,7 +45,7 @@ func (c *core) checkSilence(r *rotator.SilenceRequest) error {
 }
 
 // endSilence ends a silence now; the alerts it held back are told.
-func (c *core) endSilence(id, actor string) (*rotator.Silence, error) {
+func (c alerts) endSilence(id, actor string) (*rotator.Silence, error) {
 	s := c.alarm.silences[id]
 	switch {
 	case s == nil:
@@ -53,19 +54,8 @@ func (c *core) endSilence(id, actor string) (*rotator.Silence, error) {
 		return nil, rotator.Errorf(rotator.CodeConflict, "silence %s has ended already", id)
 	}
 	s.Until = c.now
-	c.silenceEvent(s, rotator.EventSilenceEnded, actor, "the silence "+s.ID+" about "+subjectOf(s)+" was ended")
+	c.draft.notedOfSilence(s, rotator.EventSilenceEnded, actor, "the silence "+s.ID+" about "+subjectOf(s)+" was ended")
 	return s, nil
-}
-
-func (c *core) silenceEvent(s *rotator.Silence, t rotator.EventType, actor, message string) {
-	c.alarm.quieted[s.ID] = s
-	c.alarm.published = false
-	c.hard = true
-	c.change.Events = append(c.change.Events, rotator.Event{
-		At: c.now, Type: t, Key: s.Key, Actor: actor, Message: message,
-		Data: map[string]string{"silence": s.ID, "reason": s.Reason},
-	})
-	c.postSoon(c.now)
 }
 
 // subjectOf says what is silenced.

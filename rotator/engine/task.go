@@ -1,10 +1,11 @@
 package engine
 
 import (
-	"cmkd/rotator"
 	"context"
 	"sync/atomic"
 	"time"
+
+	"cmkd/rotator"
 )
 
 type taskKind string
@@ -91,6 +92,17 @@ type world struct {
 	finders  []rotator.Finder
 	// plan says what a rotation of a key would do.
 	plan func(ctx context.Context, key string) (rotator.Plan, error)
+}
+
+func newWorld(o *Options) *world {
+	w := &world{vault: o.Vault, services: map[string]rotator.Service{}}
+	for _, s := range o.Services {
+		w.services[s.Kind()] = s
+		if f, ok := s.(rotator.Finder); ok {
+			w.finders = append(w.finders, f)
+		}
+	}
+	return w
 }
 
 // taskTimeout bounds a task by the wall, so that a hung call ends. An update of

@@ -1,12 +1,13 @@
 package engine
 
 import (
-	"cmkd/rotator"
 	"cmp"
 	"context"
 	"slices"
 	"strings"
 	"time"
+
+	"cmkd/rotator"
 )
 
 // ask runs a request in the engine's own goroutine and waits for the answer,
@@ -47,14 +48,14 @@ func (e *Engine) Reload(ctx context.Context, keys []rotator.Key, alerting Alerti
 		e.setKeys(keys)
 		e.setAlerting(alerting)
 		c.agenda = c.agenda.only(func(i *agendaItem) bool { return !i.watch }) // they are planned anew
-		c.configure(keys)
-		c.daemonEvent(rotator.EventConfigLoaded, "configuration loaded")
+		configuring{c.state}.all(keys)
+		c.draft.notedOfDaemon(rotator.EventConfigLoaded, "configuration loaded")
 		for _, id := range c.liveIDs() {
 			c.advance(c.live[id], false)
 		}
-		c.judgeAll()
-		c.post()
-		c.replies = append(c.replies, func(err error) { answer(rotator.Operation{}, err) })
+		alerts{c.state}.judgeAll()
+		posting{c.state}.all()
+		c.draft.answered(func(err error) { answer(rotator.Operation{}, err) })
 		return nil, nil
 	})
 	return err
@@ -62,17 +63,17 @@ func (e *Engine) Reload(ctx context.Context, keys []rotator.Key, alerting Alerti
 
 // Rotate begins a rotation.
 func (e *Engine) Rotate(ctx context.Context, r rotator.Request) (rotator.Operation, error) {
-	return e.ask(ctx, now(func(c *core) (*live, error) { return c.rotate(r) }))
+	return e.ask(ctx, now(func(c *core) (*live, error) { return commands{c.state}.rotate(r) }))
 }
 
 // Revoke begins a revocation; a rotation of the key gives way to it.
 func (e *Engine) Revoke(ctx context.Context, r rotator.RevokeRequest) (rotator.Operation, error) {
-	return e.ask(ctx, now(func(c *core) (*live, error) { return c.revoke(r) }))
+	return e.ask(ctx, now(func(c *core) (*live, error) { return commands{c.state}.revoke(r) }))
 }
 
 // Reinstate begins a reinstatement of a revoked key.
 func (e *Engine) Reinstate(ctx context.Context, r rotator.Request) (rotator.Operation, error) {
-	return e.ask(ctx, now(func(c *core) (*live, error) { return c.reinstate(r) }))
+	return e.ask(ctx, now(func(c *core) (*live, error) { return commands{c.state}.reinstate(r) }))
 }
 
 // Retire asks for the retirement of the previous versions of a key whose
@@ -81,7 +82,7 @@ func (e *Engine) Reinstate(ctx context.Context, r rotator.Request) (rotator.Oper
 // first objection.
 func (e *Engine) Retire(ctx context.Context, r rotator.Request) (rotator.Operation, error) {
 	return e.ask(ctx, func(c *core, answer func(rotator.Operation, error)) (*live, error) {
-		l, err := c.retire(r, answer)
+		l, err := commands{c.state}.retire(r, answer)
 		if err != nil {
 			return nil, err
 		}
@@ -92,12 +93,12 @@ func (e *Engine) Retire(ctx context.Context, r rotator.Request) (rotator.Operati
 
 // Approve consents to an operation that waits for a second person.
 func (e *Engine) Approve(ctx context.Context, r rotator.OperationRequest) (rotator.Operation, error) {
-	return e.ask(ctx, now(func(c *core) (*live, error) { return c.approve(r) }))
+	return e.ask(ctx, now(func(c *core) (*live, error) { return commands{c.state}.approve(r) }))
 }
 
 // Cancel ends an operation; what it did is not undone.
 func (e *Engine) Cancel(ctx context.Context, r rotator.OperationRequest) (rotator.Operation, error) {
-	return e.ask(ctx, now(func(c *core) (*live, error) { return c.cancel(r) }))
+	return e.ask(ctx, now(func(c *core) (*live, error) { return commands{c.state}.cancel(r) }))
 }
 
 // Keys returns the status of all configured keys, by name.
@@ -191,7 +192,7 @@ func (e *Engine) Operation(ctx context.Context, id rotator.OperationID) (rotator
 
 func (e *Engine) trackerStatus(op *rotator.Operation, t rotator.Tracker) rotator.TrackerStatus {
 	d := &t.Detail.Dependent
-	l := look{op: op, traits: e.core.traits[d.Kind]}
+	l := look{op: op, traits: e.traits[d.Kind]}
 	s := rotator.TrackerStatus{Tracker: t, Window: windowOf(d, l.traits)}
 	if op.Kind != rotator.KindRotation {
 		s.Window = accessWindow(d, l.traits)
@@ -232,27 +233,4 @@ func (e *Engine) Heartbeat() time.Time {
 		return *beat
 	}
 	return time.Time{}
-}
-
-// publish makes the numbers of the moment available to other goroutines.
-func (e *Engine) publish() {
-	c := e.core
-	e.publishBook()
-	s := rotator.Summary{Keys: len(c.keys), Live: map[rotator.OperationKind]int{}, Trackers: map[rotator.TrackerState]int{}, Kinds: c.kinds.summary()}
-	e.book.Load().summarize(&s)
-	for _, l := range c.live {
-		s.Live[l.op.Kind]++
-		for state, n := range l.op.Trackers {
-			s.Trackers[state] += n
-		}
-		if l.op.NeedsAction() || l.op.Stalled() {
-			s.NeedsAction++
-		}
-	}
-	for name, state := range c.states {
-		if next := sooner(s.Next, state.NextRotation); !next.Equal(s.Next) {
-			s.Next, s.NextKey = next, name
-		}
-	}
-	e.summary.Store(&s)
 }

@@ -1,8 +1,9 @@
 package engine
 
 import (
-	"cmkd/rotator"
 	"time"
+
+	"cmkd/rotator"
 )
 
 const (

@@ -1,0 +1,111 @@
+package engine
+
+import (
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+	"time"
+
+	"cmkd/rotator"
+)
+
+// live is an operation under way.
+type live struct {
+	op rotator.Operation
+	// trackers are read from the store when first needed.
+	trackers []rotator.Tracker
+	loaded   bool
+	// changed lists the trackers to commit; marks says for each tracker whether it
+	// is listed, and whether its large part is to be committed too.
+	changed []uint32
+	marks   []mark
+	asked   []bool // a task for the tracker is under way
+	askedN  int
+	// dues counts the trackers by due time, for the earliest, but those that are
+	// being looked at; dueN is their sum.
+	dues map[int64]int
+	dueN int
+	// planned is for when the agenda has the operation.
+	planned time.Time
+	// suspect is true if something changed that may be worth an alert, or end one.
+	suspect bool
+
+	// Of the phase under way, and begun anew after a restart:
+	versions  []rotator.Version // as last read in this phase
+	listed    time.Time         // when versions was asked for
+	listErr   *rotator.Error
+	guarding  bool            // the guard waits for fresh looks
+	stale     map[uint32]bool // trackers not looked at since the guard began
+	searchErr *rotator.Error
+	retirers  []func(rotator.Operation, error) // requests that wait for the guard
+}
+
+func (l *live) redue(from, to time.Time) {
+	if !from.IsZero() {
+		l.dueN--
+		if l.dues[from.UnixNano()]--; l.dues[from.UnixNano()] <= 0 {
+			delete(l.dues, from.UnixNano())
+		}
+	}
+	if !to.IsZero() {
+		l.dueN++
+		l.dues[to.UnixNano()]++
+	}
+}
+
+// due returns when the operation or one of its trackers wants attention.
+func (l *live) due() time.Time {
+	due := l.op.Wake
+	for at := range l.dues {
+		due = sooner(due, time.Unix(0, at).UTC())
+	}
+	return due
+}
+
+// snapshot returns the operation as a value that will not change.
+func (l *live) snapshot() rotator.Operation {
+	op := l.op
+	op.Trackers = maps.Clone(op.Trackers)
+	return op
+}
+
+func (l *live) retirer() string {
+	if l.op.Retirer != "" {
+		return l.op.Retirer
+	}
+	return actorDaemon
+}
+
+// evidence says how much of what is said of the dependents was seen.
+func (l *live) evidence() string {
+	counts := map[rotator.Evidence]int{}
+	for i := range l.trackers {
+		if l.trackers[i].State == rotator.TrackerDone {
+			counts[l.trackers[i].Evidence]++
+		}
+	}
+	var parts []string
+	for _, e := range []rotator.Evidence{rotator.EvidenceConfirmed, rotator.EvidenceObserved, rotator.EvidenceInferred} {
+		if counts[e] > 0 {
+			parts = append(parts, fmt.Sprintf("%d %s", counts[e], e))
+		}
+	}
+	if n := l.op.Trackers[rotator.TrackerExcluded]; n > 0 {
+		parts = append(parts, fmt.Sprintf("%d excluded", n))
+	}
+	if len(parts) == 0 {
+		return "there are none"
+	}
+	return strings.Join(parts, ", ")
+}
+
+// unchanged returns the next version that is to be disabled or enabled.
+func (l *live) unchanged() (string, bool) {
+	for _, v := range l.op.Versions {
+		if !slices.Contains(l.op.Changed, v) {
+			return v, true
+		}
+	}
+	return "", false
+}

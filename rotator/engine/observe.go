@@ -1,0 +1,126 @@
+package engine
+
+import (
+	"time"
+
+	"cmkd/rotator"
+)
+
+// due looks at the trackers of an operation that are due, and at the
+// operation itself if it is.
+func (c observing) due(l *live) error {
+	if l == nil {
+		return nil
+	}
+	if err := c.load(l); err != nil {
+		return err
+	}
+	l.planned = time.Time{}
+	c.draft.expect(l.dues[l.due().UnixNano()])
+	for i := range l.trackers {
+		if t := &l.trackers[i]; !t.Due.IsZero() && !t.Due.After(c.now) && !l.asked[i] {
+			c.draft.asked(l, t, taskObserve, "")
+		}
+	}
+	if !l.op.Wake.IsZero() && !l.op.Wake.After(c.now) {
+		l.op.Wake, l.listed = time.Time{}, time.Time{}
+		c.draft.changedSoon(l)
+		c.advance(l, true)
+	}
+	c.planOperation(l)
+	return nil
+}
+
+// all makes every tracker that is not excluded due now.
+func (c observing) all(l *live) {
+	for _, t := range l.trackers {
+		if t.State != rotator.TrackerExcluded {
+			c.draft.observed(l, withDue(t, c.now), false)
+		}
+	}
+}
+
+// looked takes in a look at a dependent.
+func (c observing) looked(l *live, r *result) {
+	if int(r.tracker) >= len(l.trackers) {
+		return
+	}
+	old := l.trackers[r.tracker]
+	if l.asked[r.tracker] {
+		l.asked[r.tracker] = false
+		l.askedN--
+		old.Due = time.Time{} // it was taken out when the look began
+		l.trackers[r.tracker].Due = old.Due
+	}
+	if old.State == rotator.TrackerExcluded || l.op.State.Final() {
+		return
+	}
+	lk := look{
+		now: c.now, room: &c.room, op: &l.op, traits: c.traits[old.Detail.Dependent.Kind], seen: r.observation, err: r.err,
+		applyErr: r.applyErr, require: c.guardView(l).require,
+	}
+	if r.kind == taskApply && r.task.version.ID == l.op.Target.ID {
+		lk.applied = r.action
+	}
+	t, action := decide(old, lk)
+	t = c.store(l, &old, t)
+	switch {
+	case l.stale[t.Number] && r.asked.Before(l.op.Verify):
+		c.draft.observed(l, withDue(l.trackers[t.Number], c.now), false) // looked at before the guard began
+	case r.err == nil || t.State == rotator.TrackerUnreachable:
+		delete(l.stale, t.Number)
+	}
+	if action != "" {
+		e := c.draft.noted(l, rotator.EventDependentUpdated, actorDaemon, "%s %s: %s to version %s is intended",
+			t.Detail.Dependent.Kind, t.Detail.Dependent.DisplayName(), action, l.op.Target.ID)
+		e.Dependent = t.Detail.Dependent.ID
+		c.draft.asked(l, &t, taskApply, action)
+	}
+	if r.err == nil && strange(&l.op, r.observation.Version) && r.observation.Key.Same(l.op.KeyID) && !c.busy(l) {
+		c.draft.intended(l, task{kind: taskVersions})
+	}
+	if l.op.State == rotator.StateSoaking && t.State != rotator.TrackerDone {
+		c.draft.entered(l, rotator.StatePropagating, actorDaemon, t.Detail.Dependent.DisplayName()+" left the target")
+	}
+}
+
+// store stores the tracker after a look, notes what changed, and returns what
+// it stored.
+func (c observing) store(l *live, old *rotator.Tracker, t rotator.Tracker) rotator.Tracker {
+	changed := changedFrom(&t, old)
+	if changed {
+		kept := *t.Detail // out of the room that the next look will use
+		t.Detail = &kept
+	} else {
+		t.Detail = old.Detail // without the look, which shows nothing new
+	}
+	c.draft.observed(l, t, changed)
+	begins := old.State == rotator.TrackerWaiting && t.State == rotator.TrackerPropagating // goes without saying
+	if begins || t.State == old.State && t.Evidence == old.Evidence {
+		return t
+	}
+	d := t.Detail
+	what := string(t.State)
+	if t.Evidence != rotator.EvidenceNone {
+		what += ", " + string(t.Evidence)
+	}
+	if d.Problem != nil {
+		what += ": " + d.Problem.Message
+	}
+	e := c.draft.noted(l, rotator.EventTrackerChanged, actorDaemon, "%s %s: %s", d.Dependent.Kind, d.Dependent.DisplayName(), what)
+	e.Dependent = d.Dependent.ID
+	e.Data = map[string]string{"from": string(old.State), "to": string(t.State)}
+	if t.Evidence != rotator.EvidenceNone {
+		e.Data["evidence"] = string(t.Evidence)
+	}
+	if t.State == rotator.TrackerDone && old.State != rotator.TrackerDone {
+		alerts{c.state}.learn(l, &t)
+	}
+	if d.Version != "" {
+		e.Data["version"] = d.Version
+	}
+	if d.Last != nil && d.Last.AccessCode != "" {
+		e.Data["access_code"] = d.Last.AccessCode
+	}
+	return t
+}

@@ -1,0 +1,72 @@
+package engine
+
+import (
+	"fmt"
+	"time"
+
+	"cmkd/rotator"
+)
+
+// reschedule computes the next time of a key whose schedule is new or changed;
+// one that is the same keeps its time, even if that has passed.
+func (c schedule) reschedule(key *rotator.Key, state *rotator.KeyState) {
+	if state.Spec == key.Schedule.Spec() {
+		return
+	}
+	state = c.draft.changedKey(key.Name)
+	state.Spec = key.Schedule.Spec()
+	state.NextRotation = key.Schedule.Next(c.now)
+	c.plan(agendaItem{key: key.Name}, state.NextRotation)
+}
+
+// fire serves the schedule of a key.
+func (c schedule) fire(name string) {
+	key, state := c.keys[name], c.states[name]
+	if key == nil || state.NextRotation.IsZero() || state.NextRotation.After(c.now) {
+		return
+	}
+	due := state.NextRotation
+	state = c.draft.changedKey(name)
+	state.LastFired = due
+	state.NextRotation = key.Schedule.Next(later(c.now, due))
+	c.plan(agendaItem{key: name}, state.NextRotation)
+	late := c.now.Sub(due)
+	switch {
+	case late > rotator.MisfireGrace && key.Schedule.Misfire != rotator.MisfireCatchUp && key.Schedule.Misfire != "":
+		e := c.draft.notedOfKey(name, rotator.EventScheduleMissed, "the rotation of %s was missed by %s; the next is %s",
+			due.Format(time.RFC3339), late.Round(time.Second), state.NextRotation.Format(time.RFC3339))
+		e.Data = map[string]string{"misfire": string(key.Schedule.Misfire)}
+		if key.Schedule.Misfire == rotator.MisfireAlert {
+			watch{c.state}.problem(state, &rotator.Problem{
+				Code: rotator.ReasonScheduleMissed, Message: e.Message, Hint: "cmkd rotate " + name + ", or wait for the next",
+			})
+		}
+	case !c.makeWay(name):
+		e := c.draft.notedOfKey(name, rotator.EventScheduleMissed, "no rotation at %s: %s is under way", due.Format(time.RFC3339), state.Operation)
+		e.Operation = state.Operation
+		state.Missed = due
+	default:
+		reason := "scheduled for " + due.Format(time.RFC3339)
+		if late > rotator.MisfireGrace {
+			reason += fmt.Sprintf(", %s late", late.Round(time.Second))
+		}
+		c.advance(rotation{c.state}.begin(key, rotator.CauseSchedule, actorDaemon, reason), false)
+	}
+}
+
+// makeWay reports whether a key is free for a new rotation; a rotation that only
+// waits for somebody to retire its previous version gives way.
+func (c schedule) makeWay(name string) bool {
+	l := c.liveOf(c.keys[name])
+	if l == nil {
+		return true
+	}
+	if !awaitsRetirement(&l.op) {
+		return false
+	}
+	if c.load(l) != nil {
+		return false // the next step meets the same error and reports it
+	}
+	rotation{c.state}.supersede(l, actorDaemon)
+	return true
+}

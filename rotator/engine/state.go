@@ -1,0 +1,212 @@
+package engine
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"time"
+
+	"cmkd/rotator"
+)
+
+// state is what the concerns of the engine share: what is known, and the draft of
+// what is to be stored next. Each concern is a type of its own around it, in a file
+// of its own.
+type state struct {
+	store  rotator.Store
+	traits map[string]rotator.Traits
+	limits Limits
+
+	now    time.Time
+	keys   map[string]*rotator.Key
+	states map[string]*rotator.KeyState
+	live   map[rotator.OperationID]*live
+	lastOp rotator.OperationID
+	agenda agenda
+	// filled is up to when the agenda holds the store's due index.
+	filled time.Time
+	// draft is what the next commit takes.
+	draft *draft
+
+	// alarm keeps alerts, silences and what was learned.
+	alarm alarm
+	// kinds counts the trackers of live operations.
+	kinds kindCounts
+	// took hears how long a dependent took; see [Options].
+	took func(kind string, change rotator.OperationKind, took time.Duration)
+	// readsPolicy is true if the vault can tell its rotation policy.
+	readsPolicy bool
+	// rehearsing counts the rehearsals under way, see [watch.ahead].
+	rehearsing int
+	// blind is since when the versions of a key could not be read, by its name. It is
+	// begun anew by each daemon: what the one before has not seen is no evidence.
+	blind map[string]time.Time
+	// out are the vault tasks under way, which survive a reset.
+	out map[rotator.OperationID]int
+
+	// room is where the look at hand makes a tracker's large part.
+	room rotator.TrackerDetail
+}
+
+// The concerns of the engine.
+type (
+	rotation    struct{ *state } // rotation.go
+	revocation  struct{ *state } // revocation.go
+	retirement  struct{ *state } // guard.go
+	observing   struct{ *state } // observe.go
+	watch       struct{ *state } // watch.go, ahead.go
+	schedule    struct{ *state } // schedule.go
+	alerts      struct{ *state } // alarm.go, silence.go, learn.go
+	posting     struct{ *state } // outbox.go
+	commands    struct{ *state } // command.go
+	configuring struct{ *state } // configure.go
+)
+
+func (c *state) knownKey(name string) (*rotator.Key, error) {
+	key := c.keys[name]
+	if key == nil {
+		return nil, rotator.Errorf(rotator.CodeNotFound, "no key %q is configured", name).WithHint("cmkd status lists the keys")
+	}
+	return key, nil
+}
+
+// liveOf returns the operation under way on a key, nil if there is none. Under
+// another name in the configuration it is still the same key.
+func (c *state) liveOf(key *rotator.Key) *live {
+	if l := c.live[c.states[key.Name].Operation]; l != nil {
+		return l
+	}
+	for _, l := range c.live {
+		if l.op.KeyID.Same(key.ID) {
+			return l // there is no other: each asks here before it begins
+		}
+	}
+	return nil
+}
+
+func (c *state) liveOperation(id rotator.OperationID) (*live, error) {
+	l := c.live[id]
+	if l == nil {
+		return nil, rotator.Errorf(rotator.CodeNotFound, "no operation %s is under way", id).WithHint("cmkd history lists the operations")
+	}
+	return l, c.load(l)
+}
+
+func (c *state) liveIDs() []rotator.OperationID {
+	ids := make([]rotator.OperationID, 0, len(c.live))
+	for id := range c.live {
+		ids = append(ids, id)
+	}
+	slices.Sort(ids)
+	return ids
+}
+
+// load reads the trackers of an operation.
+func (c *state) load(l *live) error {
+	if l.loaded {
+		return nil
+	}
+	trackers, err := c.store.Trackers(context.Background(), l.op.ID, 0, 0)
+	if err != nil {
+		return fmt.Errorf("read trackers of %s: %w", l.op.ID, err)
+	}
+	l.trackers, l.asked, l.askedN = trackers, make([]bool, len(trackers)), 0
+	l.changed, l.marks, l.dues, l.dueN = nil, make([]mark, len(trackers)), map[int64]int{}, 0
+	for i := range trackers {
+		slim := *trackers[i].Detail
+		slim.Last = nil
+		trackers[i].Detail = &slim
+		l.redue(time.Time{}, trackers[i].Due)
+		c.kinds.count(&trackers[i], 1)
+	}
+	l.loaded = true
+	return nil
+}
+
+// fill puts the near future of the store's due index on the agenda.
+func (c *state) fill(ctx context.Context) error {
+	c.filled = c.now.Add(horizon)
+	items, err := c.store.Due(ctx, c.filled, 0)
+	if err != nil {
+		return fmt.Errorf("read due index: %w", err)
+	}
+	for _, i := range items {
+		c.agenda.add(agendaItem{at: i.At.UnixNano(), key: i.Key, operation: i.Operation})
+	}
+	return nil
+}
+
+// advance takes an operation as far as it goes on what is known; due is true if
+// its own time has come.
+func (c *state) advance(l *live, due bool) {
+	switch l.op.State {
+	case rotator.StatePending:
+		rotation{c}.pending(l)
+	case rotator.StateCreating:
+		rotation{c}.creating(l, due)
+	case rotator.StatePropagating:
+		rotation{c}.propagating(l)
+	case rotator.StateSoaking:
+		if due {
+			rotation{c}.soaked(l)
+		}
+	case rotator.StateRetiring:
+		if l.op.Wake.IsZero() {
+			retirement{c}.advance(l)
+		}
+	case rotator.StateDisabling:
+		revocation{c}.disabling(l)
+	case rotator.StateTakingEffect:
+		revocation{c}.takingEffect(l)
+		revocation{c}.watchRevoked(l)
+	case rotator.StateEffective:
+		revocation{c}.watchRevoked(l)
+	case rotator.StateEnabling:
+		revocation{c}.enabling(l)
+	case rotator.StateRecovering:
+		revocation{c}.takingEffect(l)
+	case rotator.StateAwaitingApproval, rotator.StateRecovered, rotator.StateCompleted, rotator.StateFailed, rotator.StateCancelled:
+	}
+}
+
+// busy reports whether a vault task or a search of the operation is under way.
+func (c *state) busy(l *live) bool { return c.out[l.op.ID] > 0 }
+
+// planOperation puts the next due time of an operation on the agenda.
+func (c *state) planOperation(l *live) {
+	if due := l.due(); !due.IsZero() && !due.Equal(l.planned) {
+		l.planned = due
+		c.plan(agendaItem{operation: l.op.ID}, due)
+	}
+}
+
+// plan puts a time on the agenda if it is near enough to be held in memory.
+func (c *state) plan(item agendaItem, at time.Time) {
+	if !at.IsZero() && !at.After(c.filled) {
+		item.at = at.UnixNano()
+		c.agenda.add(item)
+	}
+}
+
+func (c *state) keyMethod(l *live) rotator.Method {
+	if key := c.keys[l.op.Key]; key != nil && key.Method != "" {
+		return key.Method
+	}
+	return rotator.MethodAuto
+}
+
+func (c *state) soak(l *live) time.Duration {
+	if key := c.keys[l.op.Key]; key != nil {
+		return key.Soak
+	}
+	return 0
+}
+
+// tag is what marks a version as made by an operation of this store.
+func (c *state) tag(op *rotator.Operation) string { return c.store.Instance() + "/" + op.ID.String() }
+
+// over reports whether so much time has passed since; also if the clock was set back
+// behind that: nothing is put off by as much as the clock jumped.
+func (c *state) over(since time.Time, d time.Duration) bool {
+	return c.now.Sub(since) >= d || since.After(c.now)
+}
