@@ -117,6 +117,7 @@ func newer(v, than Version, prefer func(Version) bool) bool {
 	return v.ID > than.ID
 }
 
+// FindVersion returns the version of an id; ok is false if it is not among them.
 func FindVersion(versions []Version, id string) (Version, bool) {
 	i := slices.IndexFunc(versions, func(v Version) bool { return v.ID == id })
 	if i < 0 {

@@ -93,6 +93,7 @@ func (s *alertSet) all() []rotator.Alert {
 	return all
 }
 
+// ID makes the id of an alert of what it is about: rule/scope[/cause].
 func ID(rule rotator.Rule, scope, cause string) string {
 	id := string(rule) + "/" + scope
 	if cause != "" {

@@ -242,7 +242,7 @@ func (c alerts) chores() {
 		}
 	}
 	c.keepTimings()
-	posting{c.state}.all()
+	posting(c).all()
 }
 
 // clockJumped raises an alert about a jump of the clock, and lets what was to be

@@ -21,10 +21,10 @@ func (c commands) rotate(r rotator.Request) (*live, error) {
 	if err != nil {
 		return nil, err
 	}
-	if !(schedule{c.state}).makeWay(r.Key) {
+	if !schedule(c).makeWay(r.Key) {
 		return nil, underWay(r.Key, &c.liveOf(key).op)
 	}
-	return rotation{c.state}.begin(key, rotator.CauseOperator, r.Actor, r.Reason), nil
+	return rotation(c).begin(key, rotator.CauseOperator, r.Actor, r.Reason), nil
 }
 
 func (c commands) revoke(r rotator.RevokeRequest) (*live, error) {
@@ -42,9 +42,9 @@ func (c commands) revoke(r rotator.RevokeRequest) (*live, error) {
 		if err := c.load(l); err != nil {
 			return nil, err
 		}
-		revocation{c.state}.giveWay(l, r.Actor)
+		revocation(c).giveWay(l, r.Actor)
 	}
-	return revocation{c.state}.begin(key, r.Actor, r.Reason), nil
+	return revocation(c).begin(key, r.Actor, r.Reason), nil
 }
 
 func (c commands) reinstate(r rotator.Request) (*live, error) {
@@ -65,7 +65,7 @@ func (c commands) reinstate(r rotator.Request) (*live, error) {
 	if err := c.load(l); err != nil {
 		return nil, err
 	}
-	return revocation{c.state}.beginReinstatement(key, l, r.Actor, r.Reason), nil
+	return revocation(c).beginReinstatement(key, l, r.Actor, r.Reason), nil
 }
 
 // retire starts the guard; answer is called when it has spoken.

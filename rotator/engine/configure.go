@@ -22,7 +22,7 @@ func (c configuring) all(keys []rotator.Key) {
 			c.states[key.Name] = state
 			c.draft.changedKey(key.Name)
 		}
-		schedule{c.state}.reschedule(key, state)
+		schedule(c).reschedule(key, state)
 		c.agenda.add(agendaItem{key: key.Name, watch: true, at: c.now.Add(rotator.Spread(key.Name, watchSpread(len(keys)))).UnixNano()})
 	}
 	for name, state := range c.states {

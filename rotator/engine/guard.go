@@ -205,7 +205,7 @@ func (c retirement) beginGuard(l *live) {
 	l.op.Verify, l.op.Waiting, l.op.Problem = c.now, "for a fresh look at every dependent", nil
 	l.versions, l.listErr, l.searchErr, l.listed = nil, nil, nil, c.now
 	c.draft.changed(l)
-	observing{c.state}.all(l)
+	observing(c).all(l)
 	c.draft.intended(l, task{kind: taskVersions})
 	if key := c.keys[l.op.Key]; key != nil {
 		for _, s := range key.Discover {

@@ -114,7 +114,7 @@ func (c observing) store(l *live, old *rotator.Tracker, t rotator.Tracker) rotat
 		e.Data["evidence"] = string(t.Evidence)
 	}
 	if t.State == rotator.TrackerDone && old.State != rotator.TrackerDone {
-		alerts{c.state}.learn(l, &t)
+		alerts(c).learn(l, &t)
 	}
 	if d.Version != "" {
 		e.Data["version"] = d.Version

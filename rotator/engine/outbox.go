@@ -46,7 +46,7 @@ func (c posting) pendingFor(r *rotator.Receiver, a *rotator.Alert) (at time.Time
 		return time.Time{}
 	}
 	d := a.Told[r.Name]
-	silent := alerts{c.state}.silenced(a) != ""
+	silent := alerts(c).silenced(a) != ""
 	// What is kept of alerts by the receiver would end there, were it not repeated.
 	held := r.Beginning > 0 && !d.Fired.IsZero()
 	switch {

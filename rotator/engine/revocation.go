@@ -18,12 +18,12 @@ const (
 
 // begin begins a revocation; a rotation under way gives way to it.
 func (c revocation) begin(key *rotator.Key, actor, reason string) *live {
-	watch{c.state}.problem(c.states[key.Name], nil) // from here on it is the operation that watches the key
+	watch(c).problem(c.states[key.Name], nil) // from here on it is the operation that watches the key
 	state := rotator.StateDisabling
 	if key.TwoPerson {
 		state = rotator.StateAwaitingApproval
 	}
-	l := rotation{c.state}.newOperation(key, rotator.Operation{
+	l := rotation(c).newOperation(key, rotator.Operation{
 		Kind: rotator.KindRevocation, State: state, Cause: rotator.CauseOperator, Actor: actor, Reason: reason,
 	})
 	for _, t := range l.trackers {
@@ -69,7 +69,7 @@ func (c revocation) listedToDisable(l *live, versions []rotator.Version) {
 	c.draft.entered(l, rotator.StateTakingEffect, actorDaemon, fmt.Sprintf("%d versions are disabled", len(l.op.Versions)))
 	l.op.Effect = cmp.Or(l.op.Effect, c.now)
 	c.draft.waits(l, c.now.Add(revokedWatch))
-	observing{c.state}.all(l)
+	observing(c).all(l)
 }
 
 func enabledNewestFirst(versions []rotator.Version) []rotator.Version {
@@ -196,7 +196,7 @@ func (c revocation) noteUndone(l *live, undone []string) {
 func (c revocation) beginReinstatement(key *rotator.Key, rev *live, actor, reason string) *live {
 	versions := slices.Clone(rev.op.Versions)
 	c.draft.entered(rev, rotator.StateCompleted, actor, "the key is reinstated")
-	l := rotation{c.state}.newOperation(key, rotator.Operation{
+	l := rotation(c).newOperation(key, rotator.Operation{
 		Kind: rotator.KindReinstatement, State: rotator.StateEnabling, Cause: rotator.CauseOperator, Actor: actor, Reason: reason,
 		Versions: versions, Revocation: rev.op.ID,
 	})
@@ -218,5 +218,5 @@ func (c revocation) enabling(l *live) {
 	}
 	c.draft.entered(l, rotator.StateRecovering, actorDaemon, fmt.Sprintf("%d versions are enabled", len(l.op.Versions)))
 	l.op.Effect = cmp.Or(l.op.Effect, c.now)
-	observing{c.state}.all(l)
+	observing(c).all(l)
 }

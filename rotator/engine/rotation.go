@@ -21,7 +21,7 @@ const (
 // begin begins a rotation of a key that has no live operation.
 func (c rotation) begin(key *rotator.Key, cause rotator.Cause, actor, reason string) *live {
 	if p := c.states[key.Name].Problem; p != nil && p.Code == rotator.ReasonScheduleMissed {
-		watch{c.state}.problem(c.states[key.Name], nil)
+		watch(c).problem(c.states[key.Name], nil)
 	}
 	return c.newOperation(key, rotator.Operation{
 		Kind: rotator.KindRotation, State: rotator.StatePending, Cause: cause, Actor: actor, Reason: reason, Retire: key.Retire,
@@ -345,7 +345,7 @@ func (c rotation) soaked(l *live) {
 		return
 	}
 	c.draft.entered(l, rotator.StateRetiring, actorDaemon, "")
-	retirement{c.state}.advance(l)
+	retirement(c).advance(l)
 }
 
 // leaveUnretired hands the versions not retired to the next rotation.

@@ -37,7 +37,7 @@ func (c schedule) fire(name string) {
 			due.Format(time.RFC3339), late.Round(time.Second), state.NextRotation.Format(time.RFC3339))
 		e.Data = map[string]string{"misfire": string(key.Schedule.Misfire)}
 		if key.Schedule.Misfire == rotator.MisfireAlert {
-			watch{c.state}.problem(state, &rotator.Problem{
+			watch(c).problem(state, &rotator.Problem{
 				Code: rotator.ReasonScheduleMissed, Message: e.Message, Hint: "cmkd rotate " + name + ", or wait for the next",
 			})
 		}
@@ -50,7 +50,7 @@ func (c schedule) fire(name string) {
 		if late > rotator.MisfireGrace {
 			reason += fmt.Sprintf(", %s late", late.Round(time.Second))
 		}
-		c.advance(rotation{c.state}.begin(key, rotator.CauseSchedule, actorDaemon, reason), false)
+		c.advance(rotation(c).begin(key, rotator.CauseSchedule, actorDaemon, reason), false)
 	}
 }
 
@@ -67,6 +67,6 @@ func (c schedule) makeWay(name string) bool {
 	if c.load(l) != nil {
 		return false // the next step meets the same error and reports it
 	}
-	rotation{c.state}.supersede(l, actorDaemon)
+	rotation(c).supersede(l, actorDaemon)
 	return true
 }

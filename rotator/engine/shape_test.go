@@ -79,8 +79,8 @@ func TestShape(t *testing.T) {
 func (p *product) writes(name string) (all []token.Position) {
 	fields := map[types.Object]bool{}
 	s := p.pkg.Scope().Lookup(name).Type().Underlying().(*types.Struct)
-	for i := range s.NumFields() {
-		fields[s.Field(i)] = !s.Field(i).Embedded()
+	for field := range s.Fields() {
+		fields[field] = !field.Embedded()
 	}
 	target := func(e ast.Expr) {
 		for {

@@ -15,7 +15,7 @@ func (c watch) key(name string) {
 		return
 	}
 	c.agenda.add(agendaItem{key: name, watch: true, at: c.now.Add(watchEvery).UnixNano()})
-	alerts{c.state}.judgeKey(name)
+	alerts(c).judgeKey(name)
 	c.ahead(key)
 	if l := c.liveOf(key); l != nil && !watchedBeside(&l.op) {
 		return // the operation reads the versions itself
@@ -48,7 +48,7 @@ func (c watch) watched(r *result) {
 	l := c.liveOf(key)
 	switch {
 	case l != nil && watchedBeside(&l.op):
-		rotation{c.state}.outside(l, r.versions)
+		rotation(c).outside(l, r.versions)
 	case l != nil: // it looks for itself
 	case state.Current.ID == "":
 		c.draft.changedKey(r.key).Current = newest
@@ -118,7 +118,7 @@ func (c watch) problem(state *rotator.KeyState, p *rotator.Problem) {
 // it is a rotation like any other.
 func (c watch) rotatedOutside(key *rotator.Key, state *rotator.KeyState, v rotator.Version, versions []rotator.Version) {
 	before := state.Current.ID
-	l := rotation{c.state}.begin(key, rotator.CauseVault, actorDaemon, "a new version was found in the vault")
+	l := rotation(c).begin(key, rotator.CauseVault, actorDaemon, "a new version was found in the vault")
 	l.op.Base = make([]string, 0, len(versions)+1)
 	for _, other := range versions {
 		if other.ID != v.ID {
@@ -126,7 +126,7 @@ func (c watch) rotatedOutside(key *rotator.Key, state *rotator.KeyState, v rotat
 		}
 	}
 	l.op.Previous = append([]string{before}, slices.DeleteFunc(slices.Clone(state.Unretired), func(u string) bool { return u == before })...)
-	rotation{c.state}.adopt(l, v, false)
+	rotation(c).adopt(l, v, false)
 }
 
 // strange reports whether a dependent uses a version that the operation has
