@@ -14,6 +14,7 @@ const (
 	EventOperationCreated   EventType = "operation-created"
 	EventStateChanged       EventType = "state-changed"
 	EventApproved           EventType = "approved"
+	EventCancelRequested    EventType = "cancel-requested"
 	EventRetireRequested    EventType = "retire-requested"
 	EventVersionIntended    EventType = "version-intended"
 	EventVersionCreated     EventType = "version-created"

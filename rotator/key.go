@@ -206,6 +206,18 @@ type KeyState struct {
 	PolicyAt time.Time      `json:"policy_at,omitzero"`
 }
 
+// Trouble returns why the key needs somebody, nil if it does not: its problem, or
+// a scheduled rotation that did not take place.
+func (s *KeyState) Trouble() *Problem {
+	if s.Problem != nil || s.Missed.IsZero() {
+		return s.Problem
+	}
+	return &Problem{
+		Code: ReasonScheduleMissed, Message: "no rotation began at " + s.Missed.UTC().Format(time.RFC3339),
+		Hint: "cmkd rotate " + s.Name + ", or wait for the next",
+	}
+}
+
 // RotationPolicy is what a vault does to a key by itself.
 type RotationPolicy struct {
 	// Rotate is when it makes a new version, as the vault writes it, for instance

@@ -113,8 +113,9 @@ type Attempt struct {
 
 // Approval is the consent of one person.
 type Approval struct {
-	Actor string    `json:"actor"`
-	At    time.Time `json:"at"`
+	Actor  string    `json:"actor"`
+	At     time.Time `json:"at"`
+	Reason string    `json:"reason,omitempty"`
 }
 
 // Operation is one rotation, revocation or reinstatement of one key.

@@ -3,6 +3,12 @@ package rotator
 // The reasons that stand in stored state, where code decides by them. A reason
 // is a code of ours, or Azure's own.
 const (
+	// ReasonDefect is the problem of an operation that nothing would move: a defect
+	// of cmkd itself.
+	ReasonDefect = "defect"
+	// ReasonExcluded is the reason for which a dependent is left out on the
+	// operator's word.
+	ReasonExcluded = "excluded"
 	// ReasonSoak is the guard's objection while the soak time runs; it passes by
 	// itself.
 	ReasonSoak = "soak-not-over"

@@ -27,6 +27,17 @@ type OperationRequest struct {
 	Reason    string      `json:"reason,omitempty"`
 }
 
+// OperationQuery selects operations as people do; the zero value selects all.
+type OperationQuery struct {
+	// Key is the short name of a key. Under an earlier name it is the same key.
+	Key string
+	// Live leaves out final operations.
+	Live bool
+	// Before is the id to continue below, for paging.
+	Before OperationID
+	Limit  int
+}
+
 // KeyStatus is a key with what is known of it.
 type KeyStatus struct {
 	KeyState

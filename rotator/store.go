@@ -80,7 +80,7 @@ type SpaceReporter interface {
 //   - a time outside 1677 to 2262.
 type Change struct {
 	Keys []KeyState
-	// Operations keep their Key for good. Their counts of trackers agree with the
+	// Operations keep their KeyID for good. Their counts of trackers agree with the
 	// trackers stored: a change that alters a tracker's state has both.
 	Operations []Operation
 	// Trackers belong to an operation that is stored or in the same change, and
@@ -114,8 +114,8 @@ func (c *Change) Empty() bool {
 // OperationFilter selects operations; the zero value selects all.
 type OperationFilter struct {
 	ID OperationID
-	// Key is the short name of a key.
-	Key string
+	// KeyID is the key.
+	KeyID KeyID
 	// Live leaves out final operations.
 	Live bool
 	// Before is the id to continue below, for paging.
@@ -138,7 +138,8 @@ type EventFilter struct {
 // DueItem is an entry of the due index: a key whose schedule fires, or an
 // operation with something to do, at a time.
 type DueItem struct {
-	At        time.Time
+	At time.Time
+	// Key is the key's identifier in lower case.
 	Key       string
 	Operation OperationID
 }

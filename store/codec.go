@@ -1,6 +1,7 @@
 package store
 
 import (
+	"cmp"
 	"encoding/binary"
 	"encoding/json"
 	"errors"
@@ -141,7 +142,10 @@ func EncodeKey(k *rotator.KeyState) (value []byte, due uint64, err error) {
 	if k.Name == "" {
 		return nil, 0, rotator.Errorf(rotator.CodeInvalid, "a key without a name cannot be stored")
 	}
-	if err := checkName(k.Name); err != nil {
+	if k.ID == "" {
+		return nil, 0, rotator.Errorf(rotator.CodeInvalid, "key %s without an identifier cannot be stored", k.Name)
+	}
+	if err := cmp.Or(checkName(k.Name), checkName(string(k.ID))); err != nil {
 		return nil, 0, err
 	}
 	if due, err = EncodeTime(k.NextRotation); err != nil {
@@ -178,8 +182,8 @@ type OperationHead struct {
 	// Due is the encoded due time, see [EncodeTime].
 	Due  uint64
 	Live bool
-	// Key is the short name of the operation's key. In a head that was read it
-	// points into the value.
+	// Key is the identifier of the operation's key, see [KeyName]. In a head that was
+	// read it points into the value.
 	Key []byte
 }
 
@@ -188,17 +192,18 @@ func EncodeOperation(o *rotator.Operation) (value []byte, head OperationHead, er
 	if o.ID == 0 {
 		return nil, head, rotator.Errorf(rotator.CodeInvalid, "operation ids count from 1")
 	}
-	if err = checkName(o.Key); err != nil {
+	if err = cmp.Or(checkName(o.Key), checkName(string(o.KeyID))); err != nil {
 		return nil, head, fmt.Errorf("%s: %w", o.ID, err)
 	}
-	head = OperationHead{Revision: o.Revision, Live: !o.State.Final(), Key: []byte(o.Key)}
+	key := KeyName(o.KeyID)
+	head = OperationHead{Revision: o.Revision, Live: !o.State.Final(), Key: []byte(key)}
 	if head.Due, err = EncodeTime(o.Due); err != nil {
 		return nil, head, fmt.Errorf("%s: %w", o.ID, err)
 	}
 	value = binary.BigEndian.AppendUint64(appendFrame(nil), head.Revision)
 	value = binary.BigEndian.AppendUint64(value, head.Due)
 	value = append(value, boolByte(head.Live))
-	value = appendName(value, o.Key)
+	value = appendName(value, key)
 	if value, err = appendJSON(value, o); err != nil {
 		return nil, head, fmt.Errorf("%s: %w", o.ID, err)
 	}

@@ -3,6 +3,7 @@ package store
 import (
 	"encoding/binary"
 	"fmt"
+	"strings"
 
 	"cmkd/rotator"
 )
@@ -28,6 +29,10 @@ func DecodeOperationKey(key []byte) (rotator.OperationID, error) {
 
 // EventKey returns the key of an event.
 func EventKey(seq uint64) []byte { return binary.BigEndian.AppendUint64(nil, seq) }
+
+// KeyName returns the identifier of a key as records of it are kept under it: in
+// lower case, as Key Vault compares it.
+func KeyName(id rotator.KeyID) string { return strings.ToLower(string(id)) }
 
 // KeyPrefix returns what the entries of one key's operations begin with in the
 // index of operations by key.

@@ -43,7 +43,7 @@ func TestFormat(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	op, err := hexOf(EncodeOperation(&rotator.Operation{ID: 1, Key: "k", Revision: 2, Due: time.Unix(1, 0)}))
+	op, err := hexOf(EncodeOperation(&rotator.Operation{ID: 1, Key: "k", KeyID: "https://v/keys/K", Revision: 2, Due: time.Unix(1, 0)}))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -59,7 +59,7 @@ func TestFormat(t *testing.T) {
 		"silence key":    {string(SilenceKey("s-1")), "s-1"},
 		"timing key":     {hex.EncodeToString(TimingKey("aks", "eu", "rotation")), "0003616b730002657500" + "08726f746174696f6e"},
 		"silence":        {hex.EncodeToString(silence[:frameSize]) + string(silence[frameSize:]), goldenSilence},
-		"operation head": {op[2*frameSize : 2*(frameSize+opHeader+3)], goldenOperation},
+		"operation head": {op[2*frameSize : 2*(frameSize+opHeader+18)], goldenOperation},
 	} {
 		if test.got != test.want {
 			t.Errorf("%s is\n%s, want\n%s", name, test.got, test.want)
@@ -72,7 +72,8 @@ const (
 	goldenLink    = "c75bd1b255185490f99655eb7b41a065426192c981818fc3e7994ecc32c1c6db"
 	goldenSilence = `01b26d0e41{"id":"s-1","key":"payments","actor":"amelie","created":"2025-03-30T00:59:59.123456789Z",` +
 		`"until":"2025-03-30T00:59:59.123456789Z"}`
-	goldenOperation = "0000000000000002800000003b9aca000100016b"
+	goldenOperation = "0000000000000002800000003b9aca00010010" + // the identifier: 16 bytes
+		"68747470733a2f2f762f6b6579732f6b" // https://v/keys/k
 )
 
 func hexOf(value []byte, _ OperationHead, err error) (string, error) {
@@ -149,7 +150,7 @@ func TestValues_Flipped(t *testing.T) {
 	t.Parallel()
 	tr, e := someTracker(), someEvent()
 	hot, err1 := AppendTracker(nil, &tr)
-	key, _, err2 := EncodeKey(&rotator.KeyState{Name: "k"})
+	key, _, err2 := EncodeKey(&rotator.KeyState{Name: "k", ID: "https://v/keys/k"})
 	op, _, err3 := EncodeOperation(&rotator.Operation{ID: 1})
 	detail, err4 := EncodeDetail(&rotator.TrackerDetail{})
 	ev, err5 := EncodeEvent(&e)
@@ -227,7 +228,7 @@ func FuzzDecode(f *testing.F) {
 	tr, e := someTracker(), someEvent()
 	hot, _ := AppendTracker(nil, &tr)
 	ev, _ := EncodeEvent(&e)
-	op, _, _ := EncodeOperation(&rotator.Operation{ID: 1, Key: "k"})
+	op, _, _ := EncodeOperation(&rotator.Operation{ID: 1, Key: "k", KeyID: "https://v/keys/K"})
 	_, alert, _ := EncodeAlert(someAlert())
 	_, timing, _ := EncodeTiming(someTiming())
 	for _, seed := range [][]byte{nil, hot, ev, op, alert, timing, DueOfKey(1, "k"), {codecVersion}} {

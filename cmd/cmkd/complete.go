@@ -78,7 +78,7 @@ func keyNames(ctx context.Context, client *control.Client) ([]string, error) {
 
 // operationIDs are those of the operations under way.
 func operationIDs(ctx context.Context, client *control.Client) ([]string, error) {
-	ops, err := client.Operations(ctx, rotator.OperationFilter{Live: true})
+	ops, err := client.Operations(ctx, rotator.OperationQuery{Live: true})
 	return texts(ops, func(op rotator.Operation) (string, string) {
 		return op.ID.String(), string(op.Kind) + " of " + op.Key + ": " + string(op.State)
 	}), err

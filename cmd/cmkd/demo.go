@@ -186,7 +186,7 @@ func (a *app) scene(ctx context.Context, client *control.Client, why control.Com
 }
 
 func (a *app) demoHistory(ctx context.Context, client *control.Client) error {
-	ops, err := client.Operations(ctx, rotator.OperationFilter{})
+	ops, err := client.Operations(ctx, rotator.OperationQuery{})
 	if err != nil {
 		return err
 	}

@@ -20,7 +20,7 @@ func (a *app) historyCmd() *cobra.Command {
 		Args:              cobra.MaximumNArgs(1),
 		ValidArgsFunction: a.completesFirst(keyNames),
 		RunE: func(c *cobra.Command, args []string) error {
-			f := rotator.OperationFilter{Limit: limit}
+			f := rotator.OperationQuery{Limit: limit}
 			if len(args) > 0 {
 				f.Key = args[0]
 			}

@@ -20,8 +20,8 @@ func (a *app) printKey(k *rotator.KeyStatus, now time.Time) {
 	if len(k.Unretired) > 0 {
 		a.say("  unretired %s, left enabled by earlier rotations", clean(strings.Join(k.Unretired, ", ")))
 	}
-	if k.Problem != nil {
-		a.say("  problem   %s", clean(k.Problem.String()))
+	if p := k.Trouble(); p != nil {
+		a.say("  problem   %s", clean(p.String()))
 	}
 }
 

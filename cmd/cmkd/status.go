@@ -128,7 +128,7 @@ func seeAll(ctx context.Context, client *control.Client) (o overview, err error)
 func urgency(k *rotator.KeyStatus) int {
 	live := k.Last != nil && !k.Last.State.Final()
 	switch {
-	case k.Problem != nil, live && (k.Last.NeedsAction() || k.Last.Stalled()):
+	case k.Trouble() != nil, live && (k.Last.NeedsAction() || k.Last.Stalled()):
 		return 0
 	case live && k.Last.State == rotator.StateAwaitingApproval, live && waitsForRetire(k.Last):
 		return 1
@@ -259,8 +259,8 @@ func counts(trackers map[rotator.TrackerState]int) string {
 func need(k *rotator.KeyStatus) string {
 	live := k.Last != nil && !k.Last.State.Final()
 	switch {
-	case k.Problem != nil:
-		return clean(k.Problem.String())
+	case k.Trouble() != nil:
+		return clean(k.Trouble().String())
 	case !live:
 		return ""
 	case k.Last.Problem != nil:

@@ -108,7 +108,7 @@ func (w *world) pass(d time.Duration) {
 
 func (w *world) operation() rotator.Operation {
 	w.t.Helper()
-	ops, err := w.engine.Operations(w.t.Context(), rotator.OperationFilter{Limit: 1})
+	ops, err := w.engine.Operations(w.t.Context(), rotator.OperationQuery{Limit: 1})
 	if err != nil || len(ops) == 0 {
 		w.t.Fatalf("no operation (%v)", err)
 	}

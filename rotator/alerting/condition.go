@@ -183,7 +183,9 @@ func (s *alertSet) ofTracker(t *rotator.Tracker) {
 func ruleOfTracker(op *rotator.Operation, t *rotator.Tracker) (rule rotator.Rule, cause string) {
 	p := t.Detail.Problem
 	cause = t.Detail.Dependent.Kind
-	if p != nil && p.Code != "" {
+	// What may pass by itself is no cause: the alert would be another one with each
+	// answer of Azure.
+	if p != nil && p.Code != "" && !p.Class.Passes() {
 		cause = p.Code
 	}
 	switch {
@@ -270,8 +272,6 @@ func OfKey(v *KeyView) (found []rotator.Alert) {
 	if p := s.Problem; p != nil {
 		rule, what := rotator.RuleKeyUnusable, "key "+s.Name+" cannot be used"
 		switch {
-		case p.Code == rotator.ReasonScheduleMissed:
-			rule, what = rotator.RuleScheduleMissed, "a scheduled rotation of "+s.Name+" did not take place"
 		case p.Class == rotator.CodeForbidden:
 			rule, what = rotator.RulePermissionLost, "cmkd may not read key "+s.Name
 		case p.Code == rotator.ReasonVaultUnreachable:
@@ -279,7 +279,7 @@ func OfKey(v *KeyView) (found []rotator.Alert) {
 		}
 		add(rule, p.Code, status, "%s: %s", what, p.Message).Hint = p.Hint
 	}
-	if !s.Missed.IsZero() && (s.Problem == nil || s.Problem.Code != rotator.ReasonScheduleMissed) {
+	if !s.Missed.IsZero() {
 		add(rotator.RuleScheduleMissed, rotator.ReasonScheduleMissed, status, "no rotation of %s began at %s", s.Name, s.Missed.Format(time.RFC3339))
 	}
 	if s.Failed != 0 {

@@ -21,14 +21,14 @@ const (
 // ahead looks at what may be in the way of the next scheduled rotation while
 // there is time to mend it.
 func (c watch) ahead(key *rotator.Key) {
-	state := c.states[key.Name]
+	state := c.stateOf(key.ID)
 	if state == nil {
 		return
 	}
 	ahead := state.NextRotation.Sub(c.now)
 	none := state.NextRotation.IsZero() || ahead > c.alarm.preflightAhead
 	if none && state.Preflight != nil {
-		c.draft.changedKey(key.Name).Preflight = nil // it was put off, or is not looked into any more
+		c.draft.changedKey(key.ID).Preflight = nil // it was put off, or is not looked into any more
 	}
 	if key.Schedule.Spec() == "" {
 		return
@@ -68,21 +68,21 @@ func (w *world) rehearse(ctx context.Context, key string) (*rotator.Problem, err
 // says nothing.
 func (c watch) rehearsed(r *result) {
 	c.rehearsing--
-	key, state := c.keys[r.key], c.states[r.key]
+	key, state := c.byID[canonical(r.keyID)], c.stateOf(r.keyID)
 	if key == nil || state == nil || r.err != nil || c.liveOf(key) != nil {
 		return
 	}
-	state = c.draft.changedKey(r.key)
+	state = c.draft.changedKey(r.keyID)
 	state.Preflight, state.PreflightAt = r.problem, c.now
 }
 
 // policyRead takes in the vault's rotation policy of a key. That it may not be read
 // is no problem: it is only read to warn.
 func (c watch) policyRead(r *result) {
-	if c.keys[r.key] == nil || c.states[r.key] == nil {
+	if c.byID[canonical(r.keyID)] == nil || c.stateOf(r.keyID) == nil {
 		return
 	}
-	state := c.draft.changedKey(r.key)
+	state := c.draft.changedKey(r.keyID)
 	state.PolicyAt = c.now
 	if r.err == nil {
 		state.Policy = r.policy

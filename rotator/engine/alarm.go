@@ -200,16 +200,21 @@ func (c alerts) judge(l *live) {
 }
 
 // judgeKey looks whether a key is worth alerts.
-func (c alerts) judgeKey(name string) {
-	v := alerting.KeyView{Key: c.keys[name], State: c.states[name], Now: c.now, ExpiryAhead: c.alarm.expiryAhead}
-	if v.Key == nil || v.State == nil {
-		c.reconcile(scopeOfKey(name), nil) // it is not ours any more
+func (c alerts) judgeKey(id string) {
+	v := alerting.KeyView{Key: c.byID[id], State: c.states[id], Now: c.now, ExpiryAhead: c.alarm.expiryAhead}
+	switch {
+	case v.State == nil:
 		return
+	case v.Key == nil && c.keys[v.State.Name] == nil:
+		c.reconcile(scopeOfKey(v.State.Name), nil) // it is not ours any more
+		return
+	case v.Key == nil:
+		return // its name is another key's
 	}
 	if v.State.Preflight != nil { // else nobody asks
 		v.Busy = c.liveOf(v.Key) != nil
 	}
-	c.reconcile(scopeOfKey(name), alerting.OfKey(&v))
+	c.reconcile(scopeOfKey(v.Key.Name), alerting.OfKey(&v))
 }
 
 // chores looks at what nothing else brings up.

@@ -21,7 +21,7 @@ func (c commands) rotate(r rotator.Request) (*live, error) {
 	if err != nil {
 		return nil, err
 	}
-	if !schedule(c).makeWay(r.Key) {
+	if !schedule(c).makeWay(key) {
 		return nil, underWay(r.Key, &c.liveOf(key).op)
 	}
 	return rotation(c).begin(key, rotator.CauseOperator, r.Actor, r.Reason), nil
@@ -35,14 +35,18 @@ func (c commands) revoke(r rotator.RevokeRequest) (*live, error) {
 	if r.Confirm != r.Key {
 		return nil, rotator.Errorf(rotator.CodeInvalid, "a revocation must be confirmed by the name of the key").WithHint("--confirm %s", r.Key)
 	}
+	if l := c.live[c.requestOn(key.ID)]; l != nil {
+		return nil, underWay(r.Key, &l.op)
+	}
 	if l := c.liveOf(key); l != nil {
 		if l.op.Kind == rotator.KindRevocation {
 			return nil, underWay(r.Key, &l.op)
 		}
-		if err := c.load(l); err != nil {
-			return nil, err
+		if !key.TwoPerson { // else it goes on until the revocation is approved
+			if err := revocation(c).giveWay(l, r.Actor); err != nil {
+				return nil, err
+			}
 		}
-		revocation(c).giveWay(l, r.Actor)
 	}
 	return revocation(c).begin(key, r.Actor, r.Reason), nil
 }
@@ -91,10 +95,7 @@ func (c commands) retire(r rotator.Request, answer func(rotator.Operation, error
 	l.op.Retirer, l.op.Waiting, l.op.Problem = r.Actor, "", nil
 	l.op.Wake, l.guarding = time.Time{}, false
 	c.draft.changed(l)
-	e := c.draft.noted(l, rotator.EventRetireRequested, r.Actor, "retire version %s", strings.Join(l.op.Previous, ", "))
-	if r.Reason != "" {
-		e.Data = map[string]string{"reason": r.Reason}
-	}
+	c.reasoned(l, rotator.EventRetireRequested, r.Actor, r.Reason, "retire version %s", strings.Join(l.op.Previous, ", "))
 	l.retirers = append(l.retirers, answer)
 	return l, nil
 }
@@ -110,9 +111,11 @@ func (c commands) approve(r rotator.OperationRequest) (*live, error) {
 	case r.Actor == l.op.Actor:
 		return nil, rotator.Errorf(rotator.CodeRefused, "%s was asked for by %s, another person must approve it", r.Operation, r.Actor)
 	}
-	l.op.Approvals = append(slices.Clone(l.op.Approvals), rotator.Approval{Actor: r.Actor, At: c.now})
-	c.draft.noted(l, rotator.EventApproved, r.Actor, "%s of %s is approved", l.op.Kind, l.op.Key)
-	c.draft.entered(l, rotator.StateDisabling, r.Actor, "approved")
+	l.op.Approvals = append(slices.Clone(l.op.Approvals), rotator.Approval{Actor: r.Actor, At: c.now, Reason: r.Reason})
+	c.reasoned(l, rotator.EventApproved, r.Actor, r.Reason, "%s of %s is approved", l.op.Kind, l.op.Key)
+	if err := revocation(c).approved(l, r.Actor); err != nil {
+		return nil, err
+	}
 	return l, nil
 }
 
@@ -121,23 +124,43 @@ func (c commands) cancel(r rotator.OperationRequest) (*live, error) {
 	if err != nil {
 		return nil, err
 	}
+	if err := c.mayCancel(l); err != nil {
+		return nil, err
+	}
+	c.reasoned(l, rotator.EventCancelRequested, r.Actor, r.Reason, "cancel the %s of %s", l.op.Kind, l.op.Key)
 	switch l.op.State {
-	case rotator.StatePending, rotator.StateAwaitingApproval, rotator.StateRecovering:
-		c.draft.entered(l, rotator.StateCancelled, r.Actor, r.Reason)
 	case rotator.StateCreating:
 		l.op.CancelledBy = r.Actor
 		l.op.Waiting = "to know whether the vault made a version, then it is cancelled"
 		c.draft.changed(l)
 	case rotator.StatePropagating, rotator.StateSoaking, rotator.StateRetiring:
-		if c.busy(l) && l.op.State == rotator.StateRetiring {
-			return nil, rotator.Errorf(rotator.CodeUnavailable, "a call of %s is under way", l.op.ID).WithHint("try again in a moment")
-		}
 		c.leaveUnretired(l)
 		c.draft.entered(l, rotator.StateCancelled, r.Actor, "the previous version stays enabled")
-	case rotator.StateEnabling:
-		return nil, rotator.Errorf(rotator.CodeRefused, "a reinstatement cannot be cancelled while it enables versions").WithHint("cmkd revoke %s revokes the key again", l.op.Key)
 	default:
-		return nil, rotator.Errorf(rotator.CodeRefused, "a revocation is undone, not cancelled").WithHint("cmkd reinstate %s", l.op.Key)
+		c.draft.entered(l, rotator.StateCancelled, r.Actor, r.Reason)
 	}
 	return l, nil
+}
+
+// mayCancel returns why an operation cannot be cancelled, nil if it can.
+func (c commands) mayCancel(l *live) error {
+	switch l.op.State {
+	case rotator.StateRetiring:
+		if c.busy(l) {
+			return rotator.Errorf(rotator.CodeUnavailable, "a call of %s is under way", l.op.ID).WithHint("try again in a moment")
+		}
+	case rotator.StateEnabling:
+		return rotator.Errorf(rotator.CodeRefused, "a reinstatement cannot be cancelled while it enables versions").WithHint("cmkd revoke %s revokes the key again", l.op.Key)
+	case rotator.StateDisabling, rotator.StateTakingEffect, rotator.StateEffective:
+		return rotator.Errorf(rotator.CodeRefused, "a revocation is undone, not cancelled").WithHint("cmkd reinstate %s", l.op.Key)
+	default:
+	}
+	return nil
+}
+
+// reasoned notes what a person asked for, with the reason given.
+func (c commands) reasoned(l *live, t rotator.EventType, actor, reason, format string, args ...any) {
+	if e := c.draft.noted(l, t, actor, format, args...); reason != "" {
+		e.Data = map[string]string{"reason": reason}
+	}
 }

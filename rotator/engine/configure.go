@@ -12,26 +12,44 @@ import (
 // all takes in the configured keys: schedules, dependents added to live
 // operations, keys that are new or gone.
 func (c configuring) all(keys []rotator.Key) {
-	c.keys = map[string]*rotator.Key{}
+	c.keys, c.byID = make(map[string]*rotator.Key, len(keys)), make(map[string]*rotator.Key, len(keys))
 	for i := range keys {
 		key := &keys[i]
-		c.keys[key.Name] = key
-		state := c.states[key.Name]
-		if state == nil || !state.ID.Same(key.ID) {
+		c.keys[key.Name], c.byID[canonical(key.ID)] = key, key
+		state := c.stateOf(key.ID)
+		if state == nil {
 			state = &rotator.KeyState{Name: key.Name, ID: key.ID}
-			c.states[key.Name] = state
-			c.draft.changedKey(key.Name)
+			c.states[canonical(key.ID)] = state
+			c.draft.changedKey(key.ID)
 		}
+		c.rename(key, state)
 		schedule(c).reschedule(key, state)
-		c.agenda.add(agendaItem{key: key.Name, watch: true, at: c.now.Add(rotator.Spread(key.Name, watchSpread(len(keys)))).UnixNano()})
+		c.agenda.add(agendaItem{
+			key: canonical(key.ID), watch: true, at: c.now.Add(rotator.Spread(key.Name, watchSpread(len(keys)))).UnixNano(),
+		})
 	}
-	for name, state := range c.states {
-		if c.keys[name] == nil && !state.NextRotation.IsZero() {
-			c.draft.changedKey(name).NextRotation = time.Time{}
+	for id, state := range c.states {
+		if c.byID[id] == nil && (state.Spec != "" || !state.NextRotation.IsZero()) {
+			// Whoever puts it back begins anew.
+			state = c.draft.changedKey(state.ID)
+			state.Spec, state.NextRotation = "", time.Time{}
 		}
 	}
 	for _, id := range c.liveIDs() {
 		c.join(c.live[id])
+	}
+}
+
+// rename gives a key the short name that it has now. Whatever is known of it goes by
+// its identifier, and stays.
+func (c configuring) rename(key *rotator.Key, state *rotator.KeyState) {
+	if state.Name != key.Name {
+		c.draft.notedOfKey(key.Name, rotator.EventConfigLoaded, "key %s, which was called %s, is called %s now", key.ID, state.Name, key.Name)
+		c.draft.changedKey(key.ID).Name = key.Name
+	}
+	if l := c.live[state.Operation]; l != nil && l.op.Key != key.Name {
+		l.op.Key = key.Name
+		c.draft.changed(l)
 	}
 }
 
@@ -42,10 +60,23 @@ func watchSpread(keys int) time.Duration {
 
 // join adds dependents that were configured since a live operation began, and
 // excludes those that the operator excluded since.
+//
+// Whoever is configured no longer leaves, unless only a search found it.
 func (c configuring) join(l *live) {
-	key := c.keys[l.op.Key]
+	key := c.keyOf(l)
 	if key == nil || c.load(l) != nil {
 		return
+	}
+	c.refresh(l, key)
+	listed := make(map[string]bool, len(key.Dependents))
+	for i := range key.Dependents {
+		listed[strings.ToLower(key.Dependents[i].ID)] = true
+	}
+	for i := range l.trackers {
+		if d := l.trackers[i].Detail.Dependent; !d.Discovered && d.Excluded != removed && !listed[strings.ToLower(d.ID)] {
+			d.Excluded = removed
+			c.reconfigure(l, l.trackers[i], d)
+		}
 	}
 	known := make(map[string]uint32, len(l.trackers))
 	for i := range l.trackers {
@@ -67,6 +98,22 @@ func (c configuring) join(l *live) {
 	}
 }
 
+// removed is why a dependent is left out that is not configured any more.
+const removed = "was taken out of the configuration"
+
+// refresh lets an operation go by what the key's policy says now.
+func (c configuring) refresh(l *live, key *rotator.Key) {
+	if l.op.Kind != rotator.KindRotation || l.op.Retire == key.Retire {
+		return
+	}
+	c.draft.noted(l, rotator.EventConfigLoaded, actorDaemon, "retire is %s now, it was %s", key.Retire, l.op.Retire)
+	l.op.Retire = key.Retire
+	if l.op.State == rotator.StateRetiring && len(l.op.Retired) == 0 {
+		l.op.Waiting = ""
+	}
+	c.draft.changed(l)
+}
+
 // changedDependent reports whether the operator configured the dependent otherwise.
 func changedDependent(d *rotator.Dependent, to *rotator.Dependent) bool {
 	return d.Name != to.Name || d.Nudge != to.Nudge || d.Recreate != to.Recreate || d.Window != to.Window ||
@@ -85,7 +132,7 @@ func (c configuring) reconfigure(l *live, t rotator.Tracker, d rotator.Dependent
 	switch {
 	case d.Excluded != "":
 		t = enterTracker(t, rotator.TrackerExcluded, c.now, time.Time{})
-		detail.Problem = &rotator.Problem{Code: "excluded", Message: d.Excluded}
+		detail.Problem = &rotator.Problem{Code: rotator.ReasonExcluded, Message: d.Excluded}
 		c.draft.noted(l, rotator.EventTrackerChanged, actorDaemon, "%s %s is excluded: %s", d.Kind, d.DisplayName(), d.Excluded).Dependent = d.ID
 		delete(l.stale, t.Number)
 	case t.State == rotator.TrackerExcluded:

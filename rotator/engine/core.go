@@ -59,6 +59,9 @@ func (c *core) withdraw(tasks []task) {
 
 // reset reads the state from the store and forgets what was not committed.
 func (c *core) reset(ctx context.Context, keys []rotator.Key, now time.Time) error {
+	if c.steady.IsZero() {
+		c.steady = now
+	}
 	c.now = now
 	c.live = map[rotator.OperationID]*live{}
 	c.agenda, c.filled = nil, time.Time{}
@@ -78,7 +81,11 @@ func (c *core) reset(ctx context.Context, keys []rotator.Key, now time.Time) err
 	}
 	c.states = map[string]*rotator.KeyState{}
 	for i := range states {
-		c.states[states[i].Name] = &states[i]
+		s := &states[i]
+		if s.Problem != nil && s.Problem.Code == rotator.ReasonScheduleMissed {
+			s.Missed, s.Problem = s.LastFired, nil // as it was kept once
+		}
+		c.states[canonical(s.ID)] = s
 	}
 	last, err := c.store.Operations(ctx, rotator.OperationFilter{Limit: 1})
 	if err != nil {
@@ -98,6 +105,7 @@ func (c *core) reset(ctx context.Context, keys []rotator.Key, now time.Time) err
 		}
 		c.live[op.ID] = &live{op: op}
 	}
+	c.occupy()
 	if err := c.fill(ctx); err != nil {
 		return err
 	}
@@ -113,6 +121,19 @@ func (c *core) reset(ctx context.Context, keys []rotator.Key, now time.Time) err
 	return nil
 }
 
+// occupy finds out which operation is under way on each key.
+func (c *core) occupy() {
+	for _, state := range c.states {
+		state.Operation = 0
+	}
+	for _, id := range c.liveIDs() {
+		l := c.live[id]
+		if state := c.stateOf(l.op.KeyID); state != nil && (state.Operation == 0 || l.op.State != rotator.StateAwaitingApproval) {
+			state.Operation = id
+		}
+	}
+}
+
 // judgeAll judges everything anew: the rules may be others than those of the
 // daemon before.
 func (c alerts) judgeAll() {
@@ -123,7 +144,7 @@ func (c alerts) judgeAll() {
 	}
 	for _, name := range slices.Sorted(maps.Keys(c.keys)) {
 		scopes[scopeOfKey(name)] = true
-		c.judgeKey(name)
+		c.judgeKey(canonical(c.keys[name].ID))
 	}
 	for _, scope := range slices.Sorted(maps.Keys(c.alarm.alerts)) {
 		if !scopes[scope] {
@@ -227,7 +248,7 @@ func (c *core) handle(r *result) error {
 func (c *core) listed(l *live, r *result) {
 	if r.err == nil {
 		l.versions, l.listErr = r.versions, nil
-		if state := c.states[l.op.Key]; state != nil {
+		if state := c.stateOf(l.op.KeyID); state != nil {
 			watch{c.state}.sawKey(state)
 		}
 	} else {

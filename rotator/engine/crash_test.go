@@ -114,7 +114,7 @@ func TestCrash_AtEveryMoment(t *testing.T) {
 				s.pass(6 * time.Hour)
 				s.wantVersions("-+")
 				s.want(1, rotator.StateCompleted)
-				if ops, _ := s.engine.Operations(s.t.Context(), rotator.OperationFilter{}); len(ops) != 1 {
+				if ops, _ := s.engine.Operations(s.t.Context(), rotator.OperationQuery{}); len(ops) != 1 {
 					t.Errorf("%d operations, want 1\n%s", len(ops), s.log())
 				}
 			})
@@ -142,7 +142,7 @@ func TestCrash_RevocationAtEveryMoment(t *testing.T) {
 						Request: rotator.Request{Key: "payments", Actor: "alice"}, Confirm: "payments",
 					})
 				}, 5*time.Minute)
-				ops, _ := s.engine.Operations(s.t.Context(), rotator.OperationFilter{})
+				ops, _ := s.engine.Operations(s.t.Context(), rotator.OperationQuery{})
 				if len(ops) == 0 {
 					if asked == nil {
 						t.Fatal("an accepted revocation was lost")

@@ -33,8 +33,8 @@ func TestDowntime_OverThreeScheduledTimes(t *testing.T) {
 					t.Errorf("%d events of a missed schedule, want %d", n, tt.missed)
 				}
 				status, err := s.engine.Key(s.t.Context(), "payments")
-				if err != nil || (status.Problem != nil) != tt.problem {
-					t.Errorf("problem of the key is %v (%v), want one: %v", status.Problem, err, tt.problem)
+				if err != nil || (!status.Missed.IsZero()) != tt.problem {
+					t.Errorf("missed is %v (%v), want a time: %v", status.Missed, err, tt.problem)
 				}
 				if got := status.NextRotation.Format("2 15:04"); got != "4 03:00" {
 					t.Errorf("next rotation is on day %s, want the 4th at 03:00", got)

@@ -17,7 +17,9 @@ type draft struct {
 	change rotator.Change
 	tasks  []task
 	// dirty are the operations to commit, keysTo the keys.
-	dirty    map[rotator.OperationID]*live
+	dirty map[rotator.OperationID]*live
+	// moved are the operations that entered a state and may go on from there.
+	moved    []*live
 	keysTo   map[string]bool
 	alertsTo map[string]*rotator.Alert
 	silences map[string]*rotator.Silence
@@ -137,10 +139,10 @@ func (d *draft) soon() {
 }
 
 // changedKey marks a key's state as changed.
-func (d *draft) changedKey(name string) *rotator.KeyState {
-	d.keysTo[name] = true
+func (d *draft) changedKey(id rotator.KeyID) *rotator.KeyState {
+	d.keysTo[canonical(id)] = true
 	d.hard = true
-	return d.of.states[name]
+	return d.of.stateOf(id)
 }
 
 // entered puts an operation into a state.
@@ -151,6 +153,7 @@ func (d *draft) entered(l *live, s rotator.OperationState, actor, why string) {
 	l.versions, l.listed, l.listErr, l.searchErr = nil, time.Time{}, nil, nil
 	l.guarding, l.stale = false, nil
 	d.changed(l)
+	d.moved = append(d.moved, l)
 	e := d.noted(l, rotator.EventStateChanged, actor, "%s %s: %s", l.op.Kind, l.op.Key, s)
 	if why != "" {
 		e.Message += ", " + why
@@ -167,8 +170,8 @@ func (d *draft) finished(l *live) {
 	if l.op.State != rotator.StateCompleted {
 		d.of.answerRetirers(l, rotator.Errorf(rotator.CodeConflict, "%s is %s", l.op.ID, l.op.State))
 	}
-	if state := d.of.states[l.op.Key]; state != nil && state.Operation == l.op.ID {
-		d.changedKey(l.op.Key).Operation = 0
+	if state := d.of.stateOf(l.op.KeyID); state != nil && state.Operation == l.op.ID {
+		d.changedKey(l.op.KeyID).Operation = d.of.requestOn(l.op.KeyID)
 		if l.op.State == rotator.StateFailed {
 			state.Failed = l.op.ID
 		}
@@ -207,7 +210,7 @@ func (d *draft) joined(l *live, dependent rotator.Dependent, due time.Time) {
 	}
 	if dependent.Excluded != "" {
 		t.State, t.Due = rotator.TrackerExcluded, time.Time{}
-		t.Detail.Problem = &rotator.Problem{Code: "excluded", Message: dependent.Excluded}
+		t.Detail.Problem = &rotator.Problem{Code: rotator.ReasonExcluded, Message: dependent.Excluded}
 	}
 	l.trackers = append(l.trackers, t)
 	l.asked, l.marks = append(l.asked, false), append(l.marks, 0)
@@ -273,7 +276,7 @@ func (d *draft) asked(l *live, t *rotator.Tracker, kind taskKind, a rotator.Acti
 	l.askedN++
 	l.redue(t.Due, time.Time{})
 	k := task{
-		kind: kind, asked: d.of.now, operation: l.op.ID, key: l.op.Key, keyID: l.op.KeyID, tracker: t.Number,
+		kind: kind, asked: d.of.steady, operation: l.op.ID, key: l.op.Key, keyID: l.op.KeyID, tracker: t.Number,
 		dependent: &t.Detail.Dependent, access: l.op.Kind != rotator.KindRotation,
 	}
 	if kind == taskApply {
@@ -323,18 +326,52 @@ func (d *draft) due() bool {
 	return d.hard || !d.softSince.IsZero() && d.of.now.Sub(d.softSince) >= softDelay
 }
 
+// settle takes every operation that moved as far as it goes on what is known, and
+// sees to it that it can go on from there.
+func (d *draft) settle() {
+	for len(d.moved) > 0 {
+		l := d.moved[0]
+		d.moved = d.moved[1:]
+		if !l.op.State.Final() {
+			d.of.advance(l, false)
+		}
+	}
+	for _, id := range slices.Sorted(maps.Keys(d.dirty)) {
+		if l := d.dirty[id]; l.stuck() && !d.of.busy(l) {
+			d.stuck(l)
+		}
+	}
+}
+
+// stuckRetry is how often an operation is advanced that nothing would move.
+const stuckRetry = time.Minute
+
+// stuck tells of an operation that nothing would ever move again, which is a defect
+// of the engine: loudly, and with the state kept.
+func (d *draft) stuck(l *live) {
+	why := fmt.Sprintf("%s %s is %s and nothing would move it", l.op.Kind, l.op.ID, l.op.State)
+	if d.of.defect != nil {
+		d.of.defect(why)
+	}
+	d.held(l, &rotator.Problem{
+		Code: rotator.ReasonDefect, Message: why + ": a defect of cmkd, which tries again every minute",
+		Hint: "please report it with the output of cmkd events --operation " + l.op.ID.String(),
+	}, stuckRetry)
+}
+
 // take returns what is to be committed, with what is to be carried out and
 // answered after that, and starts afresh.
 func (d *draft) take() *batch {
+	d.settle()
 	for _, id := range slices.Sorted(maps.Keys(d.dirty)) {
 		if d.dirty[id].suspect {
 			alerts{d.of}.judge(d.dirty[id])
 		}
 		d.takeOperation(d.dirty[id])
 	}
-	for _, name := range slices.Sorted(maps.Keys(d.keysTo)) {
-		alerts{d.of}.judgeKey(name)
-		d.change.Keys = append(d.change.Keys, *d.of.states[name])
+	for _, id := range slices.Sorted(maps.Keys(d.keysTo)) {
+		alerts{d.of}.judgeKey(id)
+		d.change.Keys = append(d.change.Keys, *d.of.states[id])
 	}
 	d.takeBook()
 	b := &batch{change: d.change, tasks: d.tasks, replies: d.replies}
@@ -401,7 +438,7 @@ func (d *draft) giveBack(change rotator.Change) {
 
 func (d *draft) clear() {
 	d.change, d.spare = d.spare, rotator.Change{}
-	d.tasks, d.replies = nil, nil
+	d.tasks, d.replies, d.moved = nil, nil, nil
 	d.alertsTo, d.silences, d.forget = map[string]*rotator.Alert{}, map[string]*rotator.Silence{}, rotator.Forget{}
 	d.dirty, d.keysTo = map[rotator.OperationID]*live{}, map[string]bool{}
 	d.softSince, d.hard, d.pendingTrackers = time.Time{}, false, 0

@@ -150,7 +150,7 @@ func (c *state) guardView(l *live) *guardView {
 		op: &l.op, trackers: l.trackers, stale: l.stale, versions: l.versions, listErr: l.listErr,
 		searchErr: l.searchErr, require: rotator.EvidenceInferred,
 	}
-	if key := c.keys[l.op.Key]; key != nil {
+	if key := c.keyOf(l); key != nil {
 		g.configured, g.soak = true, key.Soak
 		if key.Require != rotator.EvidenceNone {
 			g.require = key.Require
@@ -165,6 +165,9 @@ func (c retirement) advance(l *live) {
 	switch {
 	case len(l.op.Retired) == len(l.op.Previous):
 		c.retired(l)
+	case l.op.Retire == rotator.RetireOff && l.op.Retirer == "" && len(l.op.Retired) == 0 && !c.busy(l):
+		c.leaveUnretired(l)
+		c.draft.entered(l, rotator.StateCompleted, actorDaemon, "the previous version stays enabled")
 	case awaitsRetirement(&l.op):
 		if l.op.Waiting == "" {
 			l.op.Waiting = "for somebody to say: cmkd retire " + l.op.Key
@@ -203,11 +206,11 @@ func (c retirement) beginGuard(l *live) {
 		}
 	}
 	l.op.Verify, l.op.Waiting, l.op.Problem = c.now, "for a fresh look at every dependent", nil
-	l.versions, l.listErr, l.searchErr, l.listed = nil, nil, nil, c.now
+	l.versions, l.listErr, l.searchErr, l.listed, l.verify = nil, nil, nil, c.steady, c.steady
 	c.draft.changed(l)
 	observing(c).all(l)
 	c.draft.intended(l, task{kind: taskVersions})
-	if key := c.keys[l.op.Key]; key != nil {
+	if key := c.keyOf(l); key != nil {
 		for _, s := range key.Discover {
 			c.draft.intended(l, task{kind: taskFind, effect: &effect{subscription: s}})
 		}
@@ -347,7 +350,7 @@ func (c retirement) holdRetirement(l *live, p *rotator.Problem) {
 }
 
 func (c retirement) retired(l *live) {
-	state := c.draft.changedKey(l.op.Key)
+	state := c.draft.changedKey(l.op.KeyID)
 	state.Unretired = slices.DeleteFunc(slices.Clone(state.Unretired), func(v string) bool { return slices.Contains(l.op.Retired, v) })
 	c.draft.entered(l, rotator.StateCompleted, l.retirer(), "every dependent left the previous version and it is disabled")
 	c.answerRetirers(l, nil)

@@ -98,6 +98,24 @@ func (s *estate) restart(pause time.Duration) {
 	s.start()
 }
 
+// reload has the engine take over other keys.
+func (s *estate) reload(keys ...rotator.Key) {
+	s.t.Helper()
+	if err := s.engine.Reload(s.t.Context(), keys, s.alerting); err != nil {
+		s.t.Fatalf("reload: %v", err)
+	}
+}
+
+// status returns what is known of a key.
+func (s *estate) status(name string) rotator.KeyStatus {
+	s.t.Helper()
+	status, err := s.engine.Key(s.t.Context(), name)
+	if err != nil {
+		s.t.Fatalf("key %s: %v", name, err)
+	}
+	return status
+}
+
 // listen adds a receiver that wants to hear everything.
 func (s *estate) listen() *rotatortest.Receiver {
 	r := &rotatortest.Receiver{}
@@ -138,7 +156,13 @@ func (s *estate) pass(d time.Duration) {
 
 func (s *estate) rotate() rotator.OperationID {
 	s.t.Helper()
-	op, err := s.engine.Rotate(s.t.Context(), rotator.Request{Key: "payments", Actor: "alice", Reason: "test"})
+	return s.rotateKey("payments")
+}
+
+// rotateKey begins a rotation of a key by its name.
+func (s *estate) rotateKey(name string) rotator.OperationID {
+	s.t.Helper()
+	op, err := s.engine.Rotate(s.t.Context(), rotator.Request{Key: name, Actor: "alice", Reason: "test"})
 	if err != nil {
 		s.t.Fatalf("rotate: %v", err)
 	}

@@ -16,6 +16,9 @@ const jumpNoticed = time.Minute
 // as it would have. Evidence and soak times are by Azure's clock and are not
 // touched.
 func (c *core) begin(now time.Time, jump time.Duration) {
+	if !c.now.IsZero() {
+		c.steady = c.steady.Add(max(now.Round(0).Sub(c.now.Round(0))-jump, 0))
+	}
 	c.now = now
 	if jump > -time.Second && jump < time.Second {
 		return
@@ -26,10 +29,6 @@ func (c *core) begin(now time.Time, jump time.Duration) {
 	}
 	for _, id := range c.liveIDs() {
 		l := c.live[id]
-		if u := &l.op.Attempt.Uncertain; !u.IsZero() {
-			*u = u.Add(jump)
-			c.draft.changed(l)
-		}
 		if jump < 0 {
 			c.shift(l, jump)
 		}

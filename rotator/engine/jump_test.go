@@ -3,25 +3,23 @@ package engine
 import (
 	"testing"
 	"time"
-
-	"cmkd/rotator"
 )
 
-// TestBegin_JumpAheadDoesNotShortenTheWaitAfterALostAnswer holds that a clock
-// set ahead does not make cmkd believe that the read lag has passed: it would
-// make a second version.
-func TestBegin_JumpAheadDoesNotShortenTheWaitAfterALostAnswer(t *testing.T) {
+// TestBegin_TheSteadyClockIsNeverSet holds that waits go on for as long as they
+// would have, whichever way the clock of the machine is set: one set ahead must not
+// make cmkd believe that the read lag has passed, or it would make a second version.
+func TestBegin_TheSteadyClockIsNeverSet(t *testing.T) {
 	t.Parallel()
 	start := time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)
-	c := newCore(nil, nil, Limits{})
-	c.live = map[rotator.OperationID]*live{1: {loaded: true, dues: map[int64]int{}, op: rotator.Operation{
-		ID: 1, State: rotator.StateCreating, Attempt: rotator.Attempt{Number: 1, Uncertain: start},
-	}}}
-	c.draft.clear()
-	const passed, jump = 2 * time.Second, 5 * time.Hour
-	now := start.Add(passed + jump)
-	c.begin(now, jump)
-	if waited := now.Sub(c.live[1].op.Attempt.Uncertain); waited != passed {
-		t.Errorf("waited %s, want %s", waited, passed)
+	const passed = 2 * time.Second
+	for _, jump := range []time.Duration{0, time.Millisecond, 5 * time.Hour, -5 * time.Hour} {
+		t.Run(jump.String(), func(t *testing.T) {
+			c := newCore(nil, nil, Limits{})
+			c.now, c.steady = start, start
+			c.begin(start.Add(passed+jump), jump)
+			if waited := c.steady.Sub(start); waited != passed {
+				t.Errorf("waited %s, want %s", waited, passed)
+			}
+		})
 	}
 }

@@ -32,8 +32,12 @@ type live struct {
 	suspect bool
 
 	// Of the phase under way, and begun anew after a restart:
-	versions  []rotator.Version // as last read in this phase
-	listed    time.Time         // when versions was asked for
+	versions []rotator.Version // as last read in this phase
+	listed   time.Time         // when versions was asked for, by the steady clock
+	verify   time.Time         // when the guard began, by the steady clock
+	// uncertain is since when it is not known whether a call made a version, by the
+	// steady clock; begun anew after a restart.
+	uncertain time.Time
 	listErr   *rotator.Error
 	guarding  bool            // the guard waits for fresh looks
 	stale     map[uint32]bool // trackers not looked at since the guard began
@@ -61,6 +65,18 @@ func (l *live) due() time.Time {
 		due = sooner(due, time.Unix(0, at).UTC())
 	}
 	return due
+}
+
+// stuck reports whether the operation has nothing that would move it: no time at
+// which to wake, no tracker that is due or being looked at, no person to wait for.
+func (l *live) stuck() bool {
+	return !l.op.State.Final() && l.loaded && l.op.Wake.IsZero() && l.dueN == 0 && l.askedN == 0 && !l.awaitsPerson()
+}
+
+// awaitsPerson reports whether a person has to say something before the operation
+// goes on.
+func (l *live) awaitsPerson() bool {
+	return l.op.State == rotator.StateAwaitingApproval || awaitsRetirement(&l.op)
 }
 
 // snapshot returns the operation as a value that will not change.

@@ -55,6 +55,9 @@ func decide(from rotator.Tracker, l look) (rotator.Tracker, rotator.Action) {
 // step decides on a tracker whose large part may be changed in place.
 func (t tracker) step(l look) (tracker, rotator.Action) {
 	d := t.Detail
+	if l.applied != "" && l.applyErr == nil {
+		d.Applied, d.AppliedVersion = l.now, l.op.Target.ID
+	}
 	if l.err != nil {
 		return t.unseen(l), ""
 	}
@@ -68,7 +71,7 @@ func (t tracker) step(l look) (tracker, rotator.Action) {
 		d.Binding = l.seen.Binding
 	}
 	if l.applied != "" && l.applyErr == nil {
-		d.Applied, d.AppliedVersion = l.seen.At, l.op.Target.ID
+		d.Applied = l.seen.At
 	}
 	switch {
 	case l.op.Kind == rotator.KindRevocation:

@@ -65,7 +65,7 @@ func (c observing) looked(l *live, r *result) {
 	t, action := decide(old, lk)
 	t = c.store(l, &old, t)
 	switch {
-	case l.stale[t.Number] && r.asked.Before(l.op.Verify):
+	case l.stale[t.Number] && r.asked.Before(l.verify):
 		c.draft.observed(l, withDue(l.trackers[t.Number], c.now), false) // looked at before the guard began
 	case r.err == nil || t.State == rotator.TrackerUnreachable:
 		delete(l.stale, t.Number)

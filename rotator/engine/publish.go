@@ -24,9 +24,9 @@ func (r *runner) publish() {
 			s.NeedsAction++
 		}
 	}
-	for name, state := range c.states {
+	for _, state := range c.states {
 		if next := sooner(s.Next, state.NextRotation); !next.Equal(s.Next) {
-			s.Next, s.NextKey = next, name
+			s.Next, s.NextKey = next, state.Name
 		}
 	}
 	r.summary.Store(&s)

@@ -18,7 +18,7 @@ const (
 
 // begin begins a revocation; a rotation under way gives way to it.
 func (c revocation) begin(key *rotator.Key, actor, reason string) *live {
-	watch(c).problem(c.states[key.Name], nil) // from here on it is the operation that watches the key
+	watch(c).problem(c.stateOf(key.ID), nil) // from here on it is the operation that watches the key
 	state := rotator.StateDisabling
 	if key.TwoPerson {
 		state = rotator.StateAwaitingApproval
@@ -36,11 +36,28 @@ func (c revocation) begin(key *rotator.Key, actor, reason string) *live {
 }
 
 // giveWay ends what is under way on a key so that it can be revoked at once.
-func (c revocation) giveWay(l *live, actor string) {
+func (c revocation) giveWay(l *live, actor string) error {
+	if err := c.load(l); err != nil {
+		return err
+	}
 	if l.op.Kind == rotator.KindRotation && len(l.op.Previous) > 0 {
 		c.leaveUnretired(l)
 	}
 	c.draft.entered(l, rotator.StateCancelled, actor, "the key is revoked")
+	return nil
+}
+
+// approved begins a revocation that waited for a second person; what is under way
+// on the key gives way to it.
+func (c revocation) approved(l *live, actor string) error {
+	if other := c.live[c.stateOf(l.op.KeyID).Operation]; other != nil && other != l {
+		if err := c.giveWay(other, actor); err != nil {
+			return err
+		}
+	}
+	c.draft.changedKey(l.op.KeyID).Operation = l.op.ID
+	c.draft.entered(l, rotator.StateDisabling, actor, "approved")
+	return nil
 }
 
 // disabling reads which versions are enabled, and disables them newest first,
@@ -53,7 +70,7 @@ func (c revocation) disabling(l *live) {
 		c.draft.intended(l, task{kind: taskSetEnabled, effect: &effect{version: &rotator.Version{ID: v}, enable: false}})
 		return
 	}
-	l.listed = c.now
+	l.listed = c.steady
 	c.draft.intended(l, task{kind: taskVersions})
 }
 
@@ -146,7 +163,7 @@ func (c revocation) takingEffect(l *live) {
 // watchRevoked looks whether the versions stay disabled.
 func (c revocation) watchRevoked(l *live) {
 	if !c.busy(l) && l.op.Wake.IsZero() {
-		l.listed = c.now
+		l.listed = c.steady
 		c.draft.intended(l, task{kind: taskVersions})
 	}
 }

@@ -20,9 +20,6 @@ const (
 
 // begin begins a rotation of a key that has no live operation.
 func (c rotation) begin(key *rotator.Key, cause rotator.Cause, actor, reason string) *live {
-	if p := c.states[key.Name].Problem; p != nil && p.Code == rotator.ReasonScheduleMissed {
-		watch(c).problem(c.states[key.Name], nil)
-	}
 	return c.newOperation(key, rotator.Operation{
 		Kind: rotator.KindRotation, State: rotator.StatePending, Cause: cause, Actor: actor, Reason: reason, Retire: key.Retire,
 	})
@@ -34,8 +31,14 @@ func (c rotation) newOperation(key *rotator.Key, op rotator.Operation) *live {
 	op.Created, op.Since, op.Trackers = c.now, c.now, map[rotator.TrackerState]int{}
 	l := &live{op: op, loaded: true, dues: map[int64]int{}}
 	c.live[op.ID] = l
-	state := c.draft.changedKey(key.Name)
-	state.Operation, state.Failed, state.Missed = op.ID, 0, time.Time{}
+	state := c.draft.changedKey(key.ID)
+	if c.live[state.Operation] == nil {
+		state.Operation = op.ID // else it is only asked for, beside the one under way
+	}
+	state.Failed = 0
+	if op.Kind == rotator.KindRotation {
+		state.Missed = time.Time{}
+	}
 	state.Preflight, state.PreflightAt = nil, time.Time{}
 	e := c.draft.noted(l, rotator.EventOperationCreated, op.Actor, "%s of %s", op.Kind, key.Name)
 	e.Data = map[string]string{"cause": string(op.Cause), "state": string(op.State)}
@@ -55,10 +58,13 @@ func (c rotation) newOperation(key *rotator.Key, op rotator.Operation) *live {
 // pending looks at everything before anything is changed.
 func (c rotation) pending(l *live) {
 	switch {
+	case c.keyOf(l) == nil:
+		c.draft.entered(l, rotator.StateCancelled, actorDaemon, "the key is not in the configuration any more; nothing was changed")
+		return
 	case !l.op.Wake.IsZero():
 		return // tried before, and waits to try again
 	case l.listed.IsZero():
-		l.listed = c.now
+		l.listed = c.steady
 		c.draft.intended(l, task{kind: taskVersions})
 		return
 	}
@@ -151,7 +157,7 @@ func (c rotation) intend(l *live) {
 	c.draft.entered(l, rotator.StateCreating, actorDaemon, "preflight passed")
 	l.op.Base = base
 	l.op.Previous = []string{newest.ID}
-	for _, old := range c.states[l.op.Key].Unretired {
+	for _, old := range c.stateOf(l.op.KeyID).Unretired {
 		if v, ok := rotator.FindVersion(versions, old); ok && v.Enabled && old != newest.ID {
 			l.op.Previous = append(l.op.Previous, old)
 		}
@@ -161,8 +167,12 @@ func (c rotation) intend(l *live) {
 
 // attempt commits the intent of one call that makes a version.
 func (c rotation) attempt(l *live, method rotator.Method) {
-	if l.op.CancelledBy != "" {
+	switch {
+	case l.op.CancelledBy != "":
 		c.draft.entered(l, rotator.StateCancelled, l.op.CancelledBy, "no version was made")
+		return
+	case c.keyOf(l) == nil:
+		c.draft.entered(l, rotator.StateCancelled, actorDaemon, "the key is not in the configuration any more; no version was made")
 		return
 	}
 	if method == rotator.MethodAuto {
@@ -183,7 +193,10 @@ func (c rotation) creating(l *live, due bool) {
 	switch {
 	case c.busy(l) || !l.op.Wake.IsZero():
 	case !a.Uncertain.IsZero():
-		l.listed = c.now
+		if l.uncertain.IsZero() {
+			l.uncertain = c.steady
+		}
+		l.listed = c.steady
 		c.draft.intended(l, task{kind: taskVersions})
 	case due:
 		c.attempt(l, a.Method)
@@ -194,7 +207,7 @@ func (c rotation) creating(l *live, due bool) {
 
 // uncertain notes that nobody knows whether the call had an effect.
 func (c rotation) uncertain(l *live, why string) {
-	l.op.Attempt.Uncertain = c.now
+	l.op.Attempt.Uncertain, l.uncertain = c.now, c.steady
 	l.op.Waiting = "to see whether the vault made a version: " + why
 	c.draft.changed(l)
 	c.draft.noted(l, rotator.EventCallUncertain, actorDaemon, "attempt %d may have made a version: %s", l.op.Attempt.Number, why)
@@ -203,12 +216,14 @@ func (c rotation) uncertain(l *live, why string) {
 
 // created handles the answer to the call that makes a version.
 func (c rotation) created(l *live, r *result) {
-	if l.op.State != rotator.StateCreating || r.attempt != l.op.Attempt.Number || !l.op.Attempt.Uncertain.IsZero() {
+	switch {
+	case r.err == nil:
+		c.succeeded(l, r)
+		return
+	case l.op.State != rotator.StateCreating || r.attempt != l.op.Attempt.Number || !l.op.Attempt.Uncertain.IsZero():
 		return // the world was looked at meanwhile, and will be again
 	}
 	switch {
-	case r.err == nil:
-		c.adopt(l, r.version, true)
 	case !r.err.NoEffect:
 		if l.op.Failures++; l.op.Failures >= alerting.Patience {
 			l.op.Problem = rotator.ProblemOf(r.err)
@@ -228,6 +243,18 @@ func (c rotation) created(l *live, r *result) {
 		c.draft.waits(l, c.now.Add(again))
 	default:
 		c.createRefused(l, rotator.ProblemOf(r.err))
+	}
+}
+
+// succeeded takes in a version that a call of ours made. A success is one whenever
+// it arrives: also after the call was given up as lost.
+func (c rotation) succeeded(l *live, r *result) {
+	switch {
+	case slices.Contains(l.op.Base, r.version.ID): // a list has shown it already
+	case l.op.State == rotator.StateCreating:
+		c.adopt(l, r.version, true)
+	case !c.busy(l):
+		c.draft.intended(l, task{kind: taskVersions}) // another one was adopted meanwhile
 	}
 }
 
@@ -266,7 +293,7 @@ func (c rotation) searched(l *live, r *result) {
 		c.adopt(l, v, v.Operation == tag || len(fresh) == 1 && v.Operation == "")
 		return
 	}
-	waited := l.listed.Sub(a.Uncertain)
+	waited := l.listed.Sub(l.uncertain)
 	if waited < readLag {
 		c.draft.waits(l, c.now.Add(min(max(waited, time.Second), readLag-waited)))
 		return
@@ -280,10 +307,10 @@ func (c rotation) adopt(l *live, v rotator.Version, ours bool) {
 	if op.Target.ID != "" && op.Target.ID != v.ID {
 		op.Previous = append([]string{op.Target.ID}, op.Previous...)
 	}
-	op.Target, op.Adopted, op.Attempt.Uncertain = v, !ours, time.Time{}
+	op.Target, op.Adopted, op.Attempt.Uncertain, l.uncertain = v, !ours, time.Time{}, time.Time{}
 	op.Base = append(op.Base, v.ID)
 	op.Settled, op.Retirer, op.Held = time.Time{}, "", nil
-	c.draft.changedKey(op.Key).Current = v
+	c.draft.changedKey(op.KeyID).Current = v
 	t, who := rotator.EventVersionCreated, actorDaemon
 	if !ours {
 		t, who = rotator.EventVersionAdopted, "unknown"
@@ -350,7 +377,7 @@ func (c rotation) soaked(l *live) {
 
 // leaveUnretired hands the versions not retired to the next rotation.
 func (c *state) leaveUnretired(l *live) {
-	state := c.draft.changedKey(l.op.Key)
+	state := c.draft.changedKey(l.op.KeyID)
 	for _, v := range l.op.Previous {
 		if !slices.Contains(l.op.Retired, v) && !slices.Contains(state.Unretired, v) {
 			state.Unretired = append(slices.Clone(state.Unretired), v)

@@ -13,36 +13,34 @@ func (c schedule) reschedule(key *rotator.Key, state *rotator.KeyState) {
 	if state.Spec == key.Schedule.Spec() {
 		return
 	}
-	state = c.draft.changedKey(key.Name)
+	state = c.draft.changedKey(key.ID)
 	state.Spec = key.Schedule.Spec()
 	state.NextRotation = key.Schedule.Next(c.now)
-	c.plan(agendaItem{key: key.Name}, state.NextRotation)
+	c.plan(agendaItem{key: canonical(key.ID)}, state.NextRotation)
 }
 
 // fire serves the schedule of a key.
-func (c schedule) fire(name string) {
-	key, state := c.keys[name], c.states[name]
+func (c schedule) fire(id string) {
+	key, state := c.byID[id], c.states[id]
 	if key == nil || state.NextRotation.IsZero() || state.NextRotation.After(c.now) {
 		return
 	}
 	due := state.NextRotation
-	state = c.draft.changedKey(name)
+	state = c.draft.changedKey(key.ID)
 	state.LastFired = due
 	state.NextRotation = key.Schedule.Next(later(c.now, due))
-	c.plan(agendaItem{key: name}, state.NextRotation)
+	c.plan(agendaItem{key: id}, state.NextRotation)
 	late := c.now.Sub(due)
 	switch {
 	case late > rotator.MisfireGrace && key.Schedule.Misfire != rotator.MisfireCatchUp && key.Schedule.Misfire != "":
-		e := c.draft.notedOfKey(name, rotator.EventScheduleMissed, "the rotation of %s was missed by %s; the next is %s",
+		e := c.draft.notedOfKey(key.Name, rotator.EventScheduleMissed, "the rotation of %s was missed by %s; the next is %s",
 			due.Format(time.RFC3339), late.Round(time.Second), state.NextRotation.Format(time.RFC3339))
 		e.Data = map[string]string{"misfire": string(key.Schedule.Misfire)}
 		if key.Schedule.Misfire == rotator.MisfireAlert {
-			watch(c).problem(state, &rotator.Problem{
-				Code: rotator.ReasonScheduleMissed, Message: e.Message, Hint: "cmkd rotate " + name + ", or wait for the next",
-			})
+			state.Missed = due
 		}
-	case !c.makeWay(name):
-		e := c.draft.notedOfKey(name, rotator.EventScheduleMissed, "no rotation at %s: %s is under way", due.Format(time.RFC3339), state.Operation)
+	case !c.makeWay(key):
+		e := c.draft.notedOfKey(key.Name, rotator.EventScheduleMissed, "no rotation at %s: %s is under way", due.Format(time.RFC3339), state.Operation)
 		e.Operation = state.Operation
 		state.Missed = due
 	default:
@@ -56,8 +54,8 @@ func (c schedule) fire(name string) {
 
 // makeWay reports whether a key is free for a new rotation; a rotation that only
 // waits for somebody to retire its previous version gives way.
-func (c schedule) makeWay(name string) bool {
-	l := c.liveOf(c.keys[name])
+func (c schedule) makeWay(key *rotator.Key) bool {
+	l := c.liveOf(key)
 	if l == nil {
 		return true
 	}

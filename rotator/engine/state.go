@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"slices"
+	"strings"
 	"time"
 
 	"cmkd/rotator"
@@ -17,8 +18,16 @@ type state struct {
 	traits map[string]rotator.Traits
 	limits Limits
 
-	now    time.Time
-	keys   map[string]*rotator.Key
+	now time.Time
+	// steady is a clock that is never set: it goes on with the time that really
+	// passed since the daemon started. Waits are measured on it.
+	steady time.Time
+	// defect hears of what can only be a defect of the engine, if it is not nil.
+	defect func(string)
+	// keys are the configured keys by name, byID the same by their canonical id.
+	keys map[string]*rotator.Key
+	byID map[string]*rotator.Key
+	// states are what is known of keys, configured or not, by canonical id.
 	states map[string]*rotator.KeyState
 	live   map[rotator.OperationID]*live
 	lastOp rotator.OperationID
@@ -70,18 +79,37 @@ func (c *state) knownKey(name string) (*rotator.Key, error) {
 	return key, nil
 }
 
-// liveOf returns the operation under way on a key, nil if there is none. Under
-// another name in the configuration it is still the same key.
+// stateOf returns what is known of a key, nil if nothing is.
+func (c *state) stateOf(id rotator.KeyID) *rotator.KeyState { return c.states[canonical(id)] }
+
+// liveOf returns the operation under way on a key, nil if there is none. A
+// revocation that is only asked for is under way if there is nothing else.
 func (c *state) liveOf(key *rotator.Key) *live {
-	if l := c.live[c.states[key.Name].Operation]; l != nil {
-		return l
+	state := c.stateOf(key.ID)
+	if state == nil {
+		return nil
 	}
+	return c.live[state.Operation]
+}
+
+// requestOn returns the revocation of a key that waits for a second person, zero if
+// there is none.
+func (c *state) requestOn(id rotator.KeyID) rotator.OperationID {
 	for _, l := range c.live {
-		if l.op.KeyID.Same(key.ID) {
-			return l // there is no other: each asks here before it begins
+		if l.op.State == rotator.StateAwaitingApproval && l.op.KeyID.Same(id) {
+			return l.op.ID // there is no other
 		}
 	}
-	return nil
+	return 0
+}
+
+// keyOf returns the configured key of an operation, nil if it is not configured
+// any more: its name may be another key's now.
+func (c *state) keyOf(l *live) *rotator.Key { return c.byID[canonical(l.op.KeyID)] }
+
+// canonical is a key's identifier as it is compared: without regard to case.
+func canonical(id rotator.KeyID) string {
+	return strings.ToLower(string(id))
 }
 
 func (c *state) liveOperation(id rotator.OperationID) (*live, error) {
@@ -189,14 +217,14 @@ func (c *state) plan(item agendaItem, at time.Time) {
 }
 
 func (c *state) keyMethod(l *live) rotator.Method {
-	if key := c.keys[l.op.Key]; key != nil && key.Method != "" {
+	if key := c.keyOf(l); key != nil && key.Method != "" {
 		return key.Method
 	}
 	return rotator.MethodAuto
 }
 
 func (c *state) soak(l *live) time.Duration {
-	if key := c.keys[l.op.Key]; key != nil {
+	if key := c.keyOf(l); key != nil {
 		return key.Soak
 	}
 	return 0

@@ -107,14 +107,14 @@ func (e *Engine) Keys(ctx context.Context) ([]rotator.KeyStatus, error) {
 	if err != nil {
 		return nil, err
 	}
-	byName := map[string]rotator.KeyState{}
+	byID := make(map[string]rotator.KeyState, len(states))
 	for _, s := range states {
-		byName[s.Name] = s
+		byID[canonical(s.ID)] = s
 	}
 	keys := *e.keys.Load()
 	all := make([]rotator.KeyStatus, 0, len(keys))
-	for name, key := range keys {
-		status, err := e.keyStatus(ctx, key, byName[name])
+	for _, key := range keys {
+		status, err := e.keyStatus(ctx, key, byID[canonical(key.ID)])
 		if err != nil {
 			return nil, err
 		}
@@ -134,7 +134,7 @@ func (e *Engine) Key(ctx context.Context, name string) (rotator.KeyStatus, error
 	if err != nil {
 		return rotator.KeyStatus{}, err
 	}
-	i := slices.IndexFunc(states, func(s rotator.KeyState) bool { return s.Name == name })
+	i := slices.IndexFunc(states, func(s rotator.KeyState) bool { return s.ID.Same(key.ID) })
 	if i < 0 {
 		return e.keyStatus(ctx, key, rotator.KeyState{})
 	}
@@ -144,7 +144,7 @@ func (e *Engine) Key(ctx context.Context, name string) (rotator.KeyStatus, error
 func (e *Engine) keyStatus(ctx context.Context, key rotator.Key, state rotator.KeyState) (rotator.KeyStatus, error) {
 	state.Name, state.ID = key.Name, key.ID
 	s := rotator.KeyStatus{KeyState: state, Schedule: key.Schedule.Spec(), Retire: key.Retire, Dependents: key.Dependents}
-	last, err := e.o.Store.Operations(ctx, rotator.OperationFilter{Key: key.Name, Limit: 1})
+	last, err := e.o.Store.Operations(ctx, rotator.OperationFilter{KeyID: key.ID, Limit: 1})
 	if err != nil {
 		return rotator.KeyStatus{}, err
 	}
@@ -155,8 +155,31 @@ func (e *Engine) keyStatus(ctx context.Context, key rotator.Key, state rotator.K
 }
 
 // Operations returns operations, newest first.
-func (e *Engine) Operations(ctx context.Context, f rotator.OperationFilter) ([]rotator.Operation, error) {
+func (e *Engine) Operations(ctx context.Context, q rotator.OperationQuery) ([]rotator.Operation, error) {
+	f := rotator.OperationFilter{Live: q.Live, Before: q.Before, Limit: q.Limit}
+	if q.Key != "" {
+		id, err := e.identify(ctx, q.Key)
+		if err != nil || id == "" {
+			return nil, err
+		}
+		f.KeyID = id
+	}
 	return e.o.Store.Operations(ctx, f)
+}
+
+// identify returns the key of a short name, also of one that is not configured any
+// more; empty if there was none.
+func (e *Engine) identify(ctx context.Context, name string) (rotator.KeyID, error) {
+	if key, ok := (*e.keys.Load())[name]; ok {
+		return key.ID, nil
+	}
+	states, err := e.o.Store.Keys(ctx)
+	for _, s := range states {
+		if s.Name == name {
+			return s.ID, err
+		}
+	}
+	return "", err
 }
 
 // Events returns events of the audit trail.
@@ -217,7 +240,7 @@ func (e *Engine) blockers(op *rotator.Operation, trackers []rotator.Tracker) []r
 		return nil
 	}
 	g := &guardView{op: op, trackers: trackers, require: rotator.EvidenceInferred}
-	if key, ok := (*e.keys.Load())[op.Key]; ok {
+	if key, ok := (*e.keys.Load())[op.Key]; ok && key.ID.Same(op.KeyID) {
 		g.configured, g.soak, g.require = true, key.Soak, cmp.Or(key.Require, rotator.EvidenceInferred)
 	}
 	return objections(g)

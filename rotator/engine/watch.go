@@ -9,18 +9,18 @@ import (
 
 // key reads the versions of a key that nothing is under way for, or whose
 // dependents are being followed.
-func (c watch) key(name string) {
-	key := c.keys[name]
+func (c watch) key(id string) {
+	key := c.byID[id]
 	if key == nil {
 		return
 	}
-	c.agenda.add(agendaItem{key: name, watch: true, at: c.now.Add(watchEvery).UnixNano()})
-	alerts(c).judgeKey(name)
+	c.agenda.add(agendaItem{key: id, watch: true, at: c.now.Add(watchEvery).UnixNano()})
+	alerts(c).judgeKey(id)
 	c.ahead(key)
 	if l := c.liveOf(key); l != nil && !watchedBeside(&l.op) {
 		return // the operation reads the versions itself
 	}
-	c.draft.intendedApart(task{kind: taskVersions, key: name, keyID: key.ID})
+	c.draft.intendedApart(task{kind: taskVersions, key: key.Name, keyID: key.ID})
 }
 
 func watchedBeside(op *rotator.Operation) bool {
@@ -29,7 +29,7 @@ func watchedBeside(op *rotator.Operation) bool {
 
 // watched handles a list of versions that no operation asked for.
 func (c watch) watched(r *result) {
-	key, state := c.keys[r.key], c.states[r.key]
+	key, state := c.byID[canonical(r.keyID)], c.stateOf(r.keyID)
 	if key == nil {
 		return
 	}
@@ -42,22 +42,20 @@ func (c watch) watched(r *result) {
 	if !ok {
 		return
 	}
-	if p := currentProblem(key, newest); p != nil || state.Problem == nil || state.Problem.Code != rotator.ReasonScheduleMissed {
-		c.problem(state, p)
-	}
+	c.problem(state, currentProblem(key, newest))
 	l := c.liveOf(key)
 	switch {
 	case l != nil && watchedBeside(&l.op):
 		rotation(c).outside(l, r.versions)
 	case l != nil: // it looks for itself
 	case state.Current.ID == "":
-		c.draft.changedKey(r.key).Current = newest
+		c.draft.changedKey(r.keyID).Current = newest
 	case newest.ID != state.Current.ID && newest.Created.Before(state.Current.Created):
 		// An old answer, or the newest version was deleted.
 	case newest.ID != state.Current.ID:
 		c.rotatedOutside(key, state, newest, r.versions)
 	case newest != state.Current:
-		c.draft.changedKey(r.key).Current = newest
+		c.draft.changedKey(r.keyID).Current = newest
 	}
 }
 
@@ -68,15 +66,15 @@ const blindAfter = 2 * watchEvery
 // sawKey notes that the versions of a key were read.
 func (c watch) sawKey(state *rotator.KeyState) {
 	state.Seen = c.now
-	delete(c.blind, state.Name)
+	delete(c.blind, canonical(state.ID))
 }
 
 // unwatched handles a list of versions that could not be read.
 func (c watch) unwatched(state *rotator.KeyState, err *rotator.Error) {
-	since, known := c.blind[state.Name]
+	since, known := c.blind[canonical(state.ID)]
 	if !known {
 		since = c.now
-		c.blind[state.Name] = since
+		c.blind[canonical(state.ID)] = since
 	}
 	switch {
 	case !err.Passes():
@@ -101,15 +99,15 @@ func currentProblem(key *rotator.Key, v rotator.Version) *rotator.Problem {
 
 // problem notes what is wrong with a key, or that nothing is any more.
 func (c watch) problem(state *rotator.KeyState, p *rotator.Problem) {
-	if l := c.liveOf(c.keys[state.Name]); l != nil && l.op.Kind != rotator.KindRotation {
+	if l := c.live[state.Operation]; l != nil && l.op.Kind != rotator.KindRotation {
 		p = nil // a revoked key is meant to be disabled
 	}
 	switch {
 	case p == nil && state.Problem != nil:
-		c.draft.changedKey(state.Name).Problem = nil
+		c.draft.changedKey(state.ID).Problem = nil
 		c.draft.notedOfKey(state.Name, rotator.EventKeyProblemResolved, "the problem with the key is over")
 	case p != nil && (state.Problem == nil || *state.Problem != *p):
-		c.draft.changedKey(state.Name).Problem = p
+		c.draft.changedKey(state.ID).Problem = p
 		c.draft.notedOfKey(state.Name, rotator.EventKeyProblem, "%s", p)
 	}
 }

@@ -23,8 +23,8 @@ func (s *Store) accept(c *rotator.Change) error {
 			e.Err = rotator.ErrConflict
 			return e
 		}
-		if last.Revision > 0 && last.Key != op.Key {
-			return rotator.Errorf(rotator.CodeInvalid, "%s belongs to key %q, not %q", op.ID, last.Key, op.Key)
+		if last.Revision > 0 && !last.KeyID.Same(op.KeyID) {
+			return rotator.Errorf(rotator.CodeInvalid, "%s belongs to key %q, not %q", op.ID, last.KeyID, op.KeyID)
 		}
 		ops[op.ID] = op
 	}

@@ -9,6 +9,7 @@ import (
 	"encoding/json"
 	"maps"
 	"slices"
+	"strings"
 	"sync"
 	"time"
 
@@ -87,7 +88,7 @@ func (s *Store) Commit(ctx context.Context, c *rotator.Change) error {
 		return err
 	}
 	for _, k := range c.Keys {
-		s.keys[k.Name] = clone(k)
+		s.keys[strings.ToLower(string(k.ID))] = clone(k)
 	}
 	for _, op := range c.Operations {
 		s.ops[op.ID] = clone(op)
@@ -218,7 +219,7 @@ func (s *Store) Operations(ctx context.Context, f rotator.OperationFilter) ([]ro
 	for _, id := range ids {
 		op := s.ops[id]
 		switch {
-		case f.ID != 0 && f.ID != id, f.Key != "" && f.Key != op.Key, f.Live && op.State.Final(), f.Before != 0 && id >= f.Before:
+		case f.ID != 0 && f.ID != id, f.KeyID != "" && !f.KeyID.Same(op.KeyID), f.Live && op.State.Final(), f.Before != 0 && id >= f.Before:
 			continue
 		case f.Limit > 0 && len(all) == f.Limit:
 			return all, nil
@@ -274,9 +275,9 @@ func (s *Store) Due(ctx context.Context, until time.Time, limit int) ([]rotator.
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	var all []rotator.DueItem
-	for _, k := range s.keys {
+	for id, k := range s.keys {
 		if !k.NextRotation.IsZero() && !k.NextRotation.After(until) {
-			all = append(all, rotator.DueItem{At: k.NextRotation, Key: k.Name})
+			all = append(all, rotator.DueItem{At: k.NextRotation, Key: id})
 		}
 	}
 	for _, op := range s.ops {

@@ -66,13 +66,15 @@ func start() time.Time { return time.Date(2025, 1, 1, 0, 0, 0, 0, time.UTC) }
 
 // operationWith is an operation at its first revision with n trackers, its key
 // and an event.
+const paymentsID = rotator.KeyID("https://contoso.vault.azure.net/keys/payments")
+
 func operationWith(id rotator.OperationID, n int) *rotator.Change {
 	o := rotator.Operation{
-		ID: id, Kind: rotator.KindRotation, Key: "payments", State: rotator.StatePropagating,
+		ID: id, Kind: rotator.KindRotation, Key: "payments", KeyID: paymentsID, State: rotator.StatePropagating,
 		Created: start(), Due: start().Add(time.Hour), Revision: 1,
 	}
 	c := &rotator.Change{
-		Keys:   []rotator.KeyState{{Name: "payments", NextRotation: start().Add(24 * time.Hour)}},
+		Keys:   []rotator.KeyState{{Name: "payments", ID: paymentsID, NextRotation: start().Add(24 * time.Hour)}},
 		Events: []rotator.Event{{At: start(), Type: rotator.EventOperationCreated, Key: "payments", Operation: id, Message: "began"}},
 	}
 	for i := range n {

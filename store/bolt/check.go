@@ -39,7 +39,14 @@ func (s *Store) check(ctx context.Context, tx *bbolt.Tx) error {
 	if err := checkTree(tx); err != nil {
 		return err
 	}
-	c := checker{tx: tx, tick: ticker{ctx: ctx}, counts: make(map[rotator.OperationID]map[rotator.TrackerState]int)}
+	schema, err := readSchema(tx)
+	if err != nil {
+		return err
+	}
+	c := checker{
+		tx: tx, tick: ticker{ctx: ctx}, counts: make(map[rotator.OperationID]map[rotator.TrackerState]int),
+		byName: schema < schemaKeyID,
+	}
 	for _, step := range []func() error{c.trackers, c.keys, c.operations, c.indexes, c.book} {
 		if err := step(); err != nil {
 			return err
@@ -65,7 +72,18 @@ type checker struct {
 	tick   ticker
 	counts map[rotator.OperationID]map[rotator.TrackerState]int
 
+	// byName is true for a file that keeps keys by their short names.
+	byName bool
+
 	due, live, byKey int
+}
+
+// keptAs returns what a key is kept under.
+func (c *checker) keptAs(name string, id rotator.KeyID) string {
+	if c.byName {
+		return name
+	}
+	return store.KeyName(id)
 }
 
 func (c *checker) trackers() error {
@@ -102,8 +120,8 @@ func (c *checker) keys() error {
 		if err != nil {
 			return fmt.Errorf("key %s: %w", name, err)
 		}
-		if k.Name != string(name) {
-			return damagef("key %s is stored as %s", k.Name, name)
+		if c.keptAs(k.Name, k.ID) != string(name) {
+			return damagef("key %s is stored as %s", k.ID, name)
 		}
 		due, err := store.EncodeTime(k.NextRotation)
 		if err != nil {
@@ -116,7 +134,7 @@ func (c *checker) keys() error {
 			return c.tick.tick()
 		}
 		c.due++
-		return c.indexed(bucketDue, store.DueOfKey(due, k.Name), "key "+k.Name)
+		return c.indexed(bucketDue, store.DueOfKey(due, string(name)), "key "+k.Name)
 	})
 }
 
@@ -160,7 +178,7 @@ func (c *checker) sameHead(o *rotator.Operation, head store.OperationHead) error
 	if err != nil {
 		return err
 	}
-	if head.Revision != o.Revision || head.Live == o.State.Final() || head.Due != due || string(head.Key) != o.Key {
+	if head.Revision != o.Revision || head.Live == o.State.Final() || head.Due != due || string(head.Key) != c.keptAs(o.Key, o.KeyID) {
 		return damagef("%s: head and body disagree", o.ID)
 	}
 	return nil

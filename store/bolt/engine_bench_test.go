@@ -176,7 +176,7 @@ func rotate(b *testing.B, e *engine.Engine) rotator.OperationID {
 func until(b *testing.B, e *engine.Engine, id rotator.OperationID, reached func(*rotator.Operation) bool) {
 	b.Helper()
 	for {
-		ops, err := e.Operations(b.Context(), rotator.OperationFilter{ID: id})
+		ops, err := e.Operations(b.Context(), rotator.OperationQuery{Before: id + 1, Limit: 1})
 		if err != nil {
 			b.Fatal(err)
 		}

@@ -74,7 +74,7 @@ func prepare(c *rotator.Change) (*prepared, error) {
 		if err != nil {
 			return nil, err
 		}
-		p.keys = append(p.keys, keyRecord{name: c.Keys[i].Name, due: due, value: value})
+		p.keys = append(p.keys, keyRecord{name: store.KeyName(c.Keys[i].ID), due: due, value: value})
 	}
 	for i := range c.Operations {
 		value, head, err := store.EncodeOperation(&c.Operations[i])

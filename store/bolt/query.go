@@ -29,7 +29,7 @@ func (t *ticker) tick() error {
 	return nil
 }
 
-// Keys returns the state of all keys, by name.
+// Keys returns the state of all keys, by identifier.
 func (s *Store) Keys(ctx context.Context) (keys []rotator.KeyState, err error) {
 	err = s.view(ctx, func(tx *bbolt.Tx) error {
 		t := ticker{ctx: ctx}
@@ -93,11 +93,11 @@ func operations(ctx context.Context, tx *bbolt.Tx, f rotator.OperationFilter) (o
 
 // matches looks at what the index used may not have looked at.
 func matches(value []byte, f rotator.OperationFilter) (bool, error) {
-	if f.Key == "" && !f.Live {
+	if f.KeyID == "" && !f.Live {
 		return true, nil
 	}
 	head, err := store.DecodeOperationHead(value)
-	return (f.Key == "" || string(head.Key) == f.Key) && (!f.Live || head.Live), err
+	return (f.KeyID == "" || string(head.Key) == store.KeyName(f.KeyID)) && (!f.Live || head.Live), err
 }
 
 // candidates yields the ids that the most selective index knows, newest first.
@@ -111,8 +111,8 @@ func candidates(tx *bbolt.Tx, f rotator.OperationFilter) func(yield func(id []by
 		return one(tx, f)
 	case f.Live:
 		return descend(bucket(tx, bucketLive), nil, before)
-	case f.Key != "":
-		return descend(bucket(tx, bucketByKey), store.KeyPrefix([]byte(f.Key)), before)
+	case f.KeyID != "":
+		return descend(bucket(tx, bucketByKey), store.KeyPrefix([]byte(store.KeyName(f.KeyID))), before)
 	default:
 		return descend(bucket(tx, bucketOperations), nil, before)
 	}
@@ -194,7 +194,7 @@ func decodeTracker(key, hot, cold []byte) (t rotator.Tracker, err error) {
 }
 
 // Due returns the keys and operations that are due, earliest first; of one
-// moment the keys by name, then the operations by id.
+// moment the keys by identifier, then the operations by id.
 func (s *Store) Due(ctx context.Context, until time.Time, limit int) (items []rotator.DueItem, err error) {
 	last := store.EncodeBound(until)
 	err = s.view(ctx, func(tx *bbolt.Tx) error {

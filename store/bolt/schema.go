@@ -44,6 +44,9 @@ const headSize = 8 + len(store.Hash{})
 // schemaBook is the first schema with alerts, silences and timings.
 const schemaBook = 2
 
+// schemaKeyID is the first schema that keeps keys by their identifiers.
+const schemaKeyID = 3
+
 // buckets returns what a file of a schema version has: one that is only read,
 // such as an old backup, is not migrated.
 func buckets(schema int) []string {
@@ -71,6 +74,7 @@ type migration struct {
 func migrations() []migration {
 	return []migration{
 		{what: "make room for alerts, silences and timings", run: addBook},
+		{what: "keep keys by their identifiers", run: keepByID},
 	}
 }
 

@@ -163,7 +163,7 @@ func commitTimes(t *testing.T, s rotator.Store) {
 	same(t, "trackers", trackers(t, s, 1), c.Trackers)
 	same(t, "operations", operations(t, s, rotator.OperationFilter{}), c.Operations)
 	same(t, "events", events(t, s, rotator.EventFilter{}), c.Events)
-	same(t, "due", due(t, s, 0, 0), []rotator.DueItem{{At: early, Key: "payments"}})
+	same(t, "due", due(t, s, 0, 0), []rotator.DueItem{{At: early, Key: string(keyID("payments"))}})
 }
 
 func commitInstance(t *testing.T, s rotator.Store) {

@@ -40,7 +40,7 @@ func problem() *rotator.Problem {
 // operation is a live one at revision 1, with something in every field.
 func operation(id rotator.OperationID, name string) rotator.Operation {
 	return rotator.Operation{
-		ID: id, Kind: rotator.KindRotation, Key: name, KeyID: rotator.KeyID("https://contoso.vault.azure.net/keys/" + name),
+		ID: id, Kind: rotator.KindRotation, Key: name, KeyID: keyID(name),
 		State: rotator.StatePropagating, Cause: rotator.CauseOperator, Actor: "amelie", Reason: "Schlüssel erneuern",
 		Created: at(0), Since: at(0.5), Due: at(float64(id)), Wake: at(0.8),
 		Base:    []string{"v1", "v0"},
@@ -48,7 +48,7 @@ func operation(id rotator.OperationID, name string) rotator.Operation {
 		Target:  version("v2"), Adopted: true,
 		Previous: []string{"v1"}, Retired: []string{"v1"}, Retire: rotator.RetireAuto, Retirer: "bo",
 		Settled: at(0.3), Verify: at(0.4), Searched: at(0.5), Versions: []string{"v1"}, Changed: []string{"v1"},
-		Effect: at(0.6), Approvals: []rotator.Approval{{Actor: "bo", At: at(0.7)}}, Revocation: 7,
+		Effect: at(0.6), Approvals: []rotator.Approval{{Actor: "bo", At: at(0.7), Reason: "ticket"}}, Revocation: 7,
 		CancelledBy: "cy", Waiting: "for the soak time", Problem: problem(), Held: problem(),
 		Failures: 3, Revision: 1,
 	}
@@ -148,4 +148,9 @@ func count(ts []rotator.Tracker) map[rotator.TrackerState]int {
 		counts[ts[i].State]++
 	}
 	return counts
+}
+
+// keyID returns the identifier of a key.
+func keyID(name string) rotator.KeyID {
+	return rotator.KeyID("https://contoso.vault.azure.net/keys/" + name)
 }

@@ -10,11 +10,18 @@ import (
 
 func keyChecks() []check {
 	return []check{
-		{"come by name", func(t *testing.T, s rotator.Store) {
-			for _, name := range []string{"b", "a", "B", "a-1"} {
+		{"are one whatever the case of their identifier", func(t *testing.T, s rotator.Store) {
+			k := key("a")
+			commit(t, s, &rotator.Change{Keys: []rotator.KeyState{k}})
+			k.ID, k.Name = keyID("A"), "renamed"
+			commit(t, s, &rotator.Change{Keys: []rotator.KeyState{k}})
+			same(t, "keys", keys(t, s), []rotator.KeyState{k})
+		}},
+		{"come by identifier", func(t *testing.T, s rotator.Store) {
+			for _, name := range []string{"b", "a", "C", "a-1"} {
 				commit(t, s, &rotator.Change{Keys: []rotator.KeyState{key(name)}})
 			}
-			same(t, "keys", keys(t, s), []rotator.KeyState{key("B"), key("a"), key("a-1"), key("b")})
+			same(t, "keys", keys(t, s), []rotator.KeyState{key("a"), key("a-1"), key("b"), key("C")})
 		}},
 		{"are replaced", func(t *testing.T, s rotator.Store) {
 			k := key("a")
@@ -56,16 +63,16 @@ func operationsFiltered(t *testing.T, s rotator.Store) {
 		"before one not there":  {rotator.OperationFilter{Before: 99, Limit: 1}, []rotator.OperationID{10}},
 		"id":                    {rotator.OperationFilter{ID: 4}, []rotator.OperationID{4}},
 		"unknown id":            {rotator.OperationFilter{ID: 44}, nil},
-		"id of another key":     {rotator.OperationFilter{ID: 4, Key: "a"}, nil},
+		"id of another key":     {rotator.OperationFilter{ID: 4, KeyID: keyID("a")}, nil},
 		"final id":              {rotator.OperationFilter{ID: 3, Live: true}, nil},
-		"key":                   {rotator.OperationFilter{Key: "a"}, []rotator.OperationID{9, 7, 5, 3, 1}},
-		"key with prefix":       {rotator.OperationFilter{Key: "ab"}, []rotator.OperationID{10, 8, 6, 4, 2}},
-		"unknown key":           {rotator.OperationFilter{Key: "abc"}, nil},
-		"key, page":             {rotator.OperationFilter{Key: "a", Before: 7, Limit: 2}, []rotator.OperationID{5, 3}},
+		"key":                   {rotator.OperationFilter{KeyID: keyID("a")}, []rotator.OperationID{9, 7, 5, 3, 1}},
+		"key with prefix":       {rotator.OperationFilter{KeyID: keyID("ab")}, []rotator.OperationID{10, 8, 6, 4, 2}},
+		"unknown key":           {rotator.OperationFilter{KeyID: keyID("abc")}, nil},
+		"key, page":             {rotator.OperationFilter{KeyID: keyID("a"), Before: 7, Limit: 2}, []rotator.OperationID{5, 3}},
 		"live":                  {rotator.OperationFilter{Live: true}, []rotator.OperationID{10, 8, 7, 5, 4, 2, 1}},
 		"live, page":            {rotator.OperationFilter{Live: true, Before: 8, Limit: 2}, []rotator.OperationID{7, 5}},
-		"live of a key":         {rotator.OperationFilter{Live: true, Key: "ab"}, []rotator.OperationID{10, 8, 4, 2}},
-		"live of a key, paging": {rotator.OperationFilter{Live: true, Key: "ab", Before: 10, Limit: 2}, []rotator.OperationID{8, 4}},
+		"live of a key":         {rotator.OperationFilter{Live: true, KeyID: keyID("ab")}, []rotator.OperationID{10, 8, 4, 2}},
+		"live of a key, paging": {rotator.OperationFilter{Live: true, KeyID: keyID("ab"), Before: 10, Limit: 2}, []rotator.OperationID{8, 4}},
 	} {
 		var got []rotator.OperationID
 		for _, o := range operations(t, s, test.filter) {
@@ -82,7 +89,7 @@ func operationsEnd(t *testing.T, s rotator.Store) {
 	o = next(o, true)
 	commit(t, s, &rotator.Change{Operations: []rotator.Operation{o}})
 	same(t, "live", operations(t, s, rotator.OperationFilter{Live: true}), []rotator.Operation(nil))
-	same(t, "of the key", operations(t, s, rotator.OperationFilter{Key: "a"}), []rotator.Operation{o})
+	same(t, "of the key", operations(t, s, rotator.OperationFilter{KeyID: keyID("a")}), []rotator.Operation{o})
 	same(t, "due", due(t, s, 1e6, 0), []rotator.DueItem(nil))
 }
 
@@ -184,9 +191,9 @@ func dueOrder(t *testing.T, s rotator.Store) {
 	c.Keys[4].NextRotation, c.Operations[4].Due = time.Time{}, time.Time{}
 	commit(t, s, c)
 	want := []rotator.DueItem{
-		{At: at(1), Key: "k1"}, {At: at(1), Key: "k3"}, {At: at(1), Operation: 2}, {At: at(1), Operation: 4},
-		{At: at(2), Key: "k2"}, {At: at(2), Operation: 3},
-		{At: at(3), Key: "k0"}, {At: at(3), Key: "k5"}, {At: at(3), Operation: 1}, {At: at(3), Operation: 6},
+		{At: at(1), Key: string(keyID("k1"))}, {At: at(1), Key: string(keyID("k3"))}, {At: at(1), Operation: 2}, {At: at(1), Operation: 4},
+		{At: at(2), Key: string(keyID("k2"))}, {At: at(2), Operation: 3},
+		{At: at(3), Key: string(keyID("k0"))}, {At: at(3), Key: string(keyID("k5"))}, {At: at(3), Operation: 1}, {At: at(3), Operation: 6},
 	}
 	same(t, "all", due(t, s, 100, 0), want)
 	same(t, "until a moment, which counts", due(t, s, 2, 0), want[:6])
@@ -202,7 +209,7 @@ func dueMove(t *testing.T, s rotator.Store) {
 	k, o := c.Keys[0], next(c.Operations[0], false)
 	k.NextRotation, o.Due = at(50), at(60)
 	commit(t, s, &rotator.Change{Keys: []rotator.KeyState{k}, Operations: []rotator.Operation{o}})
-	same(t, "moved", due(t, s, 1e6, 0), []rotator.DueItem{{At: at(50), Key: "a"}, {At: at(60), Operation: 1}})
+	same(t, "moved", due(t, s, 1e6, 0), []rotator.DueItem{{At: at(50), Key: string(keyID("a"))}, {At: at(60), Operation: 1}})
 	k.NextRotation, o = time.Time{}, next(o, false)
 	o.Due = time.Time{}
 	commit(t, s, &rotator.Change{Keys: []rotator.KeyState{k}, Operations: []rotator.Operation{o}})

@@ -13,7 +13,7 @@ type Viewer interface {
 	Summary() rotator.Summary
 	Keys(ctx context.Context) ([]rotator.KeyStatus, error)
 	Key(ctx context.Context, name string) (rotator.KeyStatus, error)
-	Operations(ctx context.Context, f rotator.OperationFilter) ([]rotator.Operation, error)
+	Operations(ctx context.Context, f rotator.OperationQuery) ([]rotator.Operation, error)
 	Operation(ctx context.Context, id rotator.OperationID) (rotator.OperationStatus, error)
 	Events(ctx context.Context, f rotator.EventFilter) ([]rotator.Event, error)
 	Heartbeat() time.Time

@@ -71,7 +71,7 @@ func (c *Client) Key(ctx context.Context, name string) (k rotator.KeyStatus, err
 }
 
 // Operations returns operations, newest first.
-func (c *Client) Operations(ctx context.Context, f rotator.OperationFilter) (ops []rotator.Operation, err error) {
+func (c *Client) Operations(ctx context.Context, f rotator.OperationQuery) (ops []rotator.Operation, err error) {
 	q := url.Values{}
 	set(q, "key", f.Key, f.Key != "")
 	set(q, "live", "true", f.Live)

@@ -328,7 +328,7 @@ func TestClient_Views(t *testing.T) {
 	if keys, err := client.Keys(ctx); err != nil || len(keys) != 1 {
 		t.Errorf("keys: %v, %v", keys, err)
 	}
-	f := rotator.OperationFilter{Key: "a b", Live: true, Before: 9, Limit: 5}
+	f := rotator.OperationQuery{Key: "a b", Live: true, Before: 9, Limit: 5}
 	if _, err := client.Operations(ctx, f); err != nil || engine.filter != f {
 		t.Errorf("operations were asked for by %+v, want %+v (%v)", engine.filter, f, err)
 	}

@@ -22,7 +22,7 @@ type fakeEngine struct {
 	keys   []rotator.KeyStatus
 	log    []rotator.Event
 	asked  []any
-	filter rotator.OperationFilter
+	filter rotator.OperationQuery
 	block  chan struct{} // Retire waits for it, or for its context
 
 	alerts  []rotator.AlertStatus
@@ -119,7 +119,7 @@ func (e *fakeEngine) Key(_ context.Context, name string) (rotator.KeyStatus, err
 	return rotator.KeyStatus{}, rotator.Errorf(rotator.CodeNotFound, "no key %q is configured", name).WithHint("cmkd status lists the keys")
 }
 
-func (e *fakeEngine) Operations(_ context.Context, f rotator.OperationFilter) ([]rotator.Operation, error) {
+func (e *fakeEngine) Operations(_ context.Context, f rotator.OperationQuery) ([]rotator.Operation, error) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	e.filter = f

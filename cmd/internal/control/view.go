@@ -59,7 +59,7 @@ func (s *Server) key(w http.ResponseWriter, r *http.Request) error {
 
 func (s *Server) operations(w http.ResponseWriter, r *http.Request) error {
 	q := query{r: r}
-	f := rotator.OperationFilter{
+	f := rotator.OperationQuery{
 		Key: q.text("key"), Live: q.flag("live"), Before: q.operation("before"), Limit: q.limit(),
 	}
 	if q.err != nil {

@@ -77,7 +77,7 @@ func (e *estate) Key(_ context.Context, name string) (key rotator.KeyStatus, err
 	return key, err
 }
 
-func (e *estate) Operations(_ context.Context, f rotator.OperationFilter) (ops []rotator.Operation, err error) {
+func (e *estate) Operations(_ context.Context, f rotator.OperationQuery) (ops []rotator.Operation, err error) {
 	e.locked(func() {
 		for _, op := range e.ops {
 			if (f.Key == "" || f.Key == op.Key) && (!f.Live || !op.State.Final()) && (f.Before == 0 || op.ID < f.Before) && len(ops) < f.Limit {

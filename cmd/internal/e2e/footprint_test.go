@@ -35,7 +35,7 @@ func BenchmarkFootprint(b *testing.B) {
 			b.Fatal(err)
 		}
 		estate.until("the rotation ends", func() bool {
-			got, err := estate.client.Operations(b.Context(), rotator.OperationFilter{ID: op.ID})
+			got, err := estate.client.Operations(b.Context(), rotator.OperationQuery{Before: op.ID + 1, Limit: 1})
 			return err == nil && len(got) == 1 && got[0].State.Final()
 		})
 		<-time.After(3 * time.Second)

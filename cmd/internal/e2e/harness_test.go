@@ -207,7 +207,7 @@ func (s *estate) until(what string, reached func() bool) {
 
 // status shows the operations under way, for a failure's message.
 func (s *estate) status() string {
-	ops, err := s.client.Operations(s.t.Context(), rotator.OperationFilter{Live: true})
+	ops, err := s.client.Operations(s.t.Context(), rotator.OperationQuery{Live: true})
 	if err != nil {
 		return err.Error()
 	}
@@ -223,7 +223,7 @@ func (s *estate) status() string {
 // all returns all operations, newest first.
 func (s *estate) all() (all []rotator.Operation) {
 	s.t.Helper()
-	for f := (rotator.OperationFilter{Limit: 50}); ; f.Before = all[len(all)-1].ID {
+	for f := (rotator.OperationQuery{Limit: 50}); ; f.Before = all[len(all)-1].ID {
 		page, err := s.client.Operations(s.t.Context(), f)
 		if err != nil {
 			s.t.Fatal(err)
@@ -237,7 +237,7 @@ func (s *estate) all() (all []rotator.Operation) {
 // live returns the operation under way, if any.
 func (s *estate) live() (op rotator.Operation, ok bool) {
 	s.t.Helper()
-	ops, err := s.client.Operations(s.t.Context(), rotator.OperationFilter{Live: true})
+	ops, err := s.client.Operations(s.t.Context(), rotator.OperationQuery{Live: true})
 	if err != nil {
 		s.t.Fatalf("list operations: %v", err)
 	}
