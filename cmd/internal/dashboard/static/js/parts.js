@@ -74,7 +74,7 @@ export const operationColumns = (withKey) => [
   { name: 'State', cell: (op) => state(op.state) },
   { name: 'Dependents', class: 'wide', cell: (op) => countWords(op) },
   { name: 'Cause', cell: (op) => (op.cause === 'operator' ? op.actor : op.cause) },
-  { name: 'Began', cell: (op) => when(op.created) },
+  { name: 'Started', cell: (op) => when(op.created) },
   { name: 'Took', class: 'num', cell: took },
   { name: 'Problem', class: 'wide', cell: (op) => op.problem && `${op.problem.code}: ${op.problem.message}` },
 ];
