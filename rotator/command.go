@@ -119,10 +119,7 @@ func (c *core) retire(r Request, answer func(Operation, error)) (*live, error) {
 	l.op.Retirer, l.op.Waiting, l.op.Problem = r.Actor, "", nil
 	l.op.Wake, l.guarding = time.Time{}, false
 	c.touch(l)
-	e := c.event(l, EventRetireRequested, r.Actor, "retire version %s", strings.Join(l.op.Previous, ", "))
-	if r.Reason != "" {
-		e.Data = map[string]string{"reason": r.Reason}
-	}
+	c.event(l, EventRetireRequested, r.Actor, "retire version %s", strings.Join(l.op.Previous, ", ")).because(r.Reason)
 	l.retirers = append(l.retirers, answer)
 	return l, nil
 }
@@ -138,8 +135,8 @@ func (c *core) approve(r OperationRequest) (*live, error) {
 	case r.Actor == l.op.Actor:
 		return nil, Errorf(CodeRefused, "%s was asked for by %s, another person must approve it", r.Operation, r.Actor)
 	}
-	l.op.Approvals = append(slices.Clone(l.op.Approvals), Approval{Actor: r.Actor, At: c.now})
-	c.event(l, EventApproved, r.Actor, "%s of %s is approved", l.op.Kind, l.op.Key)
+	l.op.Approvals = append(slices.Clone(l.op.Approvals), Approval{Actor: r.Actor, At: c.now, Reason: r.Reason})
+	c.event(l, EventApproved, r.Actor, "%s of %s is approved", l.op.Kind, l.op.Key).because(r.Reason)
 	c.enter(l, StateDisabling, r.Actor, "approved")
 	return l, nil
 }
@@ -151,21 +148,44 @@ func (c *core) cancel(r OperationRequest) (*live, error) {
 	}
 	switch l.op.State {
 	case StatePending, StateAwaitingApproval, StateRecovering:
-		c.enter(l, StateCancelled, r.Actor, r.Reason)
+		c.cancelled(l, r, "")
 	case StateCreating:
 		l.op.CancelledBy = r.Actor
 		l.op.Waiting = "to know whether the vault made a version, then it is cancelled"
+		c.event(l, EventCancelRequested, r.Actor, "cancel once it is known whether a version was made").because(r.Reason)
 		c.touch(l)
 	case StatePropagating, StateSoaking, StateRetiring:
 		if c.busy(l) && l.op.State == StateRetiring {
 			return nil, Errorf(CodeUnavailable, "a call of %s is under way", l.op.ID).WithHint("try again in a moment")
 		}
 		c.leaveUnretired(l)
-		c.enter(l, StateCancelled, r.Actor, "the previous version stays enabled")
+		c.cancelled(l, r, "the previous version stays enabled")
 	case StateEnabling:
 		return nil, Errorf(CodeRefused, "a reinstatement cannot be cancelled while it enables versions").WithHint("cmkd revoke %s revokes the key again", l.op.Key)
 	default:
 		return nil, Errorf(CodeRefused, "a revocation is undone, not cancelled").WithHint("cmkd reinstate %s", l.op.Key)
 	}
 	return l, nil
+}
+
+// EventCancelRequested is the type of the event that keeps who asked to cancel an
+// operation while a call of it was out, and why.
+const EventCancelRequested EventType = "cancel-requested"
+
+// cancelled ends an operation at a person's request.
+func (c *core) cancelled(l *live, r OperationRequest, why string) {
+	first := len(c.change.Events)
+	c.enter(l, StateCancelled, r.Actor, why)
+	c.change.Events[first].because(r.Reason)
+}
+
+// because adds a person's own words to what happened.
+func (e *Event) because(reason string) {
+	if reason == "" {
+		return
+	}
+	if e.Data == nil {
+		e.Data = map[string]string{}
+	}
+	e.Data["reason"] = reason
 }

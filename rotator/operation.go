@@ -115,6 +115,8 @@ type Attempt struct {
 type Approval struct {
 	Actor string    `json:"actor"`
 	At    time.Time `json:"at"`
+	// Reason is the person's own words.
+	Reason string `json:"reason,omitempty"`
 }
 
 // Operation is one rotation, revocation or reinstatement of one key.

@@ -43,7 +43,7 @@ func (a *app) printOperation(m *moment) {
 		a.say("  versions  %s, changed: %d of %d", clean(strings.Join(op.Versions, ", ")), len(op.Changed), len(op.Versions))
 	}
 	for _, by := range op.Approvals {
-		a.say("  approved  %s by %s", stamp(by.At), clean(by.Actor))
+		a.say("  approved  %s by %s%s", stamp(by.At), clean(by.Actor), quoted(by.Reason))
 	}
 	if op.Waiting != "" {
 		a.say("  waiting   %s", clean(op.Waiting))

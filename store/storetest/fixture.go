@@ -48,7 +48,7 @@ func operation(id rotator.OperationID, name string) rotator.Operation {
 		Target:  version("v2"), Adopted: true,
 		Previous: []string{"v1"}, Retired: []string{"v1"}, Retire: rotator.RetireAuto, Retirer: "bo",
 		Settled: at(0.3), Verify: at(0.4), Searched: at(0.5), Versions: []string{"v1"}, Changed: []string{"v1"},
-		Effect: at(0.6), Approvals: []rotator.Approval{{Actor: "bo", At: at(0.7)}}, Revocation: 7,
+		Effect: at(0.6), Approvals: []rotator.Approval{{Actor: "bo", At: at(0.7), Reason: "confirmed by phone"}}, Revocation: 7,
 		CancelledBy: "cy", Waiting: "for the soak time", Problem: problem(), Held: problem(),
 		Failures: 3, Revision: 1,
 	}

@@ -165,10 +165,13 @@ func TestServer_Commands(t *testing.T) {
 		if fmt.Sprintf("%T", asked) != fmt.Sprintf("%T", test.want) {
 			t.Errorf("%s asked the engine for %T", name, asked)
 		}
-		if r, ok := asked.(rotator.RevokeRequest); ok && (r.Confirm != "payments" || r.Key != "payments") {
+		if r, ok := asked.(rotator.RevokeRequest); ok && (r.Confirm != "payments" || r.Key != "payments" || r.Reason != "r") {
 			t.Errorf("revoke asked for %+v", r)
 		}
-		if r, ok := asked.(rotator.OperationRequest); ok && (r.Operation != 17 || r.Actor == "") {
+		if r, ok := asked.(rotator.Request); ok && (r.Key != "payments" || r.Reason != "r") {
+			t.Errorf("%s asked for %+v", name, r)
+		}
+		if r, ok := asked.(rotator.OperationRequest); ok && (r.Operation != 17 || r.Actor == "" || r.Reason != "r") {
 			t.Errorf("%s asked for %+v", name, r)
 		}
 	}

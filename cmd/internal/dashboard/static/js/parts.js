@@ -98,5 +98,5 @@ export const eventColumns = (withOperation) => [
     { name: 'Operation', cell: (e) => e.operation && link(['operations', e.operation], e.operation) },
   ] : []),
   { name: 'By', cell: (e) => e.actor },
-  { name: 'What happened', class: 'wide', cell: (e) => e.message },
+  { name: 'What happened', class: 'wide', cell: (e) => (e.data?.reason ? `${e.message} (${e.data.reason})` : e.message) },
 ];

@@ -76,7 +76,7 @@ function facts(op) {
     fact('Started', when(op.created)),
     fact('Finished', when(op.finished)),
     fact('Goes on', when(op.wake)),
-    fact('Approved by', (op.approvals ?? []).map((a) => [a.actor, ' ', rel(a.at), ' '])),
+    fact('Approved by', (op.approvals ?? []).map((a) => [a.actor, ' ', rel(a.at), a.reason ? ` (${a.reason}) ` : ' '])),
     fact('New version', given(op.target?.created) ? [short(op.target.id), ' made ', rel(op.target.created), op.adopted ? ' by someone else' : ''] : ''),
     fact('Previous', (op.previous ?? []).map((v) => [short(v), op.retired?.includes(v) ? ' disabled ' : ' '])),
     fact('Previous version is', { manual: 'retired by a person', auto: 'retired once nothing uses it', off: 'left enabled' }[op.retire]),
