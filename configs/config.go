@@ -93,8 +93,8 @@ type Alerts struct {
 	// Repeat is how often a receiver, other than an Alertmanager, is told again of an
 	// alert that goes on; 0s never, else at least 1m.
 	Repeat Duration `yaml:"repeat" range:"0s|31d"`
-	// PreflightAhead is how long before a scheduled rotation cmkd looks whether it
-	// could begin; 0s does not look.
+	// PreflightAhead is how long before a scheduled rotation cmkd checks whether it
+	// could begin; 0s does not check.
 	PreflightAhead Duration `yaml:"preflight_ahead" range:"0s|31d"`
 	// ExpiryAhead is how long before a version expires, with no rotation scheduled
 	// before, an alert is raised; 0s raises none.
@@ -262,7 +262,7 @@ type Dependent struct {
 	// Window is how long the dependent may take before it counts as stalled; by
 	// default its kind's.
 	Window Duration `yaml:"window,omitempty" range:"1m|8760h"`
-	// Poll is how often the dependent is looked at; by default derived from its
+	// Poll is how often the dependent is observed; by default derived from its
 	// window.
 	Poll Duration `yaml:"poll,omitempty" range:"10s|168h"`
 	// Exclude is the reason for leaving the dependent out; it is kept in the audit

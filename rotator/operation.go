@@ -113,9 +113,10 @@ type Attempt struct {
 
 // Approval is the consent of one person.
 type Approval struct {
-	Actor  string    `json:"actor"`
-	At     time.Time `json:"at"`
-	Reason string    `json:"reason,omitempty"`
+	Actor string    `json:"actor"`
+	At    time.Time `json:"at"`
+	// Reason is the person's own words.
+	Reason string `json:"reason,omitempty"`
 }
 
 // Operation is one rotation, revocation or reinstatement of one key.

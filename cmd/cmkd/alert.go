@@ -87,14 +87,14 @@ func (a *app) printAlerts(alerts []rotator.AlertStatus, now time.Time) {
 		a.say("No alert.")
 		return
 	}
-	g := newGrid(a.out, "severity", "alert", "what", "since", "silenced by")
+	g := newGrid(a.out, "severity", "alert", "what", "started", "silenced by")
 	for i := range alerts {
 		x := &alerts[i]
-		since := ago(x.Starts, now)
+		started := ago(x.Starts, now)
 		if !x.Firing() {
-			since += ", over " + ago(x.Ends, now)
+			started += ", over " + ago(x.Ends, now)
 		}
-		g.add(a.shade(string(x.Severity)), clean(x.ID), clean(x.Summary), since, dash(x.Silence))
+		g.add(a.shade(string(x.Severity)), clean(x.ID), clean(x.Summary), started, dash(x.Silence))
 	}
 	g.render()
 }
@@ -114,8 +114,8 @@ func (a *app) alertShowCmd() *cobra.Command {
 		Use:   "show ALERT",
 		Short: "Show all about an alert: what it means, what to do next, who was told",
 		Long: `Show all about an alert: what it means, the likely causes, the next command to type,
-the dependents concerned, and what each receiver was told. The beginning of its id
-is enough if no other begins so.`,
+the dependents concerned, and what each receiver was told. Of its id, a unique
+prefix is enough.`,
 		Example: `  cmkd alert list        # shows the ids
   cmkd alert show propagation-stalled/op-17/storage`,
 		Args:              cobra.ExactArgs(1),

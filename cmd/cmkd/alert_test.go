@@ -43,7 +43,7 @@ func TestPrintAlerts(t *testing.T) {
 			alertOf(func(x *rotator.AlertStatus) { x.Ends = noon().Add(-time.Minute) }),
 		}, noon())
 	})
-	want := `SEVERITY  ALERT                              WHAT                                          SINCE                       SILENCED BY
+	want := `SEVERITY  ALERT                              WHAT                                          STARTED                     SILENCED BY
 critical  propagation-stalled/op-17/storage  a?[2Jb                                        1h30m ago                   -
 warning   propagation-stalled/op-17/storage  storage ledger does not take the new version  1h30m ago                   s-1
 warning   propagation-stalled/op-17/storage  storage ledger does not take the new version  1h30m ago, over 1m00s ago   -

@@ -11,8 +11,8 @@ func (a *app) approveCmd() *cobra.Command {
 	c := &cobra.Command{
 		Use:   "approve OPERATION",
 		Short: "Consent to a revocation that another person asked for",
-		Long: `Consent to an operation that waits for a second person. It takes the role approver,
-and another person than the one who asked.`,
+		Long: `Consent to an operation that waits for a second person. Requires the approver role;
+the requester cannot approve.`,
 		Example: `  cmkd status            # shows what waits
   cmkd approve op-17`,
 		Args:              cobra.ExactArgs(1),

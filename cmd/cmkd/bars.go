@@ -99,7 +99,7 @@ func (b *bars) line(m *moment, i, width int) string {
 	if width < 100 {
 		name = pad(clean(t.Detail.Dependent.DisplayName()), 20)
 	}
-	return name + " " + gauge(share(t, m.now)) + " " + b.app.shade(string(t.State)) + note(t, m.now)
+	return name + " " + gauge(share(t, m.now)) + " " + b.app.shade(stateWord(t.State)) + note(t, m.now)
 }
 
 // note is what stands beside a bar: evidence, when it is expected, what is

@@ -16,7 +16,7 @@ import (
 func (a *app) configCmd() *cobra.Command {
 	c := &cobra.Command{
 		Use:   "config",
-		Short: "Check, show or begin a configuration",
+		Short: "Check, show or create a configuration",
 		Args:  cobra.NoArgs,
 		RunE:  func(c *cobra.Command, _ []string) error { return c.Help() },
 	}

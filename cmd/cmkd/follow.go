@@ -111,7 +111,7 @@ func outcome(op *rotator.OperationStatus) (end bool, err error) {
 	}
 	// While it is pending, a dependent that cannot be used ends it for good.
 	if t := stuck(op); t != nil && op.State != rotator.StatePending {
-		what := fmt.Sprintf("is held up: %s %s is %s", t.Detail.Dependent.Kind, t.Detail.Dependent.DisplayName(), t.State)
+		what := fmt.Sprintf("is held up: %s %s is %s", t.Detail.Dependent.Kind, t.Detail.Dependent.DisplayName(), stateWord(t.State))
 		return true, wrong(exitNeedsAction, op, what, t.Detail.Problem)
 	}
 	return false, nil

@@ -55,7 +55,7 @@ func (a *app) printHistory(ops []rotator.Operation) {
 		a.say("No operation yet.")
 		return
 	}
-	g := newGrid(a.out, "operation", "kind", "key", "state", "begun", "took", "by", "reason")
+	g := newGrid(a.out, "operation", "kind", "key", "state", "started", "took", "by", "reason")
 	for i := range ops {
 		op := &ops[i]
 		g.add(op.ID.String(), string(op.Kind), clean(op.Key), a.shade(string(op.State)), stamp(op.Created), took(op), clean(op.Actor), clean(op.Reason))

@@ -60,7 +60,7 @@ func operationLine(op *rotator.OperationStatus) string {
 }
 
 func trackerLine(t *rotator.TrackerStatus) string {
-	text := fmt.Sprintf("%s %s: %s", t.Detail.Dependent.Kind, clean(t.Detail.Dependent.DisplayName()), t.State)
+	text := fmt.Sprintf("%s %s: %s", t.Detail.Dependent.Kind, clean(t.Detail.Dependent.DisplayName()), stateWord(t.State))
 	if t.Evidence != "" {
 		text += ", " + string(t.Evidence)
 	}

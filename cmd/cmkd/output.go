@@ -86,7 +86,7 @@ func (a *app) shade(state string) string {
 		return state
 	}
 	switch state {
-	case string(rotator.TrackerStalled), string(rotator.TrackerNeedsAction), string(rotator.TrackerUnreachable),
+	case string(rotator.TrackerStalled), stateWord(rotator.TrackerNeedsAction), string(rotator.TrackerUnreachable),
 		string(rotator.StateFailed), string(rotator.SeverityCritical):
 		return text.FgRed.Sprint(state)
 	case string(rotator.TrackerDone), string(rotator.StateCompleted), string(rotator.StateRecovered), "ok":
@@ -97,6 +97,9 @@ func (a *app) shade(state string) string {
 		return state
 	}
 }
+
+// stateWord is the state of a dependent as people write it.
+func stateWord(state rotator.TrackerState) string { return strings.ReplaceAll(string(state), "-", " ") }
 
 // bold stresses what matters.
 func (a *app) bold(s string) string {

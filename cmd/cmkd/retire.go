@@ -14,7 +14,7 @@ func (a *app) retireCmd() *cobra.Command {
 		Use:   "retire KEY",
 		Short: "Disable the previous version of a key, if the guard agrees",
 		Long: `Disable the previous version of a key whose rotation waits for it. Every dependent
-is looked at afresh first; as long as one uses the old version, cannot be read or
+is observed afresh first; as long as one uses the old version, cannot be read or
 is unknown, the old version stays enabled, the command says which one and why, and
 the exit code is 5.`,
 		Example: `  cmkd retire payments --reason "all moved"

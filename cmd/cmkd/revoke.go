@@ -23,7 +23,7 @@ for offboarding.
 
 What will break is shown first. The name of the key must be repeated: by
 --confirm, or when asked on a terminal. Where the key is marked two_person, a
-second person must approve. cmkd reinstate undoes it.`,
+second person must approve: cmkd approve. cmkd reinstate undoes it.`,
 		Example: `  cmkd plan payments --revoke        # what would break
   cmkd revoke payments --confirm payments --reason "INC-4711" --wait
   cmkd reinstate payments --wait`,

@@ -34,7 +34,7 @@ known to use it. What becomes of the previous version is said by retire: in the
 configuration.
 
 With --wait, a rotation that only waits for you to retire the previous version
-counts as done. Exit code 3 means that it stalled or needs somebody.`,
+counts as done. Exit code 3 means that it stalled or needs action.`,
 		Example: `  cmkd rotate payments --reason "quarterly" --wait
   cmkd rotate payments --dry-run
   cmkd status op-17 --watch      # follow it again later`,

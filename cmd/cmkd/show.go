@@ -32,7 +32,7 @@ func (a *app) printOperation(m *moment) {
 		a.say("SIMULATED CLOCK %s, now %s", clean(m.simulated), stamp(m.now))
 	}
 	a.say("%s  %s of %s: %s for %s", a.bold(op.ID.String()), op.Kind, clean(op.Key), a.shade(string(op.State)), age(op.Since, m.now))
-	a.say("  begun     %s by %s (%s)%s", stamp(op.Created), clean(op.Actor), op.Cause, quoted(op.Reason))
+	a.say("  started   %s by %s (%s)%s", stamp(op.Created), clean(op.Actor), op.Cause, quoted(op.Reason))
 	if op.Target.ID != "" {
 		a.say("  version   %s%s", clean(op.Target.ID), adopted(&op.Operation))
 	}
@@ -43,7 +43,7 @@ func (a *app) printOperation(m *moment) {
 		a.say("  versions  %s, changed: %d of %d", clean(strings.Join(op.Versions, ", ")), len(op.Changed), len(op.Versions))
 	}
 	for _, by := range op.Approvals {
-		a.say("  approved  %s by %s", stamp(by.At), clean(by.Actor))
+		a.say("  approved  %s by %s%s", stamp(by.At), clean(by.Actor), quoted(by.Reason))
 	}
 	if op.Waiting != "" {
 		a.say("  waiting   %s", clean(op.Waiting))
@@ -86,7 +86,7 @@ func (a *app) printTrackers(m *moment) {
 		if d.Last != nil && d.Last.Via != "" {
 			name += " via " + clean(d.Last.Via[strings.LastIndexByte(d.Last.Via, '/')+1:])
 		}
-		g.add(name, d.Dependent.Kind, dash(string(d.Binding)), a.shade(string(t.State)), dash(string(t.Evidence)),
+		g.add(name, d.Dependent.Kind, dash(string(d.Binding)), a.shade(stateWord(t.State)), dash(string(t.Evidence)),
 			short(d.Version), ago(t.Since, m.now), expected(t, m.now), ahead(t.Deadline, m.now), trackerProblem(t))
 	}
 	g.render()

@@ -22,9 +22,9 @@ func (a *app) silenceCmd() *cobra.Command {
 	c := &cobra.Command{
 		Use:   "silence [ALERT] --for DURATION",
 		Short: "Keep alerts from being delivered for a while",
-		Long: `Keep alerts from being delivered for a while: one alert by its id or the beginning
-of it, or all of a rule, of a key, or of both. They are still listed, and counted by
-cmkd status. What fires when the silence ends is delivered then.`,
+		Long: `Keep alerts from being delivered for a while: one alert by its id, of which
+a unique prefix is enough, or all of a rule, of a key, or of both. They are still
+listed, and counted by cmkd status. What fires when the silence ends is delivered then.`,
 		Example: `  cmkd silence propagation-stalled/op-17/storage --for 2h --reason "INC-4711"
   cmkd silence --key payments --for 1d --reason "is being moved"
   cmkd silence --rule clock-jumped --for 30m
@@ -151,7 +151,7 @@ func (a *app) printSilences(silences []rotator.Silence, now time.Time) {
 		a.say("No silence.")
 		return
 	}
-	g := newGrid(a.out, "silence", "of", "ends", "begun", "by", "reason")
+	g := newGrid(a.out, "silence", "of", "ends", "started", "by", "reason")
 	for i := range silences {
 		s := &silences[i]
 		ends := ahead(s.Until, now)

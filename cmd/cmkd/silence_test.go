@@ -41,7 +41,7 @@ func TestPrintSilences(t *testing.T) {
 			{ID: "s-2", Alert: "clock-jumped", Actor: "bob", Created: noon().Add(-time.Hour), Until: noon().Add(-time.Minute)},
 		}, noon())
 	}))
-	want := `SILENCE OF ENDS BEGUN BY REASON
+	want := `SILENCE OF ENDS STARTED BY REASON
 s-1 rule needs-action, key payments in 1h00m 1h00m ago alice INC-4711
 s-2 alert clock-jumped ended 1m00s ago 1h00m ago bob
 `

@@ -249,7 +249,7 @@ func counts(trackers map[rotator.TrackerState]int) string {
 	var parts []string
 	for _, state := range rotator.TrackerStates() {
 		if n := trackers[state]; n > 0 {
-			parts = append(parts, fmt.Sprintf("%d %s", n, state))
+			parts = append(parts, fmt.Sprintf("%d %s", n, stateWord(state)))
 		}
 	}
 	return strings.Join(parts, ", ")

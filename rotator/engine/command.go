@@ -137,7 +137,7 @@ func (c commands) cancel(r rotator.OperationRequest) (*live, error) {
 		c.leaveUnretired(l)
 		c.draft.entered(l, rotator.StateCancelled, r.Actor, "the previous version stays enabled")
 	default:
-		c.draft.entered(l, rotator.StateCancelled, r.Actor, r.Reason)
+		c.draft.entered(l, rotator.StateCancelled, r.Actor, "")
 	}
 	return l, nil
 }

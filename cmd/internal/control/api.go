@@ -141,24 +141,31 @@ type Reloaded struct {
 	Warnings []string `json:"warnings,omitempty"`
 }
 
-// failure is how an error travels.
-type failure struct {
-	Error struct {
-		Code       rotator.Code `json:"code"`
-		Reason     string       `json:"reason,omitempty"`
-		Message    string       `json:"message"`
-		Hint       string       `json:"hint,omitempty"`
-		RetryAfter int          `json:"retry_after,omitempty"` // seconds
-	} `json:"error"`
+// Failure is how an error travels.
+type Failure struct {
+	Error FailureInfo `json:"error"`
 }
 
-func newFailure(e *rotator.Error) (f failure) {
+// FailureInfo is what went wrong, and what to do next.
+type FailureInfo struct {
+	// Code is the class of the error; each has a status of its own.
+	Code rotator.Code `json:"code"`
+	// Reason is Azure's own code, for instance ForbiddenByRbac.
+	Reason  string `json:"reason,omitempty"`
+	Message string `json:"message"`
+	// Hint is what to do next.
+	Hint string `json:"hint,omitempty"`
+	// RetryAfter is how many seconds to wait before the next attempt.
+	RetryAfter int `json:"retry_after,omitempty"`
+}
+
+func newFailure(e *rotator.Error) (f Failure) {
 	f.Error.Code, f.Error.Reason, f.Error.Message, f.Error.Hint = e.Code, e.Reason, e.Error(), e.Hint
 	f.Error.RetryAfter = int(e.RetryAfter / time.Second)
 	return f
 }
 
-func (f *failure) err() *rotator.Error {
+func (f *Failure) err() *rotator.Error {
 	return &rotator.Error{
 		Code: f.Error.Code, Reason: f.Error.Reason, Message: f.Error.Message, Hint: f.Error.Hint,
 		RetryAfter: time.Duration(f.Error.RetryAfter) * time.Second,

@@ -254,7 +254,7 @@ func (c *Client) send(ctx context.Context, method, path string, body []byte, acc
 		return resp, nil
 	}
 	defer resp.Body.Close() //nolint:errcheck // nothing is lost with it
-	var f failure
+	var f Failure
 	if err := json.NewDecoder(io.LimitReader(resp.Body, maxBody)).Decode(&f); err != nil || f.Error.Message == "" {
 		return nil, rotator.Errorf(codeOf(resp.StatusCode), "the daemon answered %s", resp.Status)
 	}

@@ -9,5 +9,9 @@
 // browser was tricked into are refused by their Host, Origin and Referer.
 //
 // Errors travel as {"error":{code,reason,message,hint}} and arrive as the
-// *rotator.Error that was sent. The routes are described by openapi.json.
+// *rotator.Error that was sent. The table in routes.go is the API; openapi.json
+// describes it and is made of that table, of the types and of their comments: go
+// generate writes it, and a test holds that nothing else did.
 package control
+
+//go:generate go test -run ^TestOpenAPI$ . -update

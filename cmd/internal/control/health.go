@@ -81,9 +81,7 @@ func (h *Health) Status() int {
 	return http.StatusOK
 }
 
-func (s *Server) health(w http.ResponseWriter, _ *http.Request) error {
+func (s *Server) health(*http.Request) (*Health, error) {
 	h := HealthOf(s.o.Engine, s.o.Clock)
-	w.Header().Set("Content-Type", "application/json")
-	w.WriteHeader(h.Status())
-	return writeJSON(w, h)
+	return &h, nil
 }

@@ -5,6 +5,8 @@ import (
 	"net/http"
 )
 
+// openAPI is made by go generate, see openapi_test.go.
+//
 //go:embed openapi.json
 var openAPI []byte
 

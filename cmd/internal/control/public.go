@@ -14,7 +14,7 @@ func (s *Server) Public() http.Handler {
 	open := func(*http.Request) (string, error) { return webActor, nil }
 	for _, r := range s.routes() {
 		if r.public {
-			mux.Handle(r.pattern, s.guarded(open, r.serve))
+			mux.Handle(r.pattern(), s.guarded(open, r.serves))
 		}
 	}
 	mux.Handle("/", s.guarded(open, noRoute))

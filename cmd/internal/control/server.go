@@ -134,53 +134,10 @@ func (s *Server) role(p Peer) Role {
 	return s.policy.Role(p)
 }
 
-// route is one entry of the API.
-type route struct {
-	pattern string
-	role    Role
-	serve   func(w http.ResponseWriter, r *http.Request) error
-	// public is true if the route is also served by [Server.Public].
-	public bool
-}
-
-// routes is the whole API; openapi.json describes it.
-func (s *Server) routes() []route {
-	return []route{
-		{"GET /v1/summary", RoleViewer, s.summary, true},
-		{"GET /v1/keys", RoleViewer, s.keys, true},
-		{"GET /v1/keys/{name}", RoleViewer, s.key, true},
-		{"POST /v1/keys/{name}/plan", RoleViewer, s.plan, false},
-		{"POST /v1/keys/{name}/rotate", RoleOperator, s.rotate, false},
-		{"POST /v1/keys/{name}/revoke", RoleOperator, s.revoke, false},
-		{"POST /v1/keys/{name}/reinstate", RoleOperator, s.reinstate, false},
-		{"POST /v1/keys/{name}/retire", RoleOperator, s.retire, false},
-		{"GET /v1/operations", RoleViewer, s.operations, true},
-		{"GET /v1/operations/{id}", RoleViewer, s.operation, true},
-		{"POST /v1/operations/{id}/cancel", RoleOperator, s.cancel, false},
-		{"POST /v1/operations/{id}/approve", RoleApprover, s.approve, false},
-		{"GET /v1/events", RoleViewer, s.events, true},
-		{"GET /v1/alerts", RoleViewer, s.alerts, true},
-		{"GET /v1/rules", RoleViewer, s.rules, true},
-		{"GET /v1/silences", RoleViewer, s.silences, true},
-		{"POST /v1/silences", RoleOperator, s.silence, false},
-		{"DELETE /v1/silences/{id}", RoleOperator, s.endSilence, false},
-		{"GET /v1/receivers", RoleViewer, s.receivers, true},
-		{"POST /v1/receivers/test", RoleOperator, s.testReceivers, false},
-		{"GET /v1/timings", RoleViewer, s.timings, true},
-		{"GET /v1/health", RoleViewer, s.health, false},
-		{"GET /v1/metrics", RoleViewer, s.metrics, false},
-		{"POST /v1/backup", RoleOperator, s.backup, false},
-		{"GET /v1/audit/verify", RoleViewer, s.verify, false},
-		{"POST /v1/reload", RoleOperator, s.reload, false},
-		{"GET /v1/version", RoleViewer, s.version, true},
-		{"GET /v1/openapi.json", RoleViewer, s.openapi, true},
-	}
-}
-
 func (s *Server) handler() http.Handler {
 	mux := http.NewServeMux()
 	for _, r := range s.routes() {
-		mux.Handle(r.pattern, s.guarded(s.admits(r.role), r.serve))
+		mux.Handle(r.pattern(), s.guarded(s.admits(r.role), r.serves))
 	}
 	mux.Handle("/", s.guarded(s.admits(RoleNone), noRoute))
 	return mux
@@ -279,8 +236,14 @@ func who(p Peer) string {
 	return p.Actor()
 }
 
+// statused is an answer whose HTTP status is its own.
+type statused interface{ Status() int }
+
 func writeJSON(w http.ResponseWriter, v any) error {
 	w.Header().Set("Content-Type", "application/json")
+	if s, ok := v.(statused); ok {
+		w.WriteHeader(s.Status())
+	}
 	if err := json.NewEncoder(w).Encode(v); err != nil {
 		return fmt.Errorf("write the answer: %w", err)
 	}

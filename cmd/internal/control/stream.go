@@ -22,6 +22,15 @@ func wantsStream(r *http.Request) bool {
 	return strings.Contains(r.Header.Get("Accept"), mediaStream)
 }
 
+// follow reads which events are wanted and sends them.
+func (s *Server) follow(w http.ResponseWriter, r *http.Request) error {
+	f, err := eventFilter(r)
+	if err != nil {
+		return err
+	}
+	return s.stream(w, r, f)
+}
+
 // stream sends events as they are committed, as server-sent events whose ids are
 // sequence numbers, until the peer leaves or the daemon stops. It begins after
 // f.After, or Last-Event-ID; with f.Last, at the newest f.Limit events.

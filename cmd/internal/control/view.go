@@ -18,26 +18,31 @@ const (
 	maxTrackers = math.MaxInt
 )
 
-func (s *Server) summary(w http.ResponseWriter, _ *http.Request) error {
-	return writeJSON(w, Summary{
-		Summary: s.o.Engine.Summary(), Now: s.o.Clock.Now().UTC(),
+func (s *Server) summary(*http.Request) (Summary, error) {
+	sum := s.o.Engine.Summary()
+	sum.Live, sum.Trackers, sum.Alerts = counts(sum.Live), counts(sum.Trackers), counts(sum.Alerts)
+	return Summary{
+		Summary: sum, Now: s.o.Clock.Now().UTC(),
 		Version: s.o.About.Version, SimulatedClock: s.o.About.SimulatedClock,
-	})
+	}, nil
 }
 
-func (s *Server) version(w http.ResponseWriter, _ *http.Request) error {
-	return writeJSON(w, s.o.About)
-}
-
-func (s *Server) keys(w http.ResponseWriter, r *http.Request) error {
-	keys, err := s.o.Engine.Keys(r.Context())
-	if err != nil {
-		return err
+// counts makes empty counts of none, which JSON would write as null.
+func counts[K comparable](m map[K]int) map[K]int {
+	if m == nil {
+		return map[K]int{}
 	}
+	return m
+}
+
+func (s *Server) version(*http.Request) (Version, error) { return s.o.About, nil }
+
+func (s *Server) keys(r *http.Request) ([]rotator.KeyStatus, error) {
+	keys, err := s.o.Engine.Keys(r.Context())
 	for i := range keys {
 		keys[i].Dependents = some(keys[i].Dependents)
 	}
-	return writeJSON(w, some(keys))
+	return some(keys), err
 }
 
 // some makes an empty list of none, which JSON would write as null.
@@ -48,34 +53,28 @@ func some[T any](list []T) []T {
 	return list
 }
 
-func (s *Server) key(w http.ResponseWriter, r *http.Request) error {
+func (s *Server) key(r *http.Request) (rotator.KeyStatus, error) {
 	key, err := s.o.Engine.Key(r.Context(), r.PathValue("name"))
-	if err != nil {
-		return err
-	}
 	key.Dependents = some(key.Dependents)
-	return writeJSON(w, key)
+	return key, err
 }
 
-func (s *Server) operations(w http.ResponseWriter, r *http.Request) error {
+func (s *Server) operations(r *http.Request) ([]rotator.Operation, error) {
 	q := query{r: r}
 	f := rotator.OperationQuery{
 		Key: q.text("key"), Live: q.flag("live"), Before: q.operation("before"), Limit: q.limit(),
 	}
 	if q.err != nil {
-		return q.err
+		return nil, q.err
 	}
 	ops, err := s.o.Engine.Operations(r.Context(), f)
-	if err != nil {
-		return err
-	}
-	return writeJSON(w, some(ops))
+	return some(ops), err
 }
 
-func (s *Server) operation(w http.ResponseWriter, r *http.Request) error {
+func (s *Server) operation(r *http.Request) (op rotator.OperationStatus, err error) {
 	id, err := operationID(r.PathValue("id"))
 	if err != nil {
-		return err
+		return op, err
 	}
 	q := query{r: r}
 	limit := maxTrackers
@@ -83,45 +82,38 @@ func (s *Server) operation(w http.ResponseWriter, r *http.Request) error {
 		limit = q.limit()
 	}
 	if q.err != nil {
-		return q.err
+		return op, q.err
 	}
-	op, err := s.o.Engine.Operation(r.Context(), id)
-	if err != nil {
-		return err
-	}
+	op, err = s.o.Engine.Operation(r.Context(), id)
 	op.Trackers = some(op.Trackers)
 	op.Trackers = op.Trackers[:min(len(op.Trackers), limit)] // what needs somebody comes first
-	return writeJSON(w, op)
+	return op, err
 }
 
-func (s *Server) events(w http.ResponseWriter, r *http.Request) error {
+// eventFilter reads which events are wanted.
+func eventFilter(r *http.Request) (rotator.EventFilter, error) {
 	q := query{r: r}
 	f := rotator.EventFilter{
 		After: q.number("after"), Key: q.text("key"), Operation: q.operation("operation"),
 		Since: q.time("since"), Last: q.flag("last"), Limit: q.limit(),
 	}
-	if q.err != nil {
-		return q.err
-	}
-	if wantsStream(r) {
-		return s.stream(w, r, f)
-	}
-	events, err := s.o.Engine.Events(r.Context(), f)
-	if err != nil {
-		return err
-	}
-	return writeJSON(w, some(events))
+	return f, q.err
 }
 
-func (s *Server) verify(w http.ResponseWriter, r *http.Request) error {
-	if s.o.Verify == nil {
-		return cannot("verify the audit trail")
-	}
-	report, err := s.o.Verify(r.Context())
+func (s *Server) events(r *http.Request) ([]rotator.Event, error) {
+	f, err := eventFilter(r)
 	if err != nil {
-		return err
+		return nil, err
 	}
-	return writeJSON(w, report)
+	events, err := s.o.Engine.Events(r.Context(), f)
+	return some(events), err
+}
+
+func (s *Server) verify(r *http.Request) (LogReport, error) {
+	if s.o.Verify == nil {
+		return LogReport{}, cannot("verify the audit trail")
+	}
+	return s.o.Verify(r.Context())
 }
 
 func cannot(what string) error {

@@ -79,7 +79,7 @@ func revocation() rotator.OperationStatus {
 		ID: 116, Kind: rotator.KindRevocation, Key: "hr-records", KeyID: "https://contoso-prod.vault.azure.net/keys/hr-records", State: rotator.StateEffective,
 		Cause: rotator.CauseOperator, Actor: "anna", Reason: "offboarding of a processor, CHG-4690", Created: epoch().Add(-3 * 24 * time.Hour),
 		Since: epoch().Add(-70 * time.Hour), Effect: epoch().Add(-71 * time.Hour), Versions: []string{oldID}, Changed: []string{oldID},
-		Approvals: []rotator.Approval{{Actor: "boris", At: epoch().Add(-71*time.Hour - 30*time.Minute)}}, Trackers: map[rotator.TrackerState]int{rotator.TrackerDone: 1},
+		Approvals: []rotator.Approval{{Actor: "boris", At: epoch().Add(-71*time.Hour - 30*time.Minute), Reason: "confirmed by phone"}}, Trackers: map[rotator.TrackerState]int{rotator.TrackerDone: 1},
 	}}
 	t := tracker(0, "storage", "Microsoft.Storage/storageAccounts", "hrdata", rotator.TrackerDone, rotator.EvidenceConfirmed)
 	t.Operation, t.Detail.Version, t.Detail.Last.Version = 16, oldID, oldID

@@ -2,7 +2,7 @@
 // dependents.
 import { h, plural, number } from './dom.js';
 import { ms, now, relative, span, absolute } from './clock.js';
-import { order, evidenceMeaning, meaning } from './words.js';
+import { order, evidenceMeaning, meaning, wordOf } from './words.js';
 
 // lookOf names how a dependent's bar looks.
 export function lookOf(t) {
@@ -59,7 +59,7 @@ function move(el) {
 function words(bar, state, evidence, percent, end, expected) {
   if (state === 'done') return `done, ${evidence || 'no evidence'}: ${evidenceMeaning(evidence)}`;
   if (bar === 'stalled' && end) return `stalled, ${span(now() - end)} past its window`;
-  if (bar !== 'running') return `${state}: ${meaning(state)}`;
+  if (bar !== 'running') return `${wordOf(state)}: ${meaning(state)}`;
   const eta = expected ? `, expected ${absolute(expected)}, ${relative(expected)}` : '';
   return `${state}, ${percent} % of its window has passed${eta}`;
 }
@@ -91,6 +91,6 @@ export function countWords(op) {
   const counts = op.trackers ?? {};
   const total = order.reduce((n, s) => n + (counts[s] ?? 0), 0);
   if (!total) return 'no dependents';
-  const some = order.filter((s) => counts[s]).map((s) => `${number(counts[s])} ${s}`);
+  const some = order.filter((s) => counts[s]).map((s) => `${number(counts[s])} ${wordOf(s)}`);
   return `${some.join(', ')} of ${plural(total, 'dependent')}`;
 }

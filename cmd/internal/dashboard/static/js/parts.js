@@ -74,7 +74,7 @@ export const operationColumns = (withKey) => [
   { name: 'State', cell: (op) => state(op.state) },
   { name: 'Dependents', class: 'wide', cell: (op) => countWords(op) },
   { name: 'Cause', cell: (op) => (op.cause === 'operator' ? op.actor : op.cause) },
-  { name: 'Began', cell: (op) => when(op.created) },
+  { name: 'Started', cell: (op) => when(op.created) },
   { name: 'Took', class: 'num', cell: took },
   { name: 'Problem', class: 'wide', cell: (op) => op.problem && `${op.problem.code}: ${op.problem.message}` },
 ];
@@ -98,5 +98,5 @@ export const eventColumns = (withOperation) => [
     { name: 'Operation', cell: (e) => e.operation && link(['operations', e.operation], e.operation) },
   ] : []),
   { name: 'By', cell: (e) => e.actor },
-  { name: 'What happened', class: 'wide', cell: (e) => e.message },
+  { name: 'What happened', class: 'wide', cell: (e) => (e.data?.reason ? `${e.message} (${e.data.reason})` : e.message) },
 ];

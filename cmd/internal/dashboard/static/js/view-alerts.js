@@ -48,7 +48,7 @@ const silenceColumns = [
   { name: 'Holds back', class: 'wide', cell: (s) => [s.alert && `alert ${s.alert}`, s.rule && `rule ${s.rule}`, s.key && `key ${s.key}`].filter(Boolean).join(', ') },
   { name: 'By', cell: (s) => s.actor },
   { name: 'Reason', class: 'wide', cell: (s) => s.reason },
-  { name: 'Since', cell: (s) => when(s.created) },
+  { name: 'Started', cell: (s) => when(s.created) },
   { name: 'Until', cell: (s) => when(s.until) },
 ];
 

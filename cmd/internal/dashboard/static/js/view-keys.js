@@ -82,7 +82,7 @@ export function key([name]) {
         h('h1', { tabindex: -1 }, 'Key ', k.name),
         alerts.filter(firing).map((a) => alertCard(a)),
         problem(k.problem, 'bad'),
-        k.preflight && !k.operation ? h('div', null, h('p', null, 'This would stop the next rotation if it began now (looked at ', when(k.preflight_at), '):'), problem(k.preflight)) : null,
+        k.preflight && !k.operation ? h('div', null, h('p', null, 'This would stop the next rotation if it began now (checked ', when(k.preflight_at), '):'), problem(k.preflight)) : null,
         keyFacts(k),
         h('section', { 'aria-labelledby': 'h-deps' }, h('h2', { id: 'h-deps' }, 'Dependents'), table({
           caption: 'What the key protects', rows: k.dependents, rowKey: (d) => d.id, empty: 'No dependent is configured.', columns: dependentColumns,

@@ -2,7 +2,7 @@
 import { h, link, short, fact, wide, number, plural } from './dom.js';
 import { get } from './api.js';
 import { when, rel, stamp, nanos, given } from './clock.js';
-import { state, evidence, evidenceMeaning, legend, problem } from './words.js';
+import { state, evidence, evidenceMeaning, legend, problem, wordOf } from './words.js';
 import { dependentBar, nameOf, countWords, operationBar } from './bar.js';
 import { table, more, chunk } from './table.js';
 import { alertCard, firing, eventColumns } from './parts.js';
@@ -41,7 +41,7 @@ export function operation([id]) {
       return 'load';
     },
     said() {
-      return op.dependents.map((t) => [t.number, `${t.detail.dependent.kind} ${nameOf(t)}: ${t.state}${t.evidence ? ', ' + t.evidence : ''}`])
+      return op.dependents.map((t) => [t.number, `${t.detail.dependent.kind} ${nameOf(t)}: ${wordOf(t.state)}${t.evidence ? ', ' + t.evidence : ''}`])
         .concat([['op', `${op.id}: ${op.state}`]]);
     },
   };
@@ -73,10 +73,10 @@ function facts(op) {
     fact('Cause', cause),
     fact('Asked by', op.actor),
     fact('Reason', op.reason),
-    fact('Began', when(op.created)),
+    fact('Started', when(op.created)),
     fact('Finished', when(op.finished)),
     fact('Goes on', when(op.wake)),
-    fact('Approved by', (op.approvals ?? []).map((a) => [a.actor, ' ', rel(a.at), ' '])),
+    fact('Approved by', (op.approvals ?? []).map((a) => [a.actor, ' ', rel(a.at), a.reason ? ` (${a.reason}) ` : ' '])),
     fact('New version', given(op.target?.created) ? [short(op.target.id), ' made ', rel(op.target.created), op.adopted ? ' by someone else' : ''] : ''),
     fact('Previous', (op.previous ?? []).map((v) => [short(v), op.retired?.includes(v) ? ' disabled ' : ' '])),
     fact('Previous version is', { manual: 'retired by a person', auto: 'retired once nothing uses it', off: 'left enabled' }[op.retire]),
@@ -141,15 +141,15 @@ function raw(t) {
       wide('Resource', h('code', { class: 'id' }, d.dependent.id)),
       fact('Region', d.region),
       fact('Names its key', { follows: 'without a version: it follows', pinned: 'with a version: it is told', fixed: 'with a version for good: it is re-created' }[d.binding] ?? d.binding),
-      wide('Looked at in its place', d.via && h('code', { class: 'id' }, d.via)),
+      wide('Observed in its place', d.via && h('code', { class: 'id' }, d.via)),
       fact('Version before', short(d.before)),
       fact('Version seen', short(d.version)),
       fact('Update accepted', when(d.applied)),
       fact('Evidence since', when(d.done_at)),
       fact('Window', nanos(t.window)),
-      fact('Looks', number(t.looks), t.failures ? `, the last ${number(t.failures)} failed` : ''),
-      fact('Last look', when(t.seen)),
-      fact('Next look', when(t.due))),
+      fact('Observations', number(t.looks), t.failures ? `, the last ${number(t.failures)} failed` : ''),
+      fact('Last observation', when(t.seen)),
+      fact('Next observation', when(t.due))),
     o ? observed(o, nameOf(t)) : h('p', { class: 'empty' }, 'Nothing was seen of it yet.'));
 }
 

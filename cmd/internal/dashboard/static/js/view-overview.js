@@ -88,7 +88,7 @@ function daemon(summary, receivers) {
     h('dl', { class: 'facts' },
       h('div', null, h('dt', null, 'Version'), h('dd', null, summary.version || 'unknown')),
       h('div', null, h('dt', null, 'Keys'), h('dd', null, number(summary.keys))),
-      h('div', null, h('dt', null, 'Dependents looked at'), h('dd', null, number(Object.values(summary.trackers ?? {}).reduce((a, b) => a + b, 0)))),
+      h('div', null, h('dt', null, 'Dependents observed'), h('dd', null, number(Object.values(summary.trackers ?? {}).reduce((a, b) => a + b, 0)))),
       h('div', null, h('dt', null, 'Store'), h('dd', null, summary.blocked ? h('span', { class: 'word bad' }, 'blocked: ' + summary.blocked) : 'takes changes'))),
     receivers.length ? table({ caption: 'Receivers of alerts', titled: true, rows: receivers, rowKey: (r) => r.name, columns: receiverColumns, empty: '' })
       : h('p', { class: 'empty' }, 'No receiver of alerts is configured.'));

@@ -4,11 +4,11 @@ import { h } from './dom.js';
 
 const states = {
   // of dependents
-  waiting: ['quiet', '·', 'not looked at yet in this phase'],
+  waiting: ['quiet', '·', 'not observed yet in this phase'],
   applying: ['busy', '→', 'is being told the new version'],
-  propagating: ['busy', '→', 'looked at, not there yet'],
+  propagating: ['busy', '→', 'observed, not there yet'],
   done: ['plain', '✓', 'there; the evidence says how that is known'],
-  stalled: ['bad', '!', 'past its window; still looked at'],
+  stalled: ['bad', '!', 'past its window; still observed'],
   'needs-action': ['warn', '!', 'a person must act on it'],
   unreachable: ['warn', '?', 'gone, or access to it is forbidden'],
   excluded: ['quiet', '–', 'left out by the operator'],
@@ -17,7 +17,7 @@ const states = {
   creating: ['busy', '→', 'a new version is being made'],
   soaking: ['busy', '→', 'all are there; some time passes before the old version may go'],
   retiring: ['busy', '→', 'the old version may go once the guard agrees'],
-  'awaiting-approval': ['warn', '!', 'a second person must approve'],
+  'awaiting-approval': ['warn', '!', 'requires the approver role; the requester cannot approve'],
   disabling: ['busy', '→', 'the versions are being disabled'],
   'taking-effect': ['busy', '→', 'access is being lost'],
   effective: ['plain', '■', 'the key is revoked'],
@@ -29,11 +29,14 @@ const states = {
   cancelled: ['quiet', '–', 'ended by a person'],
 };
 
+// wordOf is a state as people write it.
+export const wordOf = (name) => (name === 'needs-action' ? 'needs action' : name);
+
 // state is the word for a state, with its mark.
 export function state(name, note) {
   const [tone, mark, meaning] = states[name] ?? ['plain', '·', ''];
   return h('span', { class: 'word state ' + tone, title: meaning },
-    h('span', { class: 'mark', 'aria-hidden': 'true' }, mark), name, note ? ', ' + note : '');
+    h('span', { class: 'mark', 'aria-hidden': 'true' }, mark), wordOf(name), note ? ', ' + note : '');
 }
 
 export const meaning = (name) => states[name]?.[2] ?? '';
@@ -64,7 +67,7 @@ export function legend() {
       item('observed', 'observed', evidences.observed),
       item('inferred', 'inferred', evidences.inferred),
       item('stalled', 'stalled', states.stalled[2]),
-      item('blocked', 'needs-action, unreachable', 'a person must act on it, or grant access'),
+      item('blocked', 'needs action, unreachable', 'a person must act on it, or grant access'),
       item('none', 'waiting', states.waiting[2])));
 }
 
