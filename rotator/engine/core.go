@@ -31,6 +31,7 @@ func newCore(store rotator.Store, services []rotator.Service, limits Limits) *co
 		out: map[rotator.OperationID]int{}, kinds: newKindCounts(), blind: map[string]time.Time{},
 	}}
 	c.draft = &draft{of: c.state}
+	c.pace = newPace(limits.RotationsPerVault)
 	c.draft.clear()
 	c.alarm = newAlarm()
 	for _, s := range services {
@@ -52,6 +53,8 @@ func (c *core) withdraw(tasks []task) {
 			c.alarm.outbox.end(t.notify.receiver.Name)
 		case taskRehearse:
 			c.rehearsing--
+		case taskCreate:
+			c.pace.give(t.operation, false, c.steady)
 		default: // its operation is read anew
 		}
 	}
@@ -68,6 +71,7 @@ func (c *core) reset(ctx context.Context, keys []rotator.Key, now time.Time) err
 	c.withdraw(c.draft.tasks)
 	c.kinds, c.alarm.outbox.planned = newKindCounts(), time.Time{}
 	c.draft.clear()
+	c.pace.disperse()
 	book, err := c.store.Book(ctx)
 	if err == nil {
 		err = c.alarm.restore(book)
@@ -184,6 +188,8 @@ func (c *core) tick(ctx context.Context) error {
 			alerts{c.state}.chores()
 		case item.post:
 			posting{c.state}.all()
+		case item.room:
+			making{c.state}.room()
 		case item.operation == 0:
 			schedule{c.state}.fire(item.key)
 		default:
@@ -210,6 +216,10 @@ func (c *core) handle(r *result) error {
 	case r.operation == 0:
 		watch{c.state}.watched(r)
 		return nil
+	}
+	if r.kind == taskCreate {
+		c.pace.give(r.operation, true, c.steady)
+		defer making{c.state}.room()
 	}
 	l := c.live[r.operation]
 	if r.kind != taskObserve && r.kind != taskApply {

@@ -167,6 +167,10 @@ func (d *draft) entered(l *live, s rotator.OperationState, actor, why string) {
 // finished takes leave of an operation that has ended.
 func (d *draft) finished(l *live) {
 	l.op.Finished = d.of.now
+	if d.of.out[l.op.ID] == 0 {
+		d.of.pace.give(l.op.ID, false, d.of.steady)
+	}
+	d.of.pace.leave(l)
 	if l.op.State != rotator.StateCompleted {
 		d.of.answerRetirers(l, rotator.Errorf(rotator.CodeConflict, "%s is %s", l.op.ID, l.op.State))
 	}
@@ -337,7 +341,7 @@ func (d *draft) settle() {
 		}
 	}
 	for _, id := range slices.Sorted(maps.Keys(d.dirty)) {
-		if l := d.dirty[id]; l.stuck() && !d.of.busy(l) {
+		if l := d.dirty[id]; l.stuck() && !d.of.busy(l) && !d.of.queued(l) {
 			d.stuck(l)
 		}
 	}

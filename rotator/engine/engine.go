@@ -46,9 +46,9 @@ const (
 type Limits struct {
 	// Calls is the number of calls out at a time; by default 16.
 	Calls int
-	// RotationsPerVault is the number of versions in the making per vault; by
-	// default 4 (azure/facts.md section 2: a vault makes 10 software keys or 5
-	// HSM keys in 10 s).
+	// RotationsPerVault is the number of calls that make a version out at a time per
+	// vault; by default 4. Apart from that they are paced by the vaults' documented
+	// limits, see pace.go.
 	RotationsPerVault int
 }
 

@@ -74,6 +74,7 @@ func (c rotation) pending(l *live) {
 	}
 	if l.listErr.Passes() {
 		l.op.Failures++
+		c.pace.give(l.op.ID, false, c.steady)
 		c.draft.held(l, rotator.ProblemOf(l.listErr), max(backoff(l.op.Failures), l.listErr.RetryAfter))
 		return
 	}
@@ -81,9 +82,8 @@ func (c rotation) pending(l *live) {
 		c.preflightFailed(l, p)
 		return
 	}
-	if c.vaultFull(l) {
-		l.op.Waiting = "another rotation in vault " + l.op.KeyID.Host()
-		c.draft.waits(l, c.now.Add(minPoll))
+	if c.pace.held[l.op.ID] == nil {
+		making(c).stand(l)
 		return
 	}
 	c.intend(l)
@@ -122,6 +122,7 @@ func preflight(l *live) *rotator.Problem {
 // preflightFailed ends a rotation that a person asked for, who is there to
 // mend it; a scheduled one stays and is tried again.
 func (c rotation) preflightFailed(l *live, p *rotator.Problem) {
+	c.pace.give(l.op.ID, false, c.steady)
 	if l.op.Problem == nil || *l.op.Problem != *p {
 		c.draft.noted(l, rotator.EventPreflightFailed, actorDaemon, "nothing was changed: %s", p)
 	}
@@ -131,18 +132,6 @@ func (c rotation) preflightFailed(l *live, p *rotator.Problem) {
 		return
 	}
 	c.draft.held(l, p, heldRetry)
-}
-
-// vaultFull reports whether the vault has as many versions being made as it
-// should.
-func (c rotation) vaultFull(l *live) bool {
-	n := 0
-	for _, other := range c.live {
-		if other.op.State == rotator.StateCreating && other.op.KeyID.Host() == l.op.KeyID.Host() {
-			n++
-		}
-	}
-	return n >= c.limits.RotationsPerVault
 }
 
 // intend commits to making a version: from here on, whatever is not in Base is
@@ -182,6 +171,7 @@ func (c rotation) attempt(l *live, method rotator.Method) {
 	c.draft.changed(l)
 	c.draft.noted(l, rotator.EventVersionIntended, actorDaemon, "attempt %d to %s a version", l.op.Attempt.Number, method).
 		Data = map[string]string{"base": l.op.Previous[0], "method": string(method)}
+	c.pace.take(l)
 	c.draft.intended(l, task{kind: taskCreate, effect: &effect{method: method, attempt: l.op.Attempt.Number, tag: c.tag(&l.op)}})
 }
 

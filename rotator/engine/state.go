@@ -52,6 +52,8 @@ type state struct {
 	blind map[string]time.Time
 	// out are the vault tasks under way, which survive a reset.
 	out map[rotator.OperationID]int
+	// pace keeps the making of versions within what vaults allow.
+	pace *pace
 
 	// room is where the look at hand makes a tracker's large part.
 	room rotator.TrackerDetail
@@ -60,6 +62,7 @@ type state struct {
 // The concerns of the engine.
 type (
 	rotation    struct{ *state } // rotation.go
+	making      struct{ *state } // pace.go
 	revocation  struct{ *state } // revocation.go
 	retirement  struct{ *state } // guard.go
 	observing   struct{ *state } // observe.go

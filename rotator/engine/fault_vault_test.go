@@ -1,0 +1,147 @@
+package engine_test
+
+import (
+	"fmt"
+	"slices"
+	"sync"
+	"testing"
+	"time"
+
+	"cmkd/rotator"
+	"cmkd/rotator/rotatortest"
+)
+
+// The documented limits on making keys within pace (azure/facts.md section 2).
+const (
+	pace           = 10 * time.Second
+	softwareLimit  = 10
+	hsmLimit       = 5
+	subscriptionBy = 5 // times a vault's
+)
+
+// rush is many keys that are due at once.
+type rush struct {
+	*estate
+	keys []rotator.Key
+
+	mu      sync.Mutex
+	created []time.Time
+	// listed counts the lists of versions by key.
+	listed map[string]int
+}
+
+// rushInto has so many keys in each of the vaults due at 01:25, when no key is
+// watched, and waits for five minutes. Each takes the vault a second to make.
+func (s *estate) rushInto(each int, hosts ...string) *rush {
+	s.t.Helper()
+	r := &rush{estate: s, listed: map[string]int{}}
+	for _, host := range hosts {
+		for i := range each {
+			key := rotator.Key{
+				Name: fmt.Sprintf("%s-%02d", host, i), ID: rotator.KeyID(fmt.Sprintf("https://%s/keys/key%02d", host, i)),
+				Retire: rotator.RetireOff, Schedule: schedule(s.t, "25 1 1 1 *", rotator.MisfireCatchUp),
+			}
+			s.azure.AddKey(key.ID)
+			r.keys = append(r.keys, key)
+		}
+	}
+	s.start()
+	s.reload(r.keys...)
+	s.pass(24 * time.Minute)
+	s.azure.FailWith(r.record)
+	s.pass(5 * time.Minute)
+	return r
+}
+
+func (r *rush) record(call, of string) *rotatortest.Fault {
+	if call == "create" {
+		<-time.After(time.Second)
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	switch call {
+	case "create":
+		r.created = append(r.created, time.Now())
+	case "versions":
+		r.listed[of]++
+	}
+	return nil
+}
+
+// most returns how many versions were made at most within pace.
+func (r *rush) most() (most int) {
+	for i, from := range r.created {
+		n := slices.IndexFunc(r.created[i:], func(at time.Time) bool { return at.Sub(from) >= pace })
+		if n < 0 {
+			n = len(r.created) - i
+		}
+		most = max(most, n)
+	}
+	return most
+}
+
+// vaults returns the host names of so many vaults.
+func vaults(n int) (hosts []string) {
+	for i := range n {
+		hosts = append(hosts, fmt.Sprintf("vault%02d.vault.azure.net", i))
+	}
+	return hosts
+}
+
+// TestVault_WaitingForAPlaceCostsNoCall: whoever waits has read the versions once, and
+// may read them again when its turn comes.
+func TestVault_WaitingForAPlaceCostsNoCall(t *testing.T) {
+	t.Parallel()
+	inBubble(t, func(s *estate) {
+		r := s.rushInto(60, vaults(1)...)
+		calls := len(r.created) + s.azure.Calls("tag")
+		most := 0
+		for _, n := range r.listed {
+			calls, most = calls+n, max(most, n)
+		}
+		if most > 2 {
+			t.Errorf("the versions of one key were listed %d times, want at most twice", most)
+		}
+		const preflight, each = 1, 4
+		if allowed := len(r.keys) * (preflight + each); calls > allowed {
+			t.Errorf("%d calls for %d keys, want at most %d", calls, len(r.keys), allowed)
+		}
+	})
+}
+
+// TestVault_MakesVersionsAtTheDocumentedPace, neither faster nor slower. Vaults of
+// which nobody knows the subscription are taken to be in one.
+func TestVault_MakesVersionsAtTheDocumentedPace(t *testing.T) {
+	t.Parallel()
+	for name, c := range map[string]struct {
+		each   int
+		hosts  []string
+		limit  int
+		within time.Duration
+	}{
+		"software keys":                      {60, vaults(1), softwareLimit, time.Minute},
+		"keys of an HSM":                     {20, []string{"contoso.managedhsm.azure.net"}, hsmLimit, 40 * time.Second},
+		"two vaults":                         {30, vaults(2), 2 * softwareLimit, 30 * time.Second},
+		"twenty vaults, of one subscription": {5, vaults(20), subscriptionBy * softwareLimit, 30 * time.Second},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			inBubble(t, func(s *estate) {
+				r := s.rushInto(c.each, c.hosts...)
+				if len(r.created) != len(r.keys) {
+					t.Fatalf("%d versions were made within 4 minutes, want %d", len(r.created), len(r.keys))
+				}
+				const moment = 5 * time.Second // to look, to make the last one, to commit
+				if took := r.created[len(r.created)-1].Sub(r.due()); took > c.within+moment {
+					t.Errorf("it took %s to make %d versions, want at most %s", took, len(r.keys), c.within+moment)
+				}
+				if most := r.most(); most > c.limit {
+					t.Errorf("%d versions were made within %s, want at most %d", most, pace, c.limit)
+				}
+			})
+		})
+	}
+}
+
+// due returns when the keys were due.
+func (r *rush) due() time.Time { return r.created[0].Truncate(time.Minute) }
