@@ -9,7 +9,7 @@ import (
 	"time"
 
 	"cmkd/cmd/internal/metrics/metricstest"
-	"cmkd/providers/service"
+	"cmkd/providers/kind"
 	"cmkd/rotator"
 
 	"github.com/goccy/go-yaml"
@@ -206,7 +206,7 @@ func TestRules_windows(t *testing.T) {
 		}
 		return "vector(" + bound + ")"
 	}
-	for _, info := range service.Kinds() {
+	for _, info := range kind.Kinds() {
 		for window, want := range map[string]time.Duration{
 			info.Kind + "/" + string(rotator.KindRotation): info.Traits.Window,
 			"/" + string(rotator.KindRevocation):           info.Traits.Revocation,

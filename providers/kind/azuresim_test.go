@@ -1,4 +1,4 @@
-package service_test
+package kind_test
 
 import (
 	"context"
@@ -17,7 +17,7 @@ import (
 	"cmkd/providers/arm"
 	"cmkd/providers/azuresim"
 	"cmkd/providers/keyvault"
-	"cmkd/providers/service"
+	"cmkd/providers/kind"
 	"cmkd/rotator"
 )
 
@@ -87,12 +87,12 @@ func newEstate(t *testing.T) *estate {
 		vault: keyvault.New(cred, keyvault.Options{Transport: client, Clock: c}),
 		key:   "https://contoso-prod.vault.azure.net/keys/payments",
 	}
-	blob := service.NewBlobProbe(cred, service.BlobOptions{Transport: client, Clock: c})
-	for _, s := range service.All(service.Deps{ARM: a, Blob: blob}) {
+	blob := kind.NewBlobProbe(cred, kind.BlobOptions{Transport: client, Clock: c})
+	for _, s := range kind.All(kind.Deps{ARM: a, Blob: blob}) {
 		e.kinds[s.Kind()] = s
 	}
 	for _, id := range sim.ResourceIDs() {
-		if kind, ok := service.KindOf(id); ok && (e.ids[kind] == "" || strings.HasSuffix(id, "/contoso-des")) {
+		if kind, ok := kind.KindOf(id); ok && (e.ids[kind] == "" || strings.HasSuffix(id, "/contoso-des")) {
 			e.ids[kind] = id
 		}
 	}

@@ -1,4 +1,4 @@
-// Package service holds the kinds of dependents: for each, where an Azure
+// Package kind holds the kinds of dependents: for each, where an Azure
 // resource says which key and version it uses, how it is told another, and how
 // a revocation shows. One file a kind; registry.go lists them.
 //
@@ -6,7 +6,7 @@
 // paths type, named from azure/facts.md section 4 and the recordings. A kind
 // says only what Azure says: a version that the service does not report is
 // empty, a key that cannot be parsed is a problem.
-package service
+package kind
 
 import (
 	"context"

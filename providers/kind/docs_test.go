@@ -1,4 +1,4 @@
-package service_test
+package kind_test
 
 import (
 	"flag"
@@ -9,7 +9,7 @@ import (
 	"testing"
 	"time"
 
-	"cmkd/providers/service"
+	"cmkd/providers/kind"
 )
 
 var update = flag.Bool("update", false, "write docs/azure.md anew")
@@ -18,7 +18,7 @@ var update = flag.Bool("update", false, "write docs/azure.md anew")
 func TestDocs(t *testing.T) {
 	t.Parallel()
 	path := filepath.Join("..", "..", "docs", "azure.md")
-	want := document(service.Kinds())
+	want := document(kind.Kinds())
 	if *update {
 		if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
 			t.Fatal(err)
@@ -32,13 +32,13 @@ func TestDocs(t *testing.T) {
 		t.Fatal(err)
 	}
 	if string(got) != want {
-		t.Error("docs/azure.md differs from the code: go test ./providers/service -run TestDocs -update")
+		t.Error("docs/azure.md differs from the code: go test ./providers/kind -run TestDocs -update")
 	}
 }
 
 const intro = `# What cmkd asks of Azure
 
-Made from the code (` + "`go test ./providers/service -run TestDocs -update`" + `); a test keeps it equal. Sources
+Made from the code (` + "`go test ./providers/kind -run TestDocs -update`" + `); a test keeps it equal. Sources
 named "recording" are real HTTP exchanges with Azure, "example" the official examples of its
 API specifications, "facts" the project's collection of documented facts.
 
@@ -54,7 +54,7 @@ a vault that rotates beside the schedule is noticed.
 `
 
 // document renders the kinds.
-func document(kinds []service.Info) string {
+func document(kinds []kind.Info) string {
 	var b strings.Builder
 	b.WriteString(intro)
 	for _, k := range kinds {
@@ -78,7 +78,7 @@ func document(kinds []service.Info) string {
 		for _, p := range k.Permissions {
 			fmt.Fprintf(&b, "| %s | %s | `%s` | %s |\n", p.Role, p.Scope, p.Action, p.When)
 		}
-		list(&b, "Settings", k.Settings, func(s service.Setting) string { return "`" + s.Name + "`: " + s.Doc })
+		list(&b, "Settings", k.Settings, func(s kind.Setting) string { return "`" + s.Name + "`: " + s.Doc })
 		list(&b, "Limits", k.Limits, func(s string) string { return s })
 		list(&b, "Sources", k.Sources, func(s string) string { return s })
 		b.WriteString("\n")

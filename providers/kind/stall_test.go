@@ -1,4 +1,4 @@
-package service_test
+package kind_test
 
 import (
 	"context"
@@ -7,7 +7,7 @@ import (
 	"testing/synctest"
 	"time"
 
-	"cmkd/providers/service"
+	"cmkd/providers/kind"
 	"cmkd/rotator"
 	"cmkd/rotator/rotatortest"
 )
@@ -25,7 +25,7 @@ const (
 // evidence, that it cannot be had is noticed as soon.
 func TestKinds_FailureToSwitchIsNoticed(t *testing.T) {
 	t.Parallel()
-	for _, info := range service.Kinds() {
+	for _, info := range kind.Kinds() {
 		for _, binding := range info.Bindings {
 			t.Run(info.Kind+"/"+string(binding), func(t *testing.T) {
 				t.Parallel()
@@ -44,7 +44,7 @@ func poll(window time.Duration) time.Duration {
 	return min(max(window/60, 15*time.Second), 15*time.Minute)
 }
 
-func failToSwitch(t *testing.T, info *service.Info, binding rotator.Binding) {
+func failToSwitch(t *testing.T, info *kind.Info, binding rotator.Binding) {
 	w := newWorld(t, info, rotatortest.Resource{
 		Binding: binding, Delay: -1, Deaf: true, Hidden: info.Traits.Best == rotator.EvidenceInferred,
 	})
@@ -55,7 +55,7 @@ func failToSwitch(t *testing.T, info *service.Info, binding rotator.Binding) {
 	w.wantAlert(rotator.RulePropagationStalled, began.Add(info.Traits.Window), within)
 }
 
-func failToLoseAccess(t *testing.T, info *service.Info) {
+func failToLoseAccess(t *testing.T, info *kind.Info) {
 	w := newWorld(t, info, rotatortest.Resource{Delay: -1})
 	_, err := w.engine.Revoke(t.Context(), rotator.RevokeRequest{
 		Request: rotator.Request{Key: "payments", Actor: "alice"}, Confirm: "payments",
@@ -74,7 +74,7 @@ type world struct {
 	engine *rotator.Engine
 }
 
-func newWorld(t *testing.T, info *service.Info, r rotatortest.Resource) *world {
+func newWorld(t *testing.T, info *kind.Info, r rotatortest.Resource) *world {
 	w := &world{t: t, azure: rotatortest.NewAzure()}
 	w.azure.AddKey(stallKey)
 	r.ID, r.Kind, r.Key = stallID, info.Kind, stallKey
