@@ -18,7 +18,7 @@ var update = flag.Bool("update", false, "write docs/azure.md anew")
 func TestDocs(t *testing.T) {
 	t.Parallel()
 	path := filepath.Join("..", "..", "docs", "azure.md")
-	want := document(kind.Kinds())
+	want := document(kind.All())
 	if *update {
 		if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
 			t.Fatal(err)
@@ -54,11 +54,11 @@ a vault that rotates beside the schedule is noticed.
 `
 
 // document renders the kinds.
-func document(kinds []kind.Info) string {
+func document(kinds []*kind.Declaration) string {
 	var b strings.Builder
 	b.WriteString(intro)
 	for _, k := range kinds {
-		fmt.Fprintf(&b, "## %s\n\n`%s`, api-version %s.\n\n", k.Kind, k.Type, k.APIVersion)
+		fmt.Fprintf(&b, "## %s\n\n`%s`, api-version %s.\n\n", k.Name, k.Type, k.APIVersion)
 		fmt.Fprintf(&b, "- Binding: %s.\n", join(k.Bindings))
 		fmt.Fprintf(&b, "- Best evidence of the version in use: **%s**. %s\n", k.Traits.Best, k.Evidence)
 		fmt.Fprintf(&b, "- Window: %s for a new version, %s for a revocation.\n", hours(k.Traits.Window), hours(k.Traits.Revocation))
@@ -67,7 +67,7 @@ func document(kinds []kind.Info) string {
 			b.WriteString("- Can be nudged.\n")
 		}
 		b.WriteString("\n| call | path | api-version | when |\n|---|---|---|---|\n")
-		for _, c := range k.Calls {
+		for _, c := range k.AllCalls() {
 			fmt.Fprintf(&b, "| %s | `%s` | %s | %s |\n", c.Method, c.Path, c.APIVersion, c.When)
 		}
 		b.WriteString("\n| property | used for |\n|---|---|\n")
@@ -75,10 +75,11 @@ func document(kinds []kind.Info) string {
 			fmt.Fprintf(&b, "| `%s` | %s |\n", p.Path, p.Use)
 		}
 		b.WriteString("\n| role | scope | least action | when |\n|---|---|---|---|\n")
-		for _, p := range k.Permissions {
+		for _, p := range k.AllPermissions() {
 			fmt.Fprintf(&b, "| %s | %s | `%s` | %s |\n", p.Role, p.Scope, p.Action, p.When)
 		}
 		list(&b, "Settings", k.Settings, func(s kind.Setting) string { return "`" + s.Name + "`: " + s.Doc })
+		list(&b, "Blind spots", k.BlindSpots, func(s kind.BlindSpot) string { return s.What + ": " + s.Why })
 		list(&b, "Limits", k.Limits, func(s string) string { return s })
 		list(&b, "Sources", k.Sources, func(s string) string { return s })
 		b.WriteString("\n")

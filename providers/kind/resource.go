@@ -1,11 +1,13 @@
-// Package kind holds the kinds of dependents: for each, where an Azure
-// resource says which key and version it uses, how it is told another, and how
-// a revocation shows. One file a kind; registry.go lists them.
+// Package kind holds the kinds of dependents: for each, where an Azure resource
+// says which key and version it uses, how it is told another, and how a
+// revocation shows. A kind is one [Declaration], one file a kind; [All] is their
+// table. What all kinds share is here, in sighting.go (reading a document),
+// update.go (changing a resource) and via.go (a key that is used through another
+// resource).
 //
-// Each kind keeps the properties that it relies on in one value of its own
-// paths type, named from azure/facts.md section 4 and the recordings. A kind
-// says only what Azure says: a version that the service does not report is
-// empty, a key that cannot be parsed is a problem.
+// The properties of a kind are named from azure/facts.md section 4 and the
+// recordings. A kind says only what Azure says: a version that the service does
+// not report is empty, a key that cannot be parsed is a problem.
 package kind
 
 import (
@@ -14,171 +16,164 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+	"time"
 
 	"cmkd/providers/arm"
 	"cmkd/rotator"
 )
 
-// caller is what the kinds have in common: reading, writing and listing their
-// own type of resource.
-type caller struct {
-	arm  *arm.Client
-	info Info
+// Deps are what the kinds need.
+type Deps struct {
+	// ARM is required.
+	ARM *arm.Client
+	// Blob looks at the data plane of Storage; without it access to a storage
+	// account stays unknown.
+	Blob *BlobProbe
+}
+
+// Resource serves the dependents of one kind, as its declaration says.
+type Resource struct {
+	*Declaration
+	deps Deps
+	via  *Resource // of the kind through which the key is used; nil for none
+}
+
+var (
+	_ rotator.Service = (*Resource)(nil)
+	_ rotator.Finder  = (*Resource)(nil)
+)
+
+// New returns a service for the kind that is declared.
+func New(d *Declaration, deps Deps) *Resource {
+	r := &Resource{Declaration: d, deps: deps}
+	if via := d.via(); via != nil {
+		r.via = New(via.To, deps)
+	}
+	return r
 }
 
 // Kind implements [rotator.Service].
-func (c caller) Kind() string { return c.info.Kind }
+func (r *Resource) Kind() string { return r.Name }
 
 // Traits implements [rotator.Service].
-func (c caller) Traits() rotator.Traits { return c.info.Traits }
+func (r *Resource) Traits() rotator.Traits { return r.Declaration.Traits }
 
-func (c caller) options() arm.CallOptions {
-	return arm.CallOptions{Kind: c.info.Kind, Role: c.info.Traits.WriteRole}
+// Observe implements [rotator.Service].
+func (r *Resource) Observe(ctx context.Context, d *rotator.Dependent, ask rotator.Ask) (rotator.Observation, error) {
+	s, err := r.look(ctx, d, ask)
+	if err != nil {
+		return rotator.Observation{}, err
+	}
+	return s.observation(ask.Key), nil
+}
+
+// look reads a resource, and what else its kind is seen by.
+func (r *Resource) look(ctx context.Context, d *rotator.Dependent, ask rotator.Ask) (Sighting, error) {
+	doc, resp, err := r.read(ctx, d.ID)
+	if err != nil {
+		return Sighting{}, wrap("observe", d, err)
+	}
+	s := r.decode(doc)
+	s.At = resp.Date
+	if r.via != nil {
+		if err := r.lookThrough(ctx, d, doc, ask, &s); err != nil {
+			return Sighting{}, err
+		}
+	}
+	if ask.Access && r.Probe != nil && s.named() {
+		if err := r.Probe.Look(ctx, r, d, doc, &s); err != nil {
+			return Sighting{}, err
+		}
+	}
+	return s, nil
+}
+
+// Find implements [rotator.Finder]: it lists the kind's type. Whatever uses its
+// key through another resource is kept until the list is read.
+func (r *Resource) Find(ctx context.Context, subscription string, key rotator.KeyID) ([]rotator.Dependent, error) {
+	var found []rotator.Dependent
+	var through []document
+	err := r.list(ctx, subscription, func(doc document) {
+		switch {
+		case r.decode(doc).names(key):
+			found = append(found, r.dependent(doc))
+		case r.via != nil && doc.text(r.Declaration.via().At) != "":
+			through = append(through, doc)
+		}
+	})
+	if err != nil {
+		return nil, err
+	}
+	seen := map[string]bool{}
+	for _, doc := range through {
+		uses, err := r.usesThrough(ctx, doc, key, seen)
+		if err != nil {
+			return nil, err
+		}
+		if uses {
+			found = append(found, r.dependent(doc))
+		}
+	}
+	return found, nil
+}
+
+func (r *Resource) dependent(doc document) rotator.Dependent {
+	return rotator.Dependent{ID: doc.text("id"), Kind: r.Name, Name: doc.text("name"), Discovered: true}
 }
 
 // check parses a dependent's id and sees that it is of the kind's type.
-func (c caller) check(id string) (arm.ResourceID, error) {
-	r, err := arm.ParseResourceID(id)
+func (r *Resource) check(id string) (arm.ResourceID, error) {
+	parsed, err := arm.ParseResourceID(id)
 	if err != nil {
-		return r, err
+		return parsed, err
 	}
-	if !r.Is(c.info.Type) {
-		return r, &rotator.Error{
+	if !parsed.Is(r.Type) {
+		return parsed, &rotator.Error{
 			Code: rotator.CodeInvalid, NoEffect: true,
-			Message: fmt.Sprintf("%s is a %s, not a %s", id, r.FullType(), c.info.Type),
+			Message: fmt.Sprintf("%s is a %s, not a %s", id, parsed.FullType(), r.Type),
 			Hint:    "correct the kind or the id of the dependent in the configuration",
 		}
 	}
-	return r, nil
+	return parsed, nil
 }
 
-// read reads a resource of the kind.
-func (c caller) read(ctx context.Context, id string) (document, arm.Response, error) {
+// read reads a resource of the kind. It takes the role Reader only.
+func (r *Resource) read(ctx context.Context, id string) (document, arm.Response, error) {
 	var doc document
-	r, err := c.check(id)
+	parsed, err := r.check(id)
 	if err != nil {
 		return doc, arm.Response{}, err
 	}
-	o := c.options()
-	o.Role = "" // reading takes Reader only
-	resp, err := c.arm.Get(ctx, r.String(), c.info.APIVersion, &doc, o)
+	resp, err := r.deps.ARM.Get(ctx, parsed.String(), r.APIVersion, &doc, arm.CallOptions{Kind: r.Name})
 	return doc, resp, err
 }
 
-// update sends a change of a resource that was read as doc and follows the
-// operation that it may start.
-func (c caller) update(ctx context.Context, method, id string, doc document, change any) error {
-	o := c.options()
-	o.IfMatch = doc.text("etag")
-	_, err := c.arm.Write(ctx, method, strings.TrimSuffix(id, "/"), c.info.APIVersion, change, nil, o)
-	return err
-}
-
-// find lists the resources of the kind's type in a subscription that use a key.
-func (c caller) find(ctx context.Context, subscription string, key rotator.KeyID, decode func(document) rotator.Observation) ([]rotator.Dependent, error) {
+// list reads all resources of the kind's type in a subscription.
+func (r *Resource) list(ctx context.Context, subscription string, each func(document)) error {
 	if err := arm.CheckSubscription(subscription); err != nil {
-		return nil, err
+		return err
 	}
-	var found []rotator.Dependent
-	path := "/subscriptions/" + subscription + "/providers/" + c.info.Type
-	o := c.options()
-	o.Role = ""
-	_, err := c.arm.List(ctx, path, c.info.APIVersion, func(raw json.RawMessage) error {
+	path := "/subscriptions/" + subscription + "/providers/" + r.Type
+	_, err := r.deps.ARM.List(ctx, path, r.APIVersion, func(raw json.RawMessage) error {
 		var doc document
 		if err := json.Unmarshal(raw, &doc); err != nil {
 			return unreadable(path, err)
 		}
-		if uses(decode(doc), key) {
-			found = append(found, c.dependent(doc))
-		}
+		each(doc)
 		return nil
-	}, o)
-	return found, err
+	}, arm.CallOptions{Kind: r.Name})
+	return err
 }
 
 func unreadable(path string, err error) error {
 	return &rotator.Error{Code: rotator.CodeInternal, Reason: "UnreadableAnswer", NoEffect: true, Message: "decode an element of " + path, Err: err}
 }
 
-// uses reports whether an observation shows a key in use, also by older
-// versions that still wrap some of the data.
-func uses(o rotator.Observation, key rotator.KeyID) bool { return o.Key != "" && o.Key.Same(key) }
-
-func (c caller) dependent(doc document) rotator.Dependent {
-	return rotator.Dependent{ID: doc.text("id"), Kind: c.info.Kind, Name: doc.text("name"), Discovered: true}
-}
-
-// expect returns why an update must not be made: the resource uses another key
-// by now, or names it in another way than the action is for.
-func expect(o rotator.Observation, d *rotator.Dependent, key rotator.KeyID, binding rotator.Binding) error {
-	switch {
-	case o.Key == "" || !o.Key.Same(key):
-		return changed("%s uses %s by now, not %s", d.DisplayName(), orNone(string(o.Key)), key)
-	case o.Binding != binding:
-		return changed("%s names its key as %s by now, not as %s", d.DisplayName(), orNone(string(o.Binding)), binding)
-	case o.Updating:
-		return changed("%s has another update under way", d.DisplayName())
+func earlier(a, b time.Time) time.Time {
+	if b.Before(a) {
+		return b
 	}
-	return nil
-}
-
-func orNone(s string) string {
-	if s == "" {
-		return "none of ours"
-	}
-	return s
-}
-
-func changed(format string, args ...any) error {
-	return &rotator.Error{
-		Code: rotator.CodeConflict, NoEffect: true, Message: fmt.Sprintf(format, args...),
-		Hint: "it is looked at again before the next attempt",
-	}
-}
-
-// unsupported is the error of an action that a kind does not know.
-func (c caller) unsupported(action rotator.Action) error {
-	return &rotator.Error{
-		Code: rotator.CodeInvalid, NoEffect: true,
-		Message: fmt.Sprintf("a %s cannot be updated by %s", c.info.Kind, action),
-	}
-}
-
-// state fills in what the resource's provisioningState tells.
-func state(o *rotator.Observation, value string) {
-	switch {
-	case value == "", strings.EqualFold(value, "Succeeded"):
-	case strings.EqualFold(value, "Failed"), strings.EqualFold(value, "Canceled"):
-		complain(o, &rotator.Problem{
-			Code: "Provisioning" + value, Message: "the last update of the resource ended as " + value,
-			Hint: "see the activity log of the resource",
-		})
-	default:
-		o.Updating = true
-	}
-}
-
-// regionUse is what every kind uses its location for.
-const regionUse = "where it is: propagation times are learned by region"
-
-// region brings the two ways in which Azure writes a location to one: "West
-// Europe" and "westeurope" (the recordings show both, and other cases). A text
-// that names no region is left out.
-func region(location string) string {
-	const most = 64
-	name := strings.ToLower(strings.ReplaceAll(location, " ", ""))
-	odd := func(r rune) bool { return (r < 'a' || r > 'z') && (r < '0' || r > '9') }
-	if len(name) > most || strings.ContainsFunc(name, odd) {
-		return ""
-	}
-	return name
-}
-
-// complain keeps the first problem, which is the one nearest to the key.
-func complain(o *rotator.Observation, p *rotator.Problem) {
-	if o.Problem == nil {
-		o.Problem = p
-	}
+	return a
 }
 
 // wrap names the dependent in an error and keeps its class.

@@ -35,7 +35,7 @@ func newAzure(c configs.Azure, clock rotator.Clock, observe func(arm.Call)) (*az
 	blob := kind.NewBlobProbe(cred, kind.BlobOptions{Cloud: where, Clock: clock, Observe: observe})
 	return &azure{
 		vault:    keyvault.New(cred, keyvault.Options{Cloud: where, Clock: clock, Observe: observe}),
-		services: kind.All(kind.Deps{ARM: client, Blob: blob}),
+		services: kind.Services(kind.Deps{ARM: client, Blob: blob}),
 	}, nil
 }
 

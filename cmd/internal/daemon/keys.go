@@ -13,9 +13,9 @@ import (
 
 // Checks are what the parts know of a configuration that it cannot know itself.
 func Checks() configs.Checks {
-	kinds := map[string]kind.Info{}
-	for _, info := range kind.Kinds() {
-		kinds[info.Kind] = info
+	kinds := map[string]*kind.Declaration{}
+	for _, info := range kind.All() {
+		kinds[info.Name] = info
 	}
 	return configs.Checks{
 		KindOf:        kind.KindOf,
@@ -29,7 +29,10 @@ func Checks() configs.Checks {
 			return err
 		},
 		Traits: func(name string) configs.Traits {
-			info := kinds[name]
+			info, ok := kinds[name]
+			if !ok {
+				return configs.Traits{}
+			}
 			return configs.Traits{
 				Evidence: string(info.Traits.Best), Nudge: info.Traits.CanNudge,
 				Recreate: slices.Contains(info.Bindings, rotator.BindingFixed), Window: info.Traits.Window,
