@@ -49,7 +49,7 @@ func (s *Server) managementHandler(c *call) func(*call) *answer {
 	c.kind = s.kinds[strings.ToLower(id.fullType())]
 	switch {
 	case c.kind == nil:
-		return s.unknownType
+		return s.notSimulated
 	case id.name == "":
 		c.operation = c.kind.name + "-list"
 		return s.listKind
@@ -180,10 +180,24 @@ func (s *Server) forbidden(c *call) *answer {
 	}
 }
 
-func (s *Server) unknownType(c *call) *answer {
-	return problem(http.StatusNotFound, "InvalidResourceType",
-		"The resource type '%s' could not be found in the namespace '%s' for api version '%s'. The supported api-versions"+
-			" are ''.", c.target.typ, c.target.provider, c.version())
+// codeNotSimulated is of ours: Azure never says it, so that it cannot be taken
+// for one of its answers.
+const codeNotSimulated = "NotSimulated"
+
+// notSimulated answers for a type, or an operation on one, that Azure may well
+// have and that is not here. It names the type and no more than that is known.
+func (s *Server) notSimulated(c *call) *answer {
+	typ, what := c.target.fullType(), ""
+	switch {
+	case typ == "" || c.target.typ == "":
+		typ = strings.TrimRight(c.path, "/")
+	case len(c.target.rest) > 0:
+		typ += "/" + c.target.rest[0]
+	}
+	if c.kind != nil || c.method != http.MethodGet {
+		what = " (" + c.method + ")"
+	}
+	return problem(http.StatusNotImplemented, codeNotSimulated, "not simulated: %s%s", typ, what)
 }
 
 // missing answers for a resource, or its group, that is not there [recording
@@ -331,7 +345,7 @@ func (s *Server) childRequest(c *call) *answer {
 		a = c.kind.post(s, c, r, strings.ToLower(c.target.rest[0]))
 	}
 	if a == nil {
-		return s.unknownType(c)
+		return s.notSimulated(c)
 	}
 	return a
 }

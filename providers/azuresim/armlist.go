@@ -27,7 +27,7 @@ func (s *Server) tenantHandler(c *call, id resourceID) func(*call) *answer {
 		c.operation = "subscription-list"
 		return s.listSubscriptions
 	case id.subscription == "":
-		return s.unknownType
+		return s.notSimulated
 	case id.group != "" && first == "":
 		c.operation = "resource-group-" + verb
 		return s.groupRequest
@@ -47,7 +47,7 @@ func (s *Server) tenantHandler(c *call, id resourceID) func(*call) *answer {
 		c.operation = "location-list"
 		return s.listLocations
 	}
-	return s.unknownType
+	return s.notSimulated
 }
 
 // listTenants answers the list that the az CLI asks for after its log-in.
