@@ -61,6 +61,8 @@ lint: tools ## vet, staticcheck, golangci-lint
 
 arch: tools ## check that dependencies point inward
 	@! go list -deps ./rotator | grep -E 'azure-sdk|bbolt|^net/http$$|^cmkd/' | grep -v '^cmkd/rotator$$'
+	@! go list -deps ./providers/azuresim | grep '^cmkd/' | grep -v '^cmkd/providers/azuresim'
+	@! go list -deps ./providers/kind | grep '^cmkd/' | grep -Ev '^cmkd/(rotator|providers/arm|providers/kind)(/|$$)'
 
 vuln: tools ## look for known vulnerabilities (needs the vulnerability database)
 	@test -x bin/govulncheck || GOBIN=$(CURDIR)/bin go install golang.org/x/vuln/cmd/govulncheck@v1.9.0

@@ -278,7 +278,7 @@ func (s *Server) writeRequest(c *call, r *resource) *answer {
 	if a := s.precondition(c, r); a != nil {
 		return a
 	}
-	if r != nil && r.running != nil && c.kind.name != kindStorage {
+	if r != nil && r.running != nil && !c.kind.parallel {
 		return busy(r)
 	}
 	a := c.kind.write(s, c, r, body, c.method == http.MethodPatch)
@@ -288,24 +288,14 @@ func (s *Server) writeRequest(c *call, r *resource) *answer {
 	return a
 }
 
-// busy refuses a write while an operation is under way: Cosmos DB with 412 and
-// AKS in words of its own (public reports: terraform-provider-azurerm #15842,
-// azure-workload-identity #417), the others in general ones (facts §3).
+// busy refuses a write while an operation is under way: in words of the kind, or
+// in general ones (facts §3).
 func busy(r *resource) *answer {
-	switch r.kind.name {
-	case kindCosmos:
-		return problem(http.StatusPreconditionFailed, "PreconditionFailed",
-			"There is another user operation in progress which requires an exclusive lock on [%s]. Please retry after"+
-				" sometime.", r.id.name)
-	case kindCluster:
-		return problem(http.StatusConflict, "OperationNotAllowed",
-			"Operation is not allowed: Another operation (%s) is in progress, please wait for it to finish before starting"+
-				" a new operation. See https://aka.ms/aks-pending-operation for more details",
-			text(r.doc, "properties.provisioningState"))
-	default:
-		return problem(http.StatusConflict, "AnotherOperationInProgress",
-			"Another operation on this or dependent resource is in progress.")
+	if r.kind.busy != nil {
+		return r.kind.busy(r)
 	}
+	return problem(http.StatusConflict, "AnotherOperationInProgress",
+		"Another operation on this or dependent resource is in progress.")
 }
 
 // precondition honours If-Match and If-None-Match where the kind has an ETag;

@@ -191,12 +191,12 @@ func (s *Server) listKind(c *call) *answer {
 	list := s.selected(c.target, func(r *resource) bool { return r.kind == c.kind })
 	item := func(r *resource) any {
 		d := r.view(c)
-		if c.kind.name == kindContainerGroup {
-			trimInstanceView(d)
+		if c.kind.listed != nil {
+			c.kind.listed(d)
 		}
 		return d
 	}
-	if c.kind.name == kindCosmos { // in one page: the model of the list has no nextLink [example cosmosdb-2021-10-15]
+	if c.kind.onePage {
 		all := make([]any, 0, len(list))
 		for _, r := range list {
 			all = append(all, item(r))
