@@ -202,12 +202,12 @@ func (s *Server) findResource(ref string) (*resource, error) {
 		}
 		return nil, fmt.Errorf("find resource %s: %w", ref, ErrNoSuchResource)
 	}
-	kindName, name, both := strings.Cut(ref, "/")
+	ofKind, name, both := strings.Cut(ref, "/")
 	if !both {
-		kindName, name = "", ref
+		ofKind, name = "", ref
 	}
 	list := s.selectedAll(func(r *resource) bool {
-		return strings.EqualFold(r.id.name, name) && (kindName == "" || r.kind.name == kindName)
+		return strings.EqualFold(r.id.name, name) && (ofKind == "" || r.kind.name == ofKind)
 	})
 	switch len(list) {
 	case 0:
@@ -275,23 +275,10 @@ func (s *Server) pin(r *resource, word string, now time.Time) error {
 		return fmt.Errorf("pin %s to %q: %w", r.id.name, word, ErrNoSuchVersion)
 	}
 	next := clone(r.doc)
-	switch r.kind.name {
-	case kindStorage:
-		pinned := v.id
-		if word == "" {
-			pinned = ""
-		}
-		put(next, storageKey+".keyversion", pinned)
-	case kindContainerGroup:
-		put(next, containerKey+".keyVersion", v.id)
-	case kindDiskSet:
-		put(next, "properties.activeKey.keyUrl", k.uri(v))
-		put(next, "properties.rotationToLatestKeyVersionEnabled", word == "")
-	case kindCluster:
-		put(next, "properties.securityProfile.azureKeyVaultKms.keyId", k.uri(v))
-	default:
+	if r.kind.pin == nil {
 		return fmt.Errorf("pin %s: a %s cannot be pinned: %w", r.id.name, r.kind.name, ErrUnknownAction)
 	}
+	r.kind.pin(next, k, v, word == "")
 	s.change(r, next)
 	s.use(r, v.id, now)
 	return nil
@@ -310,14 +297,14 @@ func (s *Server) addDocument(raw map[string]any, now time.Time) error {
 	}
 	r := &resource{id: id.spelled(k.typ), kind: k, made: now, doc: d, pace: k.pace.over(k.pace)}
 	s.add(r)
-	if k.name == kindVault {
-		s.adoptVault(r)
+	if k.placed != nil {
+		k.placed(s, r)
 	}
 	if r.link.key != "" {
 		r.inUse = s.documentVersion(r, now)
 		r.first = r.inUse
-		if k.name == kindStorage && r.inUse != "" && text(d, storageKey+".currentVersionedKeyIdentifier") == "" {
-			storageAdopt(s, r, r.inUse, now)
+		if k.shown != nil && r.inUse != "" && k.shown(d) == "" {
+			k.adopt(s, r, r.inUse, now)
 		}
 		s.watch(r, now.Add(r.pace.FirstCheck.Duration))
 	}
@@ -327,8 +314,10 @@ func (s *Server) addDocument(raw map[string]any, now time.Time) error {
 
 // documentVersion is the version that a given document says is in use.
 func (s *Server) documentVersion(r *resource, now time.Time) string {
-	if l := keyLink(text(r.doc, storageKey+".currentVersionedKeyIdentifier")); l.pinned != "" {
-		return l.pinned
+	if r.kind.shown != nil {
+		if l := keyLink(r.kind.shown(r.doc)); l.pinned != "" {
+			return l.pinned
+		}
 	}
 	return s.pick(r, now)
 }

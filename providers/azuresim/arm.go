@@ -49,7 +49,7 @@ func (s *Server) managementHandler(c *call) func(*call) *answer {
 	c.kind = s.kinds[strings.ToLower(id.fullType())]
 	switch {
 	case c.kind == nil:
-		return s.unknownType
+		return s.notSimulated
 	case id.name == "":
 		c.operation = c.kind.name + "-list"
 		return s.listKind
@@ -180,10 +180,24 @@ func (s *Server) forbidden(c *call) *answer {
 	}
 }
 
-func (s *Server) unknownType(c *call) *answer {
-	return problem(http.StatusNotFound, "InvalidResourceType",
-		"The resource type '%s' could not be found in the namespace '%s' for api version '%s'. The supported api-versions"+
-			" are ''.", c.target.typ, c.target.provider, c.version())
+// codeNotSimulated is of ours: Azure never says it, so that it cannot be taken
+// for one of its answers.
+const codeNotSimulated = "NotSimulated"
+
+// notSimulated answers for a type, or an operation on one, that Azure may well
+// have and that is not here. It names the type and no more than that is known.
+func (s *Server) notSimulated(c *call) *answer {
+	typ, what := c.target.fullType(), ""
+	switch {
+	case typ == "" || c.target.typ == "":
+		typ = strings.TrimRight(c.path, "/")
+	case len(c.target.rest) > 0:
+		typ += "/" + c.target.rest[0]
+	}
+	if c.kind != nil || c.method != http.MethodGet {
+		what = " (" + c.method + ")"
+	}
+	return problem(http.StatusNotImplemented, codeNotSimulated, "not simulated: %s%s", typ, what)
 }
 
 // missing answers for a resource, or its group, that is not there [recording
@@ -264,7 +278,7 @@ func (s *Server) writeRequest(c *call, r *resource) *answer {
 	if a := s.precondition(c, r); a != nil {
 		return a
 	}
-	if r != nil && r.running != nil && c.kind.name != kindStorage {
+	if r != nil && r.running != nil && !c.kind.parallel {
 		return busy(r)
 	}
 	a := c.kind.write(s, c, r, body, c.method == http.MethodPatch)
@@ -274,24 +288,14 @@ func (s *Server) writeRequest(c *call, r *resource) *answer {
 	return a
 }
 
-// busy refuses a write while an operation is under way: Cosmos DB with 412 and
-// AKS in words of its own (public reports: terraform-provider-azurerm #15842,
-// azure-workload-identity #417), the others in general ones (facts §3).
+// busy refuses a write while an operation is under way: in words of the kind, or
+// in general ones (facts §3).
 func busy(r *resource) *answer {
-	switch r.kind.name {
-	case kindCosmos:
-		return problem(http.StatusPreconditionFailed, "PreconditionFailed",
-			"There is another user operation in progress which requires an exclusive lock on [%s]. Please retry after"+
-				" sometime.", r.id.name)
-	case kindCluster:
-		return problem(http.StatusConflict, "OperationNotAllowed",
-			"Operation is not allowed: Another operation (%s) is in progress, please wait for it to finish before starting"+
-				" a new operation. See https://aka.ms/aks-pending-operation for more details",
-			text(r.doc, "properties.provisioningState"))
-	default:
-		return problem(http.StatusConflict, "AnotherOperationInProgress",
-			"Another operation on this or dependent resource is in progress.")
+	if r.kind.busy != nil {
+		return r.kind.busy(r)
 	}
+	return problem(http.StatusConflict, "AnotherOperationInProgress",
+		"Another operation on this or dependent resource is in progress.")
 }
 
 // precondition honours If-Match and If-None-Match where the kind has an ETag;
@@ -331,7 +335,7 @@ func (s *Server) childRequest(c *call) *answer {
 		a = c.kind.post(s, c, r, strings.ToLower(c.target.rest[0]))
 	}
 	if a == nil {
-		return s.unknownType(c)
+		return s.notSimulated(c)
 	}
 	return a
 }

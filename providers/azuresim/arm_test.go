@@ -66,11 +66,33 @@ func TestARM_Errors(t *testing.T) {
 		{"no resource", "GET", arm(storageType, "nope", "2023-05-01"), "ResourceNotFound", 404},
 		{"no group", "GET", strings.Replace(arm(storageType, "st", "2023-05-01"), "/contoso/", "/other/", 1), "ResourceGroupNotFound", 404},
 		{"no subscription", "GET", strings.Replace(arm(storageType, "st", "2023-05-01"), subID, tenantID, 1), "SubscriptionNotFound", 404},
-		{"no type", "GET", arm("Microsoft.Nothing/things", "x", "2023-05-01"), "InvalidResourceType", 404},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			if got, _ := code(t, e.call(c.status, c.method, c.url, "")); got != c.code {
 				t.Errorf("code %s, want %s", got, c.code)
+			}
+		})
+	}
+}
+
+// What is not simulated says so, and names the type: never as Azure would speak
+// of a type that it does not have.
+func TestARM_NotSimulated(t *testing.T) {
+	e := mustEstate(t, dependents)
+	scope := "https://management.azure.com/subscriptions/" + subID + "/providers/Microsoft.Sql/servers?api-version=2023-05-01"
+	child := strings.Replace(arm(storageType, "st", "2023-05-01"), "?", "/encryptionScopes?", 1)
+	for _, c := range []struct{ name, method, url, want string }{
+		{"a type", "GET", arm("Microsoft.Nothing/things", "x", "2023-05-01"), "not simulated: Microsoft.Nothing/things"},
+		{"its list", "GET", scope, "not simulated: Microsoft.Sql/servers"},
+		{"a write", "PUT", arm("Microsoft.Sql/servers", "x", "2023-05-01"), "not simulated: Microsoft.Sql/servers (PUT)"},
+		{"below a type that is", "GET", child, "not simulated: Microsoft.Storage/storageAccounts/encryptionScopes (GET)"},
+		{"an action", "POST", strings.Replace(child, "encryptionScopes", "failover", 1), "not simulated: Microsoft.Storage/storageAccounts/failover (POST)"},
+		{"no type", "GET", "https://management.azure.com/subscriptions/" + subID + "/tagNames?api-version=2023-05-01", "not simulated: /subscriptions/" + subID + "/tagNames"},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			failure, _ := e.call(501, c.method, c.url, "{}").json(t)["error"].(map[string]any)
+			if failure["code"] != "NotSimulated" || failure["message"] != c.want {
+				t.Errorf("got %v, want %q", failure, c.want)
 			}
 		})
 	}

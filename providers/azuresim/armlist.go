@@ -27,7 +27,7 @@ func (s *Server) tenantHandler(c *call, id resourceID) func(*call) *answer {
 		c.operation = "subscription-list"
 		return s.listSubscriptions
 	case id.subscription == "":
-		return s.unknownType
+		return s.notSimulated
 	case id.group != "" && first == "":
 		c.operation = "resource-group-" + verb
 		return s.groupRequest
@@ -47,7 +47,7 @@ func (s *Server) tenantHandler(c *call, id resourceID) func(*call) *answer {
 		c.operation = "location-list"
 		return s.listLocations
 	}
-	return s.unknownType
+	return s.notSimulated
 }
 
 // listTenants answers the list that the az CLI asks for after its log-in.
@@ -191,12 +191,12 @@ func (s *Server) listKind(c *call) *answer {
 	list := s.selected(c.target, func(r *resource) bool { return r.kind == c.kind })
 	item := func(r *resource) any {
 		d := r.view(c)
-		if c.kind.name == kindContainerGroup {
-			trimInstanceView(d)
+		if c.kind.listed != nil {
+			c.kind.listed(d)
 		}
 		return d
 	}
-	if c.kind.name == kindCosmos { // in one page: the model of the list has no nextLink [example cosmosdb-2021-10-15]
+	if c.kind.onePage {
 		all := make([]any, 0, len(list))
 		for _, r := range list {
 			all = append(all, item(r))

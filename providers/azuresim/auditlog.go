@@ -7,6 +7,8 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"cmkd/providers/azuresim/kql"
 )
 
 // maxAudited is how many entries of clients are kept.
@@ -70,7 +72,7 @@ func (s *Server) routeLog(c *call) func(*call) *answer {
 	}
 }
 
-// logQuery answers on the table AzureDiagnostics, in the subset of kql.go.
+// logQuery answers on the table AzureDiagnostics, in the subset of package kql.
 func (s *Server) logQuery(c *call) *answer {
 	var r struct {
 		Query    string `json:"query"`
@@ -79,7 +81,7 @@ func (s *Server) logQuery(c *call) *answer {
 	if json.Unmarshal(c.body, &r) != nil {
 		return problem(http.StatusBadRequest, "BadArgumentError", "The request had some invalid properties")
 	}
-	q, err := parseQuery(r.Query, "AzureDiagnostics", c.now)
+	q, err := kql.Parse(r.Query, "AzureDiagnostics", c.now)
 	if err != nil {
 		return problem(http.StatusBadRequest, "BadArgumentError", "The request had some invalid properties: %s", err)
 	}
@@ -87,7 +89,7 @@ func (s *Server) logQuery(c *call) *answer {
 	if start, ok := moveISO(c.now, r.Timespan, -1); ok {
 		from = start
 	}
-	return reply(http.StatusOK, doc{"tables": []any{logTable(q.run(s.logRows(from, c.now)))}})
+	return reply(http.StatusOK, doc{"tables": []any{logTable(q.Run(s.logRows(from, c.now)))}})
 }
 
 // logTable lays rows out by columns, in the order of their names.

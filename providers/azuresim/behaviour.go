@@ -41,9 +41,8 @@ func (s *Server) look(r *resource, now time.Time) {
 
 // follows says whether a resource takes new versions by itself.
 func (s *Server) follows(r *resource) bool {
-	if r.kind.name == kindDiskSet {
-		return truth(r.doc, "properties.rotationToLatestKeyVersionEnabled") &&
-			at(r.doc, "properties.autoKeyRotationError") == nil
+	if r.kind.follows != nil {
+		return r.kind.follows(r.doc)
 	}
 	return r.link.key != "" && r.link.pinned == ""
 }
@@ -80,7 +79,7 @@ func (s *Server) use(r *resource, id string, now time.Time) {
 // hasData says whether there is anything to re-wrap: a disk encryption set
 // without disks has no previousKeys [recording compute.disk-encryption-set-update].
 func (s *Server) hasData(r *resource) bool {
-	return r.kind.name != kindDiskSet || len(s.disksOn(r)) > 0
+	return r.kind.hasData == nil || r.kind.hasData(s, r)
 }
 
 // rewrapped ends the use of an older version.

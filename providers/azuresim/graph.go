@@ -7,6 +7,8 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+
+	"cmkd/providers/azuresim/kql"
 )
 
 // graphRequest is a query to Resource Graph [examples resourcegraph-2021-03-01].
@@ -24,13 +26,13 @@ type graphRequest struct {
 // maxGraphRows is how many rows a page holds at most (facts §3).
 const maxGraphRows = 1000
 
-// graphQuery answers a query in a small subset of KQL; see kql.go. What it
+// graphQuery answers a query in a small subset of KQL; see package kql. What it
 // does not know it refuses as a bad query, so that nobody relies on it by
 // mistake. The index lags behind by the scenario's graph_lag (facts §3: minutes
 // behind at times).
 func (s *Server) graphQuery(c *call) *answer {
 	if c.method != http.MethodPost {
-		return s.unknownType(c)
+		return s.notSimulated(c)
 	}
 	var r graphRequest
 	if err := json.Unmarshal(c.body, &r); err != nil || r.Query == "" {
@@ -42,14 +44,14 @@ func (s *Server) graphQuery(c *call) *answer {
 			"Please provide below info when asking for support.")
 		return graphHeaders(a.set("Retry-After", strconv.Itoa(int(wait.Seconds())+1)), 0)
 	}
-	query, err := parseQuery(r.Query, "Resources", c.now)
+	query, err := kql.Parse(r.Query, "Resources", c.now)
 	if err != nil {
-		if bad, ok := errors.AsType[*queryError](err); ok {
-			return graphProblem(bad.code, bad.text)
+		if bad, ok := errors.AsType[*kql.Error](err); ok {
+			return graphProblem(bad.Code, bad.Text)
 		}
 		return graphProblem("InvalidQuery", err.Error())
 	}
-	rows := query.run(s.graphRows(c, r.Subscriptions))
+	rows := query.Run(s.graphRows(c, r.Subscriptions))
 	a := graphPage(r, rows)
 	return graphHeaders(a, s.graphQuota(c).left(c.now))
 }

@@ -6,6 +6,8 @@ import (
 	"time"
 )
 
+const kindCluster = "managed-cluster"
+
 // clusterKind is the managed Kubernetes cluster. Its disks follow their disk
 // encryption set; the key of etcd is pinned (facts §4).
 func clusterKind() *kind {
@@ -19,7 +21,20 @@ func clusterKind() *kind {
 			return keyLink(text(d, "properties.securityProfile.azureKeyVaultKms.keyId"))
 		},
 		write: clusterWrite, remove: removeLater(clusterDelete()), see: clusterSee,
+		busy: clusterBusy, pin: clusterPin,
 	}
+}
+
+func clusterPin(d doc, k *key, v *version, _ bool) {
+	put(d, "properties.securityProfile.azureKeyVaultKms.keyId", k.uri(v))
+}
+
+// clusterBusy has words of its own (public report: azure-workload-identity #417).
+func clusterBusy(r *resource) *answer {
+	return problem(http.StatusConflict, "OperationNotAllowed",
+		"Operation is not allowed: Another operation (%s) is in progress, please wait for it to finish before starting"+
+			" a new operation. See https://aka.ms/aks-pending-operation for more details",
+		text(r.doc, "properties.provisioningState"))
 }
 
 // clusterDelete has a Location beside the operation [recording
@@ -137,4 +152,20 @@ func clusterState(d doc, state string) {
 			defaults(pool, doc{"powerState": doc{"code": "Running"}})
 		}
 	}
+}
+
+// buildCluster makes a managed cluster.
+func (s *Server) buildCluster(spec ClusterSpec, p Place, n string) {
+	s.start(kindCluster, p, Protected{}, func(id resourceID) doc {
+		d := s.clusterDoc(id, p.Location, p.Tags)
+		if set := s.setID(spec.DiskEncryptionSet, n); set != "" {
+			put(d, "properties.diskEncryptionSetID", set)
+		}
+		if k, v := s.resolveKey(spec.KMSKey, spec.KMSVersion, n); v != nil {
+			put(d, "properties.securityProfile.azureKeyVaultKms", doc{
+				"enabled": true, "keyId": k.uri(v), "keyVaultNetworkAccess": "Public",
+			})
+		}
+		return d
+	})
 }

@@ -7,6 +7,8 @@ import (
 	"time"
 )
 
+const kindContainerGroup = "container-group"
+
 // containerGroupKind is the container group. Its key version is fixed when it
 // is deployed; a PUT re-creates the containers (facts §4).
 func containerGroupKind() *kind {
@@ -15,8 +17,11 @@ func containerGroupKind() *kind {
 		pace:   Pace{DenyAfter: For(10 * time.Minute), RecoverAfter: For(10 * time.Minute)},
 		linkOf: containerLink, write: containerWrite, remove: containerRemove,
 		child: containerChild, post: containerPost, see: containerSee,
+		listed: trimInstanceView, pin: containerPin,
 	}
 }
+
+func containerPin(d doc, _ *key, v *version, _ bool) { put(d, containerKey+".keyVersion", v.id) }
 
 const containerKey = "properties.encryptionProperties"
 
@@ -234,4 +239,17 @@ func containerPost(s *Server, c *call, r *resource, action string) *answer {
 	}
 	s.begin(c, r, containerStyle(), a, func(now time.Time) doc { return containerDone(s, r, now) })
 	return a
+}
+
+// buildContainerGroup makes a container group, pinned to a version.
+func (s *Server) buildContainerGroup(spec ContainerGroupSpec, p Place, n string) {
+	s.start(kindContainerGroup, p, spec.Protected, func(id resourceID) doc {
+		d := s.containerDoc(id, p.Location, p.Tags, spec.Image, s.epoch.AddDate(0, -6, 0))
+		if k, v := s.resolveKey(spec.Key, spec.Version, n); v != nil {
+			put(d, containerKey, doc{
+				"vaultBaseUrl": "https://" + k.vault.host + "/", "keyName": k.name, "keyVersion": v.id,
+			})
+		}
+		return d
+	})
 }

@@ -6,6 +6,8 @@ import (
 	"time"
 )
 
+const kindCosmos = "cosmosdb"
+
 // cosmosKind is the Cosmos DB account. It re-wraps an hour or so after a new
 // version and does not say so; the loss of its key shows in
 // customerManagedKeyStatus (facts §4).
@@ -20,8 +22,16 @@ func cosmosKind() *kind {
 			l := keyLink(text(d, "properties.keyVaultKeyUri"))
 			return link{key: l.key, pinned: l.pinned}
 		},
-		write: cosmosWrite, remove: removeLater(cosmosStyle()), see: cosmosSee,
+		write: cosmosWrite, remove: removeLater(cosmosStyle()), see: cosmosSee, busy: cosmosBusy,
+		onePage: true, // the model of the list has no nextLink [example cosmosdb-2021-10-15]
 	}
+}
+
+// cosmosBusy answers 412 (public report: terraform-provider-azurerm #15842).
+func cosmosBusy(r *resource) *answer {
+	return problem(http.StatusPreconditionFailed, "PreconditionFailed",
+		"There is another user operation in progress which requires an exclusive lock on [%s]. Please retry after"+
+			" sometime.", r.id.name)
 }
 
 // cosmosSee adds the status of the key from the API version on that has it,
@@ -193,4 +203,15 @@ func cosmosDone(s *Server, r *resource, regions []string, now time.Time) doc {
 		s.use(r, id, now)
 	}
 	return nil
+}
+
+// buildCosmos makes a Cosmos DB account; its key URI has no version.
+func (s *Server) buildCosmos(spec CosmosSpec, p Place, n string) {
+	s.start(kindCosmos, p, spec.Protected, func(id resourceID) doc {
+		d := s.cosmosDoc(id, p.Location, p.Tags, s.epoch.AddDate(0, -6, 0))
+		if k, _ := s.resolveKey(spec.Key, "", n); k != nil {
+			put(d, "properties.keyVaultKeyUri", k.uri(nil))
+		}
+		return d
+	})
 }

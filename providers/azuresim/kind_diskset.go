@@ -2,8 +2,14 @@ package azuresim
 
 import (
 	"net/http"
+	"strconv"
 	"strings"
 	"time"
+)
+
+const (
+	kindDiskSet = "disk-encryption-set"
+	kindDisk    = "disk"
 )
 
 // diskSetKind is the disk encryption set. With automatic rotation it follows
@@ -18,7 +24,20 @@ func diskSetKind() *kind {
 		linkOf: func(d doc) link { return keyLink(text(d, "properties.activeKey.keyUrl")) },
 		adopt:  diskSetAdopt, write: diskSetWrite, remove: removeLater(computeStyle()),
 		child: diskSetChild, see: diskSetSee, turned: (*Server).turnMachines,
+		follows: diskSetFollows, pin: diskSetPin,
+		// Without disks it has no previousKeys [recording
+		// compute.disk-encryption-set-update].
+		hasData: func(s *Server, r *resource) bool { return len(s.disksOn(r)) > 0 },
 	}
+}
+
+func diskSetFollows(d doc) bool {
+	return truth(d, "properties.rotationToLatestKeyVersionEnabled") && at(d, "properties.autoKeyRotationError") == nil
+}
+
+func diskSetPin(d doc, k *key, v *version, latest bool) {
+	put(d, "properties.activeKey.keyUrl", k.uri(v))
+	put(d, "properties.rotationToLatestKeyVersionEnabled", latest)
 }
 
 // diskSetAdopt writes the version in use and the time of the switch.
@@ -237,4 +256,50 @@ func diskWrite(s *Server, c *call, r *resource, body doc, patch bool) *answer {
 		return nil
 	})
 	return a
+}
+
+// buildDiskSet makes a disk encryption set and the disks on it.
+func (s *Server) buildDiskSet(spec DiskSetSpec, p Place, n string) {
+	r := s.start(kindDiskSet, p, spec.Protected, func(id resourceID) doc {
+		d := s.diskSetDoc(id, p.Location, p.Tags)
+		k, v := s.resolveKey(spec.Key, spec.Version, n)
+		if k == nil || v == nil {
+			return d
+		}
+		active := doc{"keyUrl": k.uri(v)}
+		if !k.vault.spec.HSM {
+			active["sourceVault"] = doc{"id": s.idOf(k.vault.spec.Place, "Microsoft.KeyVault/vaults").path()}
+		}
+		put(d, "properties.activeKey", active)
+		if spec.AutoRotate {
+			put(d, "properties.rotationToLatestKeyVersionEnabled", true)
+		}
+		return d
+	})
+	for i := 1; i <= spec.Disks; i++ {
+		disk := p
+		disk.Name = p.Name + "-disk" + strconv.Itoa(i)
+		s.buildDisk(disk, r.id.path())
+	}
+}
+
+// setID returns the id of a disk encryption set of the scenario.
+func (s *Server) setID(name, n string) string {
+	name = strings.ReplaceAll(name, "{n}", n)
+	if name == "" || strings.HasPrefix(name, "/") {
+		return name
+	}
+	for _, r := range s.selectedAll(func(r *resource) bool { return r.kind.name == kindDiskSet }) {
+		if strings.EqualFold(r.id.name, name) {
+			return r.id.path()
+		}
+	}
+	return ""
+}
+
+// buildDisk makes a managed disk.
+func (s *Server) buildDisk(p Place, set string) {
+	k := s.kindNamed(kindDisk)
+	id, made := s.idOf(p, k.typ), s.epoch.AddDate(0, -6, 0)
+	s.add(&resource{id: id, kind: k, made: made, doc: s.diskDoc(id, p.Location, p.Tags, set, made)})
 }

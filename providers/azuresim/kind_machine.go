@@ -7,6 +7,8 @@ import (
 	"time"
 )
 
+const kindMachine = "virtual-machine"
+
 // machineKind is the virtual machine. It shuts down when the key of its disks
 // is gone (facts §4).
 func machineKind() *kind {
@@ -208,4 +210,32 @@ func machineWrite(s *Server, c *call, r *resource, body doc, _ bool) *answer {
 		return nil
 	})
 	return a
+}
+
+// buildMachine makes a virtual machine with its disks.
+func (s *Server) buildMachine(spec MachineSpec, p Place, n string) {
+	set := s.setID(spec.DiskEncryptionSet, n)
+	r := s.start(kindMachine, p, Protected{}, func(id resourceID) doc {
+		d := s.machineDoc(id, p.Location, p.Tags, set, s.epoch.AddDate(0, -6, 0))
+		var data []any
+		for lun, name := range spec.DataDisks {
+			disk := diskReference(id, strings.ReplaceAll(name, "{n}", n), set, "None")
+			delete(disk, "osType")
+			disk["lun"] = lun
+			data = append(data, disk)
+		}
+		if data != nil {
+			put(d, "properties.storageProfile.dataDisks", data)
+		}
+		return d
+	})
+	r.extra = &machine{running: true, stopAfter: spec.StopAfter.Duration, staysDown: spec.StaysDown}
+	system := p
+	system.Name = p.Name + "-os"
+	s.buildDisk(system, set)
+	for _, name := range spec.DataDisks {
+		disk := p
+		disk.Name = strings.ReplaceAll(name, "{n}", n)
+		s.buildDisk(disk, set)
+	}
 }

@@ -6,6 +6,8 @@ import (
 	"time"
 )
 
+const kindStorage = "storage"
+
 // storageKind is the storage account. It looks for a new version once a day,
 // and re-reads its key when an update names it (facts §1, §4). How soon the
 // loss of a key is felt is not documented; ten minutes are an assumption.
@@ -16,8 +18,26 @@ func storageKind() *kind {
 			Check: For(24 * time.Hour), DenyAfter: For(10 * time.Minute), RecoverAfter: For(10 * time.Minute),
 		},
 		linkOf: storageLink, adopt: storageAdopt, write: storageWrite,
-		remove: removeNow(http.StatusOK), see: nil,
+		remove: removeNow(http.StatusOK), pin: storagePin, shown: storageShown,
+		throttled: storageThrottled, parallel: true, named: true,
 	}
+}
+
+func storagePin(d doc, _ *key, v *version, latest bool) {
+	pinned := v.id
+	if latest {
+		pinned = ""
+	}
+	put(d, storageKey+".keyversion", pinned)
+}
+
+func storageShown(d doc) string { return text(d, storageKey+".currentVersionedKeyIdentifier") }
+
+// storageThrottled speaks of the limits of the storage provider (facts §3).
+func storageThrottled(c *call) *answer {
+	return problem(http.StatusTooManyRequests, "TooManyRequests",
+		"The request is being throttled as the limit has been reached for operation type - %s."+
+			" For more information, see - https://aka.ms/srpthrottlinglimits", c.operation)
 }
 
 const storageKey = "properties.encryption.keyvaultproperties"
@@ -170,4 +190,28 @@ func storageReread(s *Server, r *resource, now time.Time) {
 		return
 	}
 	s.use(r, id, now)
+}
+
+// buildStorage makes a storage account.
+func (s *Server) buildStorage(spec StorageSpec, p Place, n string) {
+	r := s.start(kindStorage, p, spec.Protected, func(id resourceID) doc {
+		d := storageDoc(id, p.Location, p.Tags, s.epoch.AddDate(0, -6, 0))
+		k, v := s.resolveKey(spec.Key, spec.Version, n)
+		if k == nil {
+			return d
+		}
+		properties := doc{"keyvaulturi": "https://" + k.vault.host + "/", "keyname": k.name, "keyversion": ""}
+		if spec.Version != "" && v != nil {
+			properties["keyversion"] = v.id
+		}
+		put(d, "properties.encryption.keySource", "Microsoft.Keyvault")
+		put(d, storageKey, properties)
+		d["identity"] = doc{"type": "SystemAssigned"}
+		s.identify(d)
+		return d
+	})
+	r.extra = &storageExtra{containers: spec.Containers}
+	if r.inUse != "" {
+		storageAdopt(s, r, r.inUse, r.made)
+	}
 }

@@ -7,12 +7,14 @@ import (
 	"time"
 )
 
+const kindVault = "vault"
+
 // vaultKind is the key vault as a resource [recordings keyvault.*]. Managed
 // HSMs have no document here.
 func vaultKind() *kind {
 	return &kind{
 		name: kindVault, typ: "Microsoft.KeyVault/vaults", content: jsonCharset,
-		write: vaultWrite, remove: vaultRemove, see: vaultSee,
+		write: vaultWrite, remove: vaultRemove, see: vaultSee, placed: (*Server).adoptVault,
 	}
 }
 

@@ -111,10 +111,8 @@ func throttled(c *call, wait time.Duration, service bool) *answer {
 	a := problem(http.StatusTooManyRequests, "Throttled",
 		"Request was not processed because too many requests were received. Reason: VaultRequestTypeLimitReached")
 	switch {
-	case service && c.kind != nil && c.kind.name == kindStorage:
-		a = problem(http.StatusTooManyRequests, "TooManyRequests",
-			"The request is being throttled as the limit has been reached for operation type - %s."+
-				" For more information, see - https://aka.ms/srpthrottlinglimits", c.operation)
+	case service && c.kind != nil && c.kind.throttled != nil:
+		a = c.kind.throttled(c)
 	case c.host == managementHost:
 		a = problem(http.StatusTooManyRequests, "SubscriptionRequestsThrottled",
 			"Number of requests for subscription '%s' and operation '%s' exceeded the backend storage limit."+

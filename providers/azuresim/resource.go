@@ -72,6 +72,33 @@ type kind struct {
 	see func(s *Server, c *call, r *resource, d doc)
 	// adopt writes into the document that a version is in use now.
 	adopt func(s *Server, r *resource, version string, now time.Time)
+	// follows says whether a resource takes new versions by itself, where that is
+	// not said by a key without a version.
+	follows func(d doc) bool
+	// hasData says whether there is anything to re-wrap; nil means always.
+	hasData func(s *Server, r *resource) bool
+	// pin writes into a document that a version is named, or with latest that
+	// the newest is followed where the kind can.
+	pin func(d doc, k *key, v *version, latest bool)
+	// shown reads the identifier in use from a document that somebody made; if
+	// it is left out, adopt writes it.
+	shown func(d doc) string
+	// placed is told of a resource that was added by its document.
+	placed func(s *Server, r *resource)
+	// listed changes what is sent in a list, after see.
+	listed func(d doc)
+	// onePage lists are never cut.
+	onePage bool
+	// parallel writes are taken while an operation is under way; busy refuses
+	// the others in the kind's own words.
+	parallel bool
+	busy     func(r *resource) *answer
+	// throttled answers in the kind's own words when its provider's limit is
+	// reached.
+	throttled func(c *call) *answer
+	// named resources have a name that is taken for all of Azure, by which the
+	// data plane finds them.
+	named bool
 	// turned is told that access to the key ended or came back.
 	turned func(s *Server, r *resource, now time.Time)
 	// pace is the default.
@@ -107,7 +134,7 @@ func regionName(location string) string {
 // add puts a resource into the estate.
 func (s *Server) add(r *resource) {
 	s.resources[fold(r.id.path())] = r
-	if r.kind.name == kindStorage {
+	if r.kind.named {
 		s.accounts[strings.ToLower(r.id.name)] = r
 	}
 	s.touchGroup(r.id, r.location())
@@ -127,7 +154,7 @@ func (s *Server) change(r *resource, next doc) {
 func (s *Server) drop(r *resource) {
 	r.gone = true
 	delete(s.resources, fold(r.id.path()))
-	if r.kind.name == kindStorage {
+	if r.kind.named {
 		delete(s.accounts, strings.ToLower(r.id.name))
 	}
 	s.unlink(r)

@@ -8,7 +8,7 @@ import (
 	"cmkd/providers/arm"
 	"cmkd/providers/credential"
 	"cmkd/providers/keyvault"
-	"cmkd/providers/service"
+	"cmkd/providers/kind"
 	"cmkd/rotator"
 	"cmkd/rotator/engine"
 
@@ -33,10 +33,10 @@ func newAzure(c configs.Azure, clock rotator.Clock, observe func(arm.Call)) (*az
 	if err != nil {
 		return nil, fmt.Errorf("make the ARM client: %w", err)
 	}
-	blob := service.NewBlobProbe(cred, service.BlobOptions{Cloud: where, Clock: clock, Observe: observe})
+	blob := kind.NewBlobProbe(cred, kind.BlobOptions{Cloud: where, Clock: clock, Observe: observe})
 	return &azure{
 		vault:    keyvault.New(cred, keyvault.Options{Cloud: where, Clock: clock, Observe: observe}),
-		services: service.All(service.Deps{ARM: client, Blob: blob}),
+		services: kind.Services(kind.Deps{ARM: client, Blob: blob}),
 	}, nil
 }
 

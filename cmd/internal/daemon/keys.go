@@ -7,21 +7,21 @@ import (
 	"time"
 
 	"cmkd/configs"
-	"cmkd/providers/service"
+	"cmkd/providers/kind"
 	"cmkd/rotator"
 	"cmkd/rotator/alerting"
 )
 
 // Checks are what the parts know of a configuration that it cannot know itself.
 func Checks() configs.Checks {
-	kinds := map[string]service.Info{}
-	for _, info := range service.Kinds() {
-		kinds[info.Kind] = info
+	kinds := map[string]*kind.Declaration{}
+	for _, info := range kind.All() {
+		kinds[info.Name] = info
 	}
 	return configs.Checks{
-		KindOf:        service.KindOf,
-		CheckKind:     func(kind string) bool { _, ok := kinds[kind]; return ok },
-		CheckSettings: service.CheckSettings,
+		KindOf:        kind.KindOf,
+		CheckKind:     func(name string) bool { _, ok := kinds[name]; return ok },
+		CheckSettings: kind.CheckSettings,
 		CheckRule: func(rule string) bool {
 			return slices.ContainsFunc(alerting.Rules(), func(info alerting.RuleInfo) bool { return string(info.Rule) == rule })
 		},
@@ -29,8 +29,11 @@ func Checks() configs.Checks {
 			_, err := rotator.ParseSchedule(spec, zone, 0, "", "")
 			return err
 		},
-		Traits: func(kind string) configs.Traits {
-			info := kinds[kind]
+		Traits: func(name string) configs.Traits {
+			info, ok := kinds[name]
+			if !ok {
+				return configs.Traits{}
+			}
 			return configs.Traits{
 				Evidence: string(info.Traits.Best), Nudge: info.Traits.CanNudge,
 				Recreate: slices.Contains(info.Bindings, rotator.BindingFixed), Window: info.Traits.Window,
@@ -74,14 +77,14 @@ func keyOf(c *configs.Config, k *configs.Key) (rotator.Key, error) {
 }
 
 func dependentOf(c *configs.Config, k *configs.Key, d *configs.Dependent) rotator.Dependent {
-	kind := d.Kind
-	if kind == "" {
-		kind, _ = service.KindOf(d.ID)
+	of := d.Kind
+	if of == "" {
+		of, _ = kind.KindOf(d.ID)
 	}
 	return rotator.Dependent{
-		ID: d.ID, Kind: kind, Name: d.Name, Nudge: rotator.Nudge(d.Nudge), Recreate: d.Recreate,
+		ID: d.ID, Kind: of, Name: d.Name, Nudge: rotator.Nudge(d.Nudge), Recreate: d.Recreate,
 		// What remains zero has its kind's window.
-		Window: time.Duration(cmp.Or(d.Window, k.Windows[kind], c.Windows[kind])),
+		Window: time.Duration(cmp.Or(d.Window, k.Windows[of], c.Windows[of])),
 		Poll:   time.Duration(d.Poll), Excluded: d.Exclude, Settings: d.Settings,
 	}
 }

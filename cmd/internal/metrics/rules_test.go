@@ -9,7 +9,7 @@ import (
 	"time"
 
 	"cmkd/cmd/internal/metrics/metricstest"
-	"cmkd/providers/service"
+	"cmkd/providers/kind"
 	"cmkd/rotator"
 	"cmkd/rotator/alerting"
 
@@ -207,14 +207,14 @@ func TestRules_windows(t *testing.T) {
 		}
 		return "vector(" + bound + ")"
 	}
-	for _, info := range service.Kinds() {
+	for _, info := range kind.All() {
 		for window, want := range map[string]time.Duration{
-			info.Kind + "/" + string(rotator.KindRotation): info.Traits.Window,
+			info.Name + "/" + string(rotator.KindRotation): info.Traits.Window,
 			"/" + string(rotator.KindRevocation):           info.Traits.Revocation,
 			"/" + string(rotator.KindReinstatement):        info.Traits.Revocation,
 		} {
 			if windows[window] != seconds(want) {
-				t.Errorf("%s: the rules say %s, %s documents %s", window, windows[window], info.Kind, seconds(want))
+				t.Errorf("%s: the rules say %s, %s documents %s", window, windows[window], info.Name, seconds(want))
 			}
 		}
 	}

@@ -1,4 +1,4 @@
-package service
+package kind
 
 import (
 	"encoding/json"
@@ -40,6 +40,7 @@ func form(to map[string]bool, path string, v any) {
 // recorded request of that service.
 func TestApply_HasTheFormOfTheExamples(t *testing.T) {
 	t.Parallel()
+	tried := map[string]bool{}
 	for _, tt := range []struct {
 		kind, id, doc string
 		action        rotator.Action
@@ -51,6 +52,7 @@ func TestApply_HasTheFormOfTheExamples(t *testing.T) {
 		{"disk-encryption-set", setID, fmt.Sprintf(setDoc, true), rotator.ActionNudge, "compute-disk-*", "compute.*.jsonl"},
 		{"disk-encryption-set", setID, fmt.Sprintf(setDoc, false), rotator.ActionRepin, "compute-disk-*", "compute.*.jsonl"},
 	} {
+		tried[tt.kind+" "+string(tt.action)] = true
 		t.Run(tt.kind+" "+string(tt.action), func(t *testing.T) {
 			t.Parallel()
 			known := requestForms(t, tt.examples, tt.recorded)
@@ -69,6 +71,13 @@ func TestApply_HasTheFormOfTheExamples(t *testing.T) {
 				}
 			}
 		})
+	}
+	for _, d := range All() {
+		for _, u := range d.updates() {
+			if name := d.Name + " " + string(u.Action); u.Body == nil && !tried[name] {
+				t.Errorf("%s: the form of this update is not compared with an example", name)
+			}
+		}
 	}
 }
 

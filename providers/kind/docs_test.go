@@ -1,4 +1,4 @@
-package service_test
+package kind_test
 
 import (
 	"flag"
@@ -9,7 +9,7 @@ import (
 	"testing"
 	"time"
 
-	"cmkd/providers/service"
+	"cmkd/providers/kind"
 )
 
 var update = flag.Bool("update", false, "write docs/azure.md anew")
@@ -18,7 +18,7 @@ var update = flag.Bool("update", false, "write docs/azure.md anew")
 func TestDocs(t *testing.T) {
 	t.Parallel()
 	path := filepath.Join("..", "..", "docs", "azure.md")
-	want := document(service.Kinds())
+	want := document(kind.All())
 	if *update {
 		if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
 			t.Fatal(err)
@@ -32,13 +32,13 @@ func TestDocs(t *testing.T) {
 		t.Fatal(err)
 	}
 	if string(got) != want {
-		t.Error("docs/azure.md differs from the code: go test ./providers/service -run TestDocs -update")
+		t.Error("docs/azure.md differs from the code: go test ./providers/kind -run TestDocs -update")
 	}
 }
 
 const intro = `# What cmkd asks of Azure
 
-Made from the code (` + "`go test ./providers/service -run TestDocs -update`" + `); a test keeps it equal. Sources
+Made from the code (` + "`go test ./providers/kind -run TestDocs -update`" + `); a test keeps it equal. Sources
 named "recording" are real HTTP exchanges with Azure, "example" the official examples of its
 API specifications, "facts" the project's collection of documented facts.
 
@@ -54,11 +54,11 @@ a vault that rotates beside the schedule is noticed.
 `
 
 // document renders the kinds.
-func document(kinds []service.Info) string {
+func document(kinds []*kind.Declaration) string {
 	var b strings.Builder
 	b.WriteString(intro)
 	for _, k := range kinds {
-		fmt.Fprintf(&b, "## %s\n\n`%s`, api-version %s.\n\n", k.Kind, k.Type, k.APIVersion)
+		fmt.Fprintf(&b, "## %s\n\n`%s`, api-version %s.\n\n", k.Name, k.Type, k.APIVersion)
 		fmt.Fprintf(&b, "- Binding: %s.\n", join(k.Bindings))
 		fmt.Fprintf(&b, "- Best evidence of the version in use: **%s**. %s\n", k.Traits.Best, k.Evidence)
 		fmt.Fprintf(&b, "- Window: %s for a new version, %s for a revocation.\n", hours(k.Traits.Window), hours(k.Traits.Revocation))
@@ -67,7 +67,7 @@ func document(kinds []service.Info) string {
 			b.WriteString("- Can be nudged.\n")
 		}
 		b.WriteString("\n| call | path | api-version | when |\n|---|---|---|---|\n")
-		for _, c := range k.Calls {
+		for _, c := range k.AllCalls() {
 			fmt.Fprintf(&b, "| %s | `%s` | %s | %s |\n", c.Method, c.Path, c.APIVersion, c.When)
 		}
 		b.WriteString("\n| property | used for |\n|---|---|\n")
@@ -75,10 +75,11 @@ func document(kinds []service.Info) string {
 			fmt.Fprintf(&b, "| `%s` | %s |\n", p.Path, p.Use)
 		}
 		b.WriteString("\n| role | scope | least action | when |\n|---|---|---|---|\n")
-		for _, p := range k.Permissions {
+		for _, p := range k.AllPermissions() {
 			fmt.Fprintf(&b, "| %s | %s | `%s` | %s |\n", p.Role, p.Scope, p.Action, p.When)
 		}
-		list(&b, "Settings", k.Settings, func(s service.Setting) string { return "`" + s.Name + "`: " + s.Doc })
+		list(&b, "Settings", k.Settings, func(s kind.Setting) string { return "`" + s.Name + "`: " + s.Doc })
+		list(&b, "Blind spots", k.BlindSpots, func(s kind.BlindSpot) string { return s.What + ": " + s.Why })
 		list(&b, "Limits", k.Limits, func(s string) string { return s })
 		list(&b, "Sources", k.Sources, func(s string) string { return s })
 		b.WriteString("\n")

@@ -1,15 +1,14 @@
-package service
+package kind
 
 import (
 	"fmt"
-	"strings"
 )
 
 // deployment returns the document to PUT for a group that was read as doc: the
 // same group with another key version, without what is read-only (recordings
 // containerinstance.create.2025, containerinstance.lifecycle.2020; example
 // ContainerGroupsCreateOrUpdate). It changes doc.
-func (p containerGroupPaths) deployment(doc document, version string) document {
+func deployment(doc document, version string) any {
 	group, _ := doc.root.(map[string]any)
 	drop(group, "id", "name", "type", "systemData", "etag")
 	stripIdentity(doc.object("identity"))
@@ -19,14 +18,13 @@ func (p containerGroupPaths) deployment(doc document, version string) document {
 	}
 	drop(properties, "provisioningState", "instanceView", "isCreatedFromStandbyPool", "isCustomProvisioningTimeout")
 	drop(doc.object("properties.ipAddress"), "ip", "fqdn")
-	for _, list := range []string{"properties.containers", "properties.initContainers"} {
+	for _, list := range []Path{"properties.containers", "properties.initContainers"} {
 		for _, container := range doc.list(list) {
 			drop(container.object("properties"), "instanceView")
 		}
 	}
-	encryption := doc.object(p.Encryption)
-	name := p.KeyVersion[strings.LastIndexByte(p.KeyVersion, '.')+1:]
-	encryption[spelling(encryption, name)] = version
+	encryption := doc.object(groupEncryption)
+	encryption[spelling(encryption, groupKeyVersion)] = version
 	return doc
 }
 
@@ -50,8 +48,8 @@ func stripIdentity(identity map[string]any) {
 // password), and secureValue of the model in containerInstance.json.
 func lostSecrets(doc document) []string {
 	var lost []string
-	for _, list := range []string{"containers", "initContainers"} {
-		for _, container := range doc.list("properties." + list) {
+	for _, list := range []Path{"properties.containers", "properties.initContainers"} {
+		for _, container := range doc.list(list) {
 			lost = append(lost, lostVariables(container)...)
 		}
 	}

@@ -1,4 +1,4 @@
-package service
+package kind
 
 import (
 	"encoding/json"
@@ -46,7 +46,7 @@ func newKit(t *testing.T, answer func(wiretest.Request) wiretest.Answer) *kit {
 	}
 	k := &kit{Transport: transport, clock: clock, kinds: map[string]rotator.Service{}}
 	blob := NewBlobProbe(wiretest.Credential{}, BlobOptions{Transport: transport, Clock: clock})
-	for _, s := range All(Deps{ARM: client, Blob: blob}) {
+	for _, s := range Services(Deps{ARM: client, Blob: blob}) {
 		k.kinds[s.Kind()] = s
 	}
 	return k
@@ -73,19 +73,23 @@ func mustError(t *testing.T, err error) *rotator.Error {
 	return e
 }
 
+// named returns the declaration of a kind.
+func named(kind string) *Declaration {
+	for _, d := range All() {
+		if d.Name == kind {
+			return d
+		}
+	}
+	return nil
+}
+
 // observe reads a document as a kind does, by its type.
 func observe(doc document) (o rotator.Observation, kind string) {
-	switch kind, _ := KindOf(doc.text("id")); kind {
-	case "storage":
-		return newStoragePaths().observe(doc), kind
-	case "cosmosdb":
-		return newCosmosDBPaths().observe(doc), kind
-	case "disk-encryption-set":
-		return newDiskEncryptionSetPaths().observe(doc, ""), kind
-	case "container-group":
-		return newContainerGroupPaths().observe(doc), kind
+	kind, ok := KindOf(doc.text("id"))
+	if !ok {
+		return o, ""
 	}
-	return o, ""
+	return named(kind).decode(doc).observation(""), kind
 }
 
 const storageDoc = `{"id":"` + accountID + `","name":"acc","properties":{"encryption":{"keySource":"Microsoft.Keyvault","keyvaultproperties":{
@@ -148,7 +152,7 @@ func TestObserve_region(t *testing.T) {
 		`"westeurope"`: "westeurope", `"West Europe"`: "westeurope", `"SOUTHCENTRALUS"`: "southcentralus", `"West US 3"`: "westus3",
 		`"CentralUSEUAP"`: "centraluseuap", `""`: "", `null`: "", `7`: "", `"../x"`: "", `"` + strings.Repeat("x", 65) + `"`: "",
 	} {
-		for _, id := range []string{accountID, cosmosID, setID, groupID} {
+		for _, id := range []string{accountID, cosmosID, setID, groupID, clusterID} {
 			if o, kind := observe(parse(t, `{"id":"`+id+`","location":`+location+`,"properties":{}}`)); o.Region != want || o.Problem != nil {
 				t.Errorf("%s in %s: got %q, problem %v; want %q", kind, location, o.Region, o.Problem, want)
 			}
@@ -225,47 +229,6 @@ func TestKeyStatus(t *testing.T) {
 	}
 }
 
-func TestRegistry(t *testing.T) {
-	t.Parallel()
-	k := newKit(t, nil)
-	for _, info := range Kinds() {
-		if k.kinds[info.Kind] == nil || k.kinds[info.Kind].Traits() != info.Traits || info.Traits.Window <= 0 || info.Traits.Revocation <= 0 {
-			t.Errorf("%s is not what All makes", info.Kind)
-		}
-		if len(info.Sources) == 0 || len(info.Properties) == 0 || len(info.Calls) == 0 || len(info.Permissions) == 0 || info.Evidence == "" {
-			t.Errorf("%s is not described", info.Kind)
-		}
-		if got, ok := KindOf(group + strings.ToUpper(info.Type) + "/x"); !ok || got != info.Kind {
-			t.Errorf("KindOf a %s: %s, %t", info.Type, got, ok)
-		}
-	}
-	for _, id := range []string{"", accountID + "/blobServices/default", group + "Microsoft.Sql/servers/s", "/subscriptions/x"} {
-		if kind, ok := KindOf(id); ok {
-			t.Errorf("KindOf(%q) = %s", id, kind)
-		}
-	}
-}
-
-// Each path that a kind reads is described, and read: breaking it changes what
-// the kind sees of some document.
-func TestPaths_are_described(t *testing.T) {
-	t.Parallel()
-	described := map[string]bool{}
-	for _, info := range Kinds() {
-		for _, p := range info.Properties {
-			described[p.Path] = true
-		}
-	}
-	for _, paths := range []any{newStoragePaths(), newCosmosDBPaths(), newDiskEncryptionSetPaths(), newMachinePaths(), newManagedClusterPaths(), newContainerGroupPaths()} {
-		v := reflect.ValueOf(paths)
-		for i := range v.NumField() {
-			if path := v.Field(i).String(); !described[path] {
-				t.Errorf("%s.%s = %q is not described by Kinds", v.Type().Name(), v.Type().Field(i).Name, path)
-			}
-		}
-	}
-}
-
 func TestCheckSettings(t *testing.T) {
 	t.Parallel()
 	for _, tt := range []struct {
@@ -304,110 +267,6 @@ func TestObserve_dates_by_Azures_clock(t *testing.T) {
 	_, err = k.kinds["storage"].Observe(t.Context(), &rotator.Dependent{ID: cosmosID}, rotator.Ask{})
 	if e := mustError(t, err); e.Code != rotator.CodeInvalid || !strings.Contains(e.Hint, "kind") {
 		t.Errorf("a resource of another type: got %+v", e)
-	}
-}
-
-func TestStorage_probe(t *testing.T) {
-	t.Parallel()
-	for _, tt := range []struct {
-		name     string
-		answer   wiretest.Answer
-		access   rotator.Access
-		code     string
-		errCode  rotator.Code
-		errHint  string
-		endpoint string
-	}{
-		{"allowed", wiretest.Answer{Body: `<?xml version="1.0"?><EnumerationResults/>`}, rotator.AccessAllowed, "", "", "", ""},
-		{"denied by header", wiretest.Answer{Status: 403, Header: map[string]string{"x-ms-error-code": "KeyVaultEncryptionKeyNotFound"}}, rotator.AccessDenied, "KeyVaultEncryptionKeyNotFound", "", "", ""},
-		{"denied by document", wiretest.Answer{Status: 403, Body: "\ufeff<?xml version=\"1.0\"?><Error><Code>KeyVaultVaultNotFound</Code><Message>m</Message></Error>"}, rotator.AccessDenied, "KeyVaultVaultNotFound", "", "", ""},
-		{"no role", wiretest.Answer{Status: 403, Header: map[string]string{"x-ms-error-code": "AuthorizationPermissionMismatch"}}, "", "", rotator.CodeForbidden, `grant "Storage Blob Data Reader" on ` + accountID, ""},
-		{"firewall", wiretest.Answer{Status: 403, Header: map[string]string{"x-ms-error-code": "AuthorizationFailure"}}, "", "", rotator.CodeForbidden, "firewall", ""},
-		{"no container", wiretest.Answer{Status: 404, Header: map[string]string{"x-ms-error-code": "ContainerNotFound"}}, "", "", rotator.CodeNotFound, "probe_container", ""},
-		{"busy", wiretest.Answer{Status: 503, Header: map[string]string{"x-ms-error-code": "ServerBusy", "Retry-After": "7"}}, "", "", rotator.CodeUnavailable, "", ""},
-		{"another host", wiretest.Answer{}, "", "", rotator.CodeInternal, "own hosts", "https://acc.blob.evil.example/"},
-		{"another account", wiretest.Answer{}, "", "", rotator.CodeInternal, "own hosts", "https://other.blob.core.windows.net/"},
-		{"no TLS", wiretest.Answer{}, "", "", rotator.CodeInternal, "own hosts", "http://acc.blob.core.windows.net/"},
-	} {
-		t.Run(tt.name, func(t *testing.T) {
-			t.Parallel()
-			k := newKit(t, func(r wiretest.Request) wiretest.Answer {
-				if strings.HasPrefix(r.URL, "https://management.azure.com/") {
-					doc := fmt.Sprintf(storageDoc, "")
-					if tt.endpoint != "" {
-						doc = strings.Replace(doc, "https://acc.blob.core.windows.net/", tt.endpoint, 1)
-					}
-					return wiretest.Answer{Body: doc}
-				}
-				if want := "https://acc.blob.core.windows.net/probe?comp=list&include=metadata&maxresults=1&restype=container"; r.URL != want || r.Header.Get("x-ms-version") == "" {
-					t.Errorf("asked %s", r.URL)
-				}
-				return tt.answer
-			})
-			d := &rotator.Dependent{ID: accountID, Settings: map[string]string{"probe_container": "probe"}}
-			o, err := k.kinds["storage"].Observe(t.Context(), d, rotator.Ask{Key: key, Access: true})
-			if tt.errCode != "" {
-				if e := mustError(t, err); e.Code != tt.errCode || !strings.Contains(e.Hint, tt.errHint) || !e.NoEffect {
-					t.Errorf("got %+v", e)
-				}
-				return
-			}
-			if err != nil || o.Access != tt.access || o.AccessCode != tt.code || o.AccessEvidence != rotator.EvidenceConfirmed {
-				t.Errorf("got %+v, %v", o, err)
-			}
-		})
-	}
-}
-
-func TestMachines(t *testing.T) {
-	t.Parallel()
-	vm := func(n string) string { return group + "Microsoft.Compute/virtualMachines/" + n }
-	for _, tt := range []struct {
-		name     string
-		owners   map[string]string // disk → managedBy
-		power    map[string]string // machine → state
-		access   rotator.Access
-		evidence rotator.Evidence
-	}{
-		{"all off", map[string]string{"a": vm("1"), "b": vm("2"), "c": vm("2")}, map[string]string{"1": "deallocated", "2": "stopped"}, rotator.AccessDenied, rotator.EvidenceConfirmed},
-		{"one runs", map[string]string{"a": vm("1"), "b": vm("2")}, map[string]string{"1": "deallocated", "2": "running"}, rotator.AccessAllowed, rotator.EvidenceConfirmed},
-		{"one unclear", map[string]string{"a": vm("1"), "b": vm("2")}, map[string]string{"1": "deallocated", "2": "stopping"}, "", ""},
-		{"none attached", map[string]string{"a": ""}, nil, "", ""},
-		{"no disks", nil, nil, "", ""},
-		{"one of a scale set", map[string]string{"a": group + "Microsoft.Compute/virtualMachineScaleSets/s/virtualMachines/0"}, map[string]string{"0": "deallocated"}, rotator.AccessDenied, rotator.EvidenceConfirmed},
-		{"gone meanwhile", map[string]string{"a": vm("9")}, nil, "", ""},
-	} {
-		t.Run(tt.name, func(t *testing.T) {
-			t.Parallel()
-			k := newKit(t, func(r wiretest.Request) wiretest.Answer {
-				path, query, _ := strings.Cut(strings.TrimPrefix(r.URL, "https://management.azure.com"), "?")
-				name := path[strings.LastIndexByte(path, '/')+1:]
-				switch {
-				case strings.HasSuffix(path, "/associatedResources"):
-					ids := []string{group + "Microsoft.Compute/snapshots/s"}
-					for disk := range tt.owners {
-						ids = append(ids, group+"Microsoft.Compute/disks/"+disk)
-					}
-					raw, _ := json.Marshal(map[string]any{"value": ids})
-					return wiretest.Answer{Body: string(raw)}
-				case strings.Contains(path, "/disks/"):
-					return wiretest.Answer{Body: fmt.Sprintf(`{"managedBy":%q}`, tt.owners[name])}
-				case strings.Contains(path, "irtualMachines/"):
-					if !strings.Contains(query, "%24expand=instanceView") {
-						t.Errorf("asked %s", r.URL)
-					}
-					if tt.power[name] == "" {
-						return wiretest.Answer{Status: 404}
-					}
-					return wiretest.Answer{Body: fmt.Sprintf(`{"properties":{"instanceView":{"statuses":[{"code":"ProvisioningState/succeeded"},{"code":"PowerState/%s"}]}}}`, tt.power[name])}
-				}
-				return wiretest.Answer{Body: `{"id":"` + setID + `","properties":{"activeKey":{"keyUrl":"` + string(key) + "/" + v2 + `"}}}`}
-			})
-			o, err := k.kinds["disk-encryption-set"].Observe(t.Context(), &rotator.Dependent{ID: setID}, rotator.Ask{Key: key, Access: true})
-			if err != nil || o.Access != tt.access || o.AccessEvidence != tt.evidence || o.Version != v2 {
-				t.Errorf("got %+v, %v", o, err)
-			}
-		})
 	}
 }
 

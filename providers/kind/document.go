@@ -1,4 +1,4 @@
-package service
+package kind
 
 import (
 	"bytes"
@@ -29,9 +29,9 @@ func (d *document) UnmarshalJSON(raw []byte) error {
 func (d document) MarshalJSON() ([]byte, error) { return json.Marshal(d.root) }
 
 // at returns the part at a path, nil if there is none.
-func (d document) at(path string) document {
+func (d document) at(path Path) document {
 	here := d.root
-	for name := range strings.SplitSeq(path, ".") {
+	for name := range strings.SplitSeq(string(path), ".") {
 		object, ok := here.(map[string]any)
 		if !ok {
 			return document{}
@@ -60,22 +60,22 @@ func spelling(object map[string]any, name string) string {
 }
 
 // text returns the string at a path, empty if there is none.
-func (d document) text(path string) string {
+func (d document) text(path Path) string {
 	s, _ := d.at(path).root.(string)
 	return s
 }
 
 // flag returns the truth value at a path, false if there is none.
-func (d document) flag(path string) bool {
+func (d document) flag(path Path) bool {
 	b, _ := d.at(path).root.(bool)
 	return b
 }
 
 // has reports whether something is at a path.
-func (d document) has(path string) bool { return d.at(path).root != nil }
+func (d document) has(path Path) bool { return d.at(path).root != nil }
 
 // list returns the elements of the list at a path.
-func (d document) list(path string) []document {
+func (d document) list(path Path) []document {
 	elements, _ := d.at(path).root.([]any)
 	out := make([]document, 0, len(elements))
 	for _, e := range elements {
@@ -85,7 +85,7 @@ func (d document) list(path string) []document {
 }
 
 // strings returns the strings of the list at a path.
-func (d document) strings(path string) []string {
+func (d document) strings(path Path) []string {
 	var out []string
 	for _, e := range d.list(path) {
 		if s, ok := e.root.(string); ok {
@@ -97,7 +97,7 @@ func (d document) strings(path string) []string {
 
 // object returns the object at a path, nil if there is none. It shares the
 // document's memory.
-func (d document) object(path string) map[string]any {
+func (d document) object(path Path) map[string]any {
 	o, _ := d.at(path).root.(map[string]any)
 	return o
 }
@@ -113,10 +113,37 @@ func drop(object map[string]any, names ...string) {
 	}
 }
 
+// put writes a value at a path of an object and makes the objects on the way.
+func put(object map[string]any, path Path, value any) {
+	names := strings.Split(string(path), ".")
+	for _, name := range names[:len(names)-1] {
+		next, ok := object[name].(map[string]any)
+		if !ok {
+			next = map[string]any{}
+			object[name] = next
+		}
+		object = next
+	}
+	object[names[len(names)-1]] = value
+}
+
+// blank reports whether there is nothing at a path, or an empty text or object.
+func (d document) blank(path Path) bool {
+	switch v := d.at(path).root.(type) {
+	case nil:
+		return true
+	case string:
+		return v == ""
+	case map[string]any:
+		return len(v) == 0
+	}
+	return false
+}
+
 // stamp returns the time at a path, zero if there is none, if it is not a time,
 // or if it is the epoch, by which Azure says "none" (azure/facts.md section 4,
 // Storage).
-func (d document) stamp(path string) time.Time {
+func (d document) stamp(path Path) time.Time {
 	t, err := time.Parse(time.RFC3339Nano, d.text(path))
 	if err != nil || t.Unix() <= 0 {
 		return time.Time{}
@@ -128,7 +155,7 @@ func (d document) stamp(path string) time.Time {
 const maxFact = 512
 
 // facts returns the raw values at paths, by their Azure names.
-func (d document) facts(paths ...string) map[string]string {
+func (d document) facts(paths ...Path) map[string]string {
 	facts := map[string]string{}
 	for _, path := range paths {
 		value, ok := d.at(path).scalar()
@@ -138,10 +165,13 @@ func (d document) facts(paths ...string) map[string]string {
 		if len(value) > maxFact {
 			value = strings.ToValidUTF8(value[:maxFact], "") + "…"
 		}
-		facts[strings.TrimPrefix(path, "properties.")] = value
+		facts[path.fact()] = value
 	}
 	return facts
 }
+
+// fact is the name of a fact.
+func (p Path) fact() string { return strings.TrimPrefix(string(p), "properties.") }
 
 func (d document) scalar() (string, bool) {
 	switch v := d.root.(type) {
@@ -166,7 +196,7 @@ type keyRef struct {
 // keyAt reads a key identifier, with or without a version. A missing one is no
 // problem and no key. Of one that cannot be parsed the problem is returned, with
 // the key if only its version is at fault: what cannot be read is never guessed.
-func (d document) keyAt(path string) (keyRef, *rotator.Problem) {
+func (d document) keyAt(path Path) (keyRef, *rotator.Problem) {
 	uri := d.text(path)
 	if uri == "" {
 		return keyRef{}, nil
@@ -205,9 +235,9 @@ func keyOf(vaultURI, name, version string) (keyRef, error) {
 	return parseKey(uri)
 }
 
-func unreadableKey(path string, err error) *rotator.Problem {
+func unreadableKey(path Path, err error) *rotator.Problem {
 	return &rotator.Problem{
-		Code: "UnreadableKey", Message: path + ": " + err.Error(),
+		Code: "UnreadableKey", Message: string(path) + ": " + err.Error(),
 		Hint: "look at the resource with az resource show; cmkd does not guess which key it uses",
 	}
 }

@@ -1,4 +1,4 @@
-package azuresim
+package kql
 
 import (
 	"slices"
@@ -7,7 +7,7 @@ import (
 )
 
 // ago reads ago(24h).
-func (p *queryParser) ago() (operand, error) {
+func (p *parser) ago() (operand, error) {
 	if !p.accept("(") {
 		return nil, refuse("ago needs (")
 	}
@@ -28,9 +28,9 @@ func (p *queryParser) ago() (operand, error) {
 }
 
 // moment is the time so long before now, in the form of the log's stamps.
-func (p *queryParser) moment(before time.Duration) operand {
-	stamp := stampZ(p.now.Add(-before))
-	return func(doc) any { return stamp }
+func (p *parser) moment(before time.Duration) operand {
+	stamp := p.now.Add(-before).UTC().Format("2006-01-02T15:04:05.0000000Z")
+	return func(Row) any { return stamp }
 }
 
 // aggregate is one column of summarize.
@@ -40,7 +40,7 @@ type aggregate struct {
 }
 
 // summarize reads aggregates and what they are grouped by.
-func (p *queryParser) summarize() (func([]doc) []doc, error) {
+func (p *parser) summarize() (func([]Row) []Row, error) {
 	var columns []aggregate
 	for !p.accept("by") {
 		column, err := p.aggregate()
@@ -69,7 +69,7 @@ func (p *queryParser) summarize() (func([]doc) []doc, error) {
 }
 
 // aggregate reads [A =] count() or max(PATH) or min(PATH).
-func (p *queryParser) aggregate() (aggregate, error) {
+func (p *parser) aggregate() (aggregate, error) {
 	a := aggregate{name: p.next()}
 	a.function = strings.ToLower(a.name)
 	if p.accept("=") {
@@ -102,9 +102,9 @@ func (p *queryParser) aggregate() (aggregate, error) {
 }
 
 // grouped makes one row for each combination of values.
-func grouped(columns []aggregate, names []string, by []operand) func([]doc) []doc {
-	return func(rows []doc) []doc {
-		groups := map[string][]doc{}
+func grouped(columns []aggregate, names []string, by []operand) func([]Row) []Row {
+	return func(rows []Row) []Row {
+		groups := map[string][]Row{}
 		var order []string
 		for _, row := range rows {
 			var key []string
@@ -117,9 +117,9 @@ func grouped(columns []aggregate, names []string, by []operand) func([]doc) []do
 			}
 			groups[joined] = append(groups[joined], row)
 		}
-		out := make([]doc, 0, len(order))
+		out := make([]Row, 0, len(order))
 		for _, joined := range order {
-			d := doc{}
+			d := Row{}
 			for i, of := range by {
 				d[names[i]] = of(groups[joined][0])
 			}
@@ -134,7 +134,7 @@ func grouped(columns []aggregate, names []string, by []operand) func([]doc) []do
 
 // over computes an aggregate; max and min compare texts, which is right for
 // moments of one form.
-func (a aggregate) over(rows []doc) any {
+func (a aggregate) over(rows []Row) any {
 	if a.function == "count" {
 		return len(rows)
 	}

@@ -1,4 +1,4 @@
-package service_test
+package kind_test
 
 import (
 	"context"
@@ -7,7 +7,7 @@ import (
 	"testing/synctest"
 	"time"
 
-	"cmkd/providers/service"
+	"cmkd/providers/kind"
 	"cmkd/rotator"
 	"cmkd/rotator/engine"
 	"cmkd/rotator/rotatortest"
@@ -26,16 +26,19 @@ const (
 // evidence, that it cannot be had is noticed as soon.
 func TestKinds_FailureToSwitchIsNoticed(t *testing.T) {
 	t.Parallel()
-	for _, info := range service.Kinds() {
+	for _, info := range kind.All() {
+		if len(info.Bindings) == 0 {
+			t.Errorf("%s: no binding, so that no failure to switch is tried", info.Name)
+		}
 		for _, binding := range info.Bindings {
-			t.Run(info.Kind+"/"+string(binding), func(t *testing.T) {
+			t.Run(info.Name+"/"+string(binding), func(t *testing.T) {
 				t.Parallel()
-				synctest.Test(t, func(t *testing.T) { failToSwitch(t, &info, binding) })
+				synctest.Test(t, func(t *testing.T) { failToSwitch(t, info, binding) })
 			})
 		}
-		t.Run(info.Kind+"/revoked", func(t *testing.T) {
+		t.Run(info.Name+"/revoked", func(t *testing.T) {
 			t.Parallel()
-			synctest.Test(t, func(t *testing.T) { failToLoseAccess(t, &info) })
+			synctest.Test(t, func(t *testing.T) { failToLoseAccess(t, info) })
 		})
 	}
 }
@@ -45,7 +48,7 @@ func poll(window time.Duration) time.Duration {
 	return min(max(window/60, 15*time.Second), 15*time.Minute)
 }
 
-func failToSwitch(t *testing.T, info *service.Info, binding rotator.Binding) {
+func failToSwitch(t *testing.T, info *kind.Declaration, binding rotator.Binding) {
 	w := newWorld(t, info, rotatortest.Resource{
 		Binding: binding, Delay: -1, Deaf: true, Hidden: info.Traits.Best == rotator.EvidenceInferred,
 	})
@@ -56,7 +59,7 @@ func failToSwitch(t *testing.T, info *service.Info, binding rotator.Binding) {
 	w.wantAlert(rotator.RulePropagationStalled, began.Add(info.Traits.Window), within)
 }
 
-func failToLoseAccess(t *testing.T, info *service.Info) {
+func failToLoseAccess(t *testing.T, info *kind.Declaration) {
 	w := newWorld(t, info, rotatortest.Resource{Delay: -1})
 	_, err := w.engine.Revoke(t.Context(), rotator.RevokeRequest{
 		Request: rotator.Request{Key: "payments", Actor: "alice"}, Confirm: "payments",
@@ -75,17 +78,17 @@ type world struct {
 	engine *engine.Engine
 }
 
-func newWorld(t *testing.T, info *service.Info, r rotatortest.Resource) *world {
+func newWorld(t *testing.T, info *kind.Declaration, r rotatortest.Resource) *world {
 	w := &world{t: t, azure: rotatortest.NewAzure()}
 	w.azure.AddKey(stallKey)
-	r.ID, r.Kind, r.Key = stallID, info.Kind, stallKey
+	r.ID, r.Kind, r.Key = stallID, info.Name, stallKey
 	w.azure.AddResource(r)
-	key := rotator.Key{Name: "payments", ID: stallKey, Dependents: []rotator.Dependent{{ID: stallID, Kind: info.Kind, Recreate: true}}}
+	key := rotator.Key{Name: "payments", ID: stallKey, Dependents: []rotator.Dependent{{ID: stallID, Kind: info.Name, Recreate: true}}}
 	if r.Hidden {
 		key.Require = rotator.EvidenceConfirmed
 	}
 	w.engine = engine.New(engine.Options{
-		Store: rotatortest.NewStore(), Vault: w.azure, Services: []rotator.Service{w.azure.Service(info.Kind, info.Traits)},
+		Store: rotatortest.NewStore(), Vault: w.azure, Services: []rotator.Service{w.azure.Service(info.Name, info.Traits)},
 		Clock: rotatortest.Clock{}, Keys: []rotator.Key{key},
 	})
 	ctx, stop := context.WithCancel(t.Context())

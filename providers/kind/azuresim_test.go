@@ -1,4 +1,4 @@
-package service_test
+package kind_test
 
 import (
 	"context"
@@ -17,7 +17,7 @@ import (
 	"cmkd/providers/arm"
 	"cmkd/providers/azuresim"
 	"cmkd/providers/keyvault"
-	"cmkd/providers/service"
+	"cmkd/providers/kind"
 	"cmkd/rotator"
 )
 
@@ -87,13 +87,13 @@ func newEstate(t *testing.T) *estate {
 		vault: keyvault.New(cred, keyvault.Options{Transport: client, Clock: c}),
 		key:   "https://contoso-prod.vault.azure.net/keys/payments",
 	}
-	blob := service.NewBlobProbe(cred, service.BlobOptions{Transport: client, Clock: c})
-	for _, s := range service.All(service.Deps{ARM: a, Blob: blob}) {
+	blob := kind.NewBlobProbe(cred, kind.BlobOptions{Transport: client, Clock: c})
+	for _, s := range kind.Services(kind.Deps{ARM: a, Blob: blob}) {
 		e.kinds[s.Kind()] = s
 	}
 	for _, id := range sim.ResourceIDs() {
-		if kind, ok := service.KindOf(id); ok && (e.ids[kind] == "" || strings.HasSuffix(id, "/contoso-des")) {
-			e.ids[kind] = id
+		if of, ok := kind.KindOf(id); ok && (e.ids[of] == "" || strings.HasSuffix(id, "/contoso-des")) {
+			e.ids[of] = id
 		}
 	}
 	return e
@@ -136,54 +136,78 @@ func (e *estate) rotate(t *testing.T) (before, after rotator.Version) {
 	return before, after
 }
 
-// One rotation through each kind against the simulated Azure.
+// updateFor returns how a kind tells a use with a binding another version; empty
+// if it cannot. A kind that uses its key through another is told by that one.
+func updateFor(d *kind.Declaration, binding rotator.Binding) rotator.Action {
+	for _, u := range d.Uses {
+		if u.Via != nil {
+			return updateFor(u.Via.To, binding)
+		}
+		for _, update := range u.Updates {
+			if update.Binding == binding {
+				return update.Action
+			}
+		}
+	}
+	return ""
+}
+
+// One rotation through each kind of the table against the simulated Azure.
 func TestAzuresim_rotation(t *testing.T) {
 	t.Parallel()
-	for kind, action := range map[string]rotator.Action{
-		"storage": rotator.ActionNudge, "disk-encryption-set": rotator.ActionNudge, "managed-cluster": rotator.ActionNudge, "container-group": rotator.ActionRecreate, "cosmosdb": "",
-	} {
-		t.Run(kind, func(t *testing.T) {
+	for _, d := range kind.All() {
+		t.Run(d.Name, func(t *testing.T) {
 			t.Parallel()
 			e := newEstate(t)
+			if e.ids[d.Name] == "" {
+				t.Fatalf("%s: the simulated Azure has none", d.Name)
+			}
 			before, after := e.rotate(t)
-			old := e.observe(t, kind)
-			if kind == "cosmosdb" {
-				if old.Version != "" || old.Binding != rotator.BindingFollows {
-					t.Errorf("got %+v", old)
+			old := e.observe(t, d.Name)
+			found, err := e.kinds[d.Name].(rotator.Finder).Find(t.Context(), strings.Split(e.ids[d.Name], "/")[2], e.key)
+			if err != nil || len(found) == 0 {
+				t.Errorf("found %+v, %v", found, err)
+			}
+			action := updateFor(d, old.Binding)
+			if d.Traits.Best == rotator.EvidenceInferred {
+				if old.Version != "" || old.Binding != rotator.BindingFollows || action != "" {
+					t.Errorf("got %+v, told by %q", old, action)
 				}
 				return
 			}
 			if old.Version != before.ID {
 				t.Fatalf("before: got %+v, want version %s", old, before.ID)
 			}
-			err := e.kinds[kind].Apply(t.Context(), e.dependent(kind), action, e.key, after)
-			if err != nil {
-				var re *rotator.Error
-				errors.As(err, &re)
-				t.Fatalf("apply: %v (%+v)", err, re)
-			}
-			if now := e.observe(t, kind); now.Version != after.ID {
-				t.Errorf("after: got %+v, want version %s", now, after.ID)
-			}
-			if err := e.kinds[kind].Apply(t.Context(), e.dependent(kind), action, e.key, after); err != nil {
-				t.Errorf("once more: %v", err)
-			}
-			found, err := e.kinds[kind].(rotator.Finder).Find(t.Context(), strings.Split(e.ids[kind], "/")[2], e.key)
-			if err != nil || len(found) == 0 {
-				t.Errorf("found %+v, %v", found, err)
+			for _, once := range []string{"apply", "once more"} {
+				if err := e.kinds[d.Name].Apply(t.Context(), e.dependent(d.Name), action, e.key, after); err != nil {
+					var re *rotator.Error
+					errors.As(err, &re)
+					t.Fatalf("%s: %v (%+v)", once, err, re)
+				}
+				if now := e.observe(t, d.Name); now.Version != after.ID {
+					t.Errorf("%s: got %+v, want version %s", once, now, after.ID)
+				}
 			}
 		})
 	}
 }
 
-// A revocation, and its end, as the kinds that can see it do.
+// showsDenial reports whether a kind sees by itself that its key was revoked. The
+// set of the simulated cluster has no machines, so that through it nothing shows.
+func showsDenial(d *kind.Declaration) bool { return d.Status != nil || d.Probe != nil }
+
+// A revocation, as the kinds that can see it do; the others say nothing of it.
 func TestAzuresim_revocation(t *testing.T) {
 	t.Parallel()
-	for _, kind := range []string{"storage", "cosmosdb", "disk-encryption-set"} {
-		t.Run(kind, func(t *testing.T) {
+	for _, d := range kind.All() {
+		t.Run(d.Name, func(t *testing.T) {
 			t.Parallel()
 			e := newEstate(t)
-			if o := e.observe(t, kind); o.Access != rotator.AccessAllowed {
+			before, after, evidence := rotator.AccessAllowed, rotator.AccessDenied, rotator.EvidenceConfirmed
+			if !showsDenial(d) {
+				before, after, evidence = rotator.AccessUnknown, rotator.AccessUnknown, rotator.EvidenceNone
+			}
+			if o := e.observe(t, d.Name); o.Access != before {
 				t.Fatalf("before: got %+v", o)
 			}
 			versions, err := e.vault.Versions(t.Context(), e.key)
@@ -196,7 +220,7 @@ func TestAzuresim_revocation(t *testing.T) {
 				}
 			}
 			e.clock.Advance(2 * time.Hour)
-			if o := e.observe(t, kind); o.Access != rotator.AccessDenied || o.AccessEvidence != rotator.EvidenceConfirmed {
+			if o := e.observe(t, d.Name); o.Access != after || o.AccessEvidence != evidence {
 				t.Fatalf("revoked: got %+v", o)
 			}
 		})

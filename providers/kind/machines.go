@@ -1,4 +1,4 @@
-package service
+package kind
 
 import (
 	"context"
@@ -21,8 +21,8 @@ const machineVersion = "2024-07-01"
 // compute.disk-encryption-set.2025 (instanceView.statuses); managedBy and
 // managedByExtended by the model Disk of azure-sdk-for-go's compute 2021-03-01.
 type machinePaths struct {
-	ManagedBy, ManagedByExtended string
-	Statuses, StatusCode         string // the second within an element of the first
+	ManagedBy, ManagedByExtended Path
+	Statuses, StatusCode         Path // the second within an element of the first
 }
 
 func newMachinePaths() machinePaths {
@@ -48,9 +48,15 @@ type machines struct {
 // observation: what lies beyond leaves access unknown.
 const maxAssociated = 500
 
+// probeMachines looks at the machines with disks of a set.
+func probeMachines(ctx context.Context, r *Resource, d *rotator.Dependent, _ document, s *Sighting) error {
+	m := machines{arm: r.deps.ARM, kind: r.Name, setVersion: r.APIVersion, paths: newMachinePaths()}
+	return wrap("look at the machines of", d, m.look(ctx, d.ID, s))
+}
+
 // look fills in access. One machine seen running means allowed, all of them seen
 // off means denied, anything else is unknown.
-func (m machines) look(ctx context.Context, set string, o *rotator.Observation) error {
+func (m machines) look(ctx context.Context, set string, s *Sighting) error {
 	owners, whole, err := m.owners(ctx, set)
 	if err != nil {
 		return err
@@ -64,25 +70,25 @@ func (m machines) look(ctx context.Context, set string, o *rotator.Observation) 
 		if err != nil {
 			return err
 		}
-		o.At = earlier(o.At, at)
+		s.At = earlier(s.At, at)
 		switch {
 		case strings.EqualFold(power, "running"):
-			o.Access, o.AccessCode, o.AccessEvidence = rotator.AccessAllowed, "", rotator.EvidenceConfirmed
-			o.Facts["PowerState"] = fmt.Sprintf("running: %s", id)
+			s.Access, s.AccessCode, s.AccessEvidence = rotator.AccessAllowed, "", rotator.EvidenceConfirmed
+			s.Facts["PowerState"] = fmt.Sprintf("running: %s", id)
 			return nil
 		case strings.EqualFold(power, "stopped"), strings.EqualFold(power, "deallocated"):
 			off++
-			o.AccessCode = "PowerState/" + strings.ToLower(power)
+			s.AccessCode = "PowerState/" + strings.ToLower(power)
 		default:
 			unclear++
 		}
 	}
-	o.Facts["PowerState"] = fmt.Sprintf("%d off, %d unclear", off, unclear)
+	s.Facts["PowerState"] = fmt.Sprintf("%d off, %d unclear", off, unclear)
 	if off == 0 || unclear > 0 || !whole {
-		o.AccessCode = ""
+		s.AccessCode = ""
 		return nil
 	}
-	o.Access, o.AccessEvidence = rotator.AccessDenied, rotator.EvidenceConfirmed
+	s.Access, s.AccessEvidence = rotator.AccessDenied, rotator.EvidenceConfirmed
 	return nil
 }
 

@@ -1,4 +1,4 @@
-package service
+package kind
 
 import (
 	"encoding/json"

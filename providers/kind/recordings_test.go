@@ -1,4 +1,4 @@
-package service
+package kind
 
 import (
 	"encoding/json"
@@ -25,9 +25,8 @@ func documents(t *testing.T) map[string][]document {
 			continue
 		}
 		for _, d := range append(doc.list("value"), doc, doc.at("properties.output")) {
-			if kind, ok := KindOf(d.text("id")); ok && d.has("properties") {
+			if _, ok := KindOf(d.text("id")); ok && d.has("properties") {
 				found[e.File] = append(found[e.File], document{d.root})
-				_ = kind
 			}
 		}
 	}
@@ -41,9 +40,6 @@ func TestObserve_Recordings(t *testing.T) {
 	for file, docs := range documents(t) {
 		for _, doc := range docs {
 			o, kind := observe(doc)
-			if kind == "" {
-				continue // a managed cluster: it shows its set only
-			}
 			raw, _ := json.Marshal(doc)
 			text := strings.ToLower(string(raw))
 			seen[kind]++
@@ -65,9 +61,9 @@ func TestObserve_Recordings(t *testing.T) {
 		}
 	}
 	t.Logf("recordings: documents: %v understood", seen)
-	for _, kind := range []string{"storage", "cosmosdb", "disk-encryption-set", "container-group"} {
-		if seen[kind] == 0 && os.Getenv("CMKD_RECORDINGS") == "" {
-			t.Errorf("no document of a %s", kind)
+	for _, d := range All() {
+		if seen[d.Name] == 0 && os.Getenv("CMKD_RECORDINGS") == "" {
+			t.Errorf("%s: no recording shows one", d.Name)
 		}
 	}
 }
@@ -150,9 +146,9 @@ func TestObserve_Examples(t *testing.T) {
 		}
 	}
 	t.Logf("decoded: %v", seen)
-	for _, kind := range []string{"storage", "cosmosdb", "disk-encryption-set", "container-group"} {
-		if seen[kind] == 0 {
-			t.Errorf("no example of a %s", kind)
+	for _, d := range All() {
+		if seen[d.Name] == 0 {
+			t.Errorf("%s: no official example shows one", d.Name)
 		}
 	}
 }
@@ -201,7 +197,7 @@ func TestManagedCluster_Examples(t *testing.T) {
 			continue
 		}
 		for _, doc := range exampleResponses(t, file) {
-			if got := doc.text(newManagedClusterPaths().Set); !strings.HasSuffix(got, "/diskEncryptionSets/des") {
+			if got := doc.text(managedCluster().via().At); !strings.HasSuffix(got, "/diskEncryptionSets/des") {
 				t.Errorf("set %q", got)
 			}
 		}

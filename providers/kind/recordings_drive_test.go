@@ -1,4 +1,4 @@
-package service
+package kind
 
 import (
 	"encoding/json"
@@ -85,7 +85,7 @@ func (d *drive) all() {
 
 // isList reports whether a path lists resources of a supported kind.
 func isList(path string) bool {
-	return slices.ContainsFunc(Kinds(), func(info Info) bool {
+	return slices.ContainsFunc(All(), func(info *Declaration) bool {
 		return strings.HasSuffix(strings.ToLower(path), "/providers/"+strings.ToLower(info.Type))
 	})
 }
@@ -138,9 +138,6 @@ func (d *drive) read(e wiretest.Exchange, path string) error {
 	o, err := k.kinds[kind].Observe(d.t.Context(), &rotator.Dependent{ID: path, Kind: kind}, rotator.Ask{})
 	if e.Response.Status != http.StatusOK {
 		return wantClassified(e, err)
-	}
-	if kind == "managed-cluster" {
-		return nil // it shows its set only, and the recorded ones have none
 	}
 	if err != nil {
 		return err

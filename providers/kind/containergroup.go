@@ -1,0 +1,71 @@
+package kind
+
+import (
+	"net/http"
+	"time"
+
+	"cmkd/rotator"
+)
+
+// recreateWindow bounds how long a re-created group may take to show the new
+// version. It is ours: a group never switches by itself.
+const recreateWindow = time.Hour
+
+// Where a group names its key, and the name of the version's property in it.
+const (
+	groupEncryption Path = "properties.encryptionProperties"
+	groupKeyVersion      = "keyVersion"
+)
+
+// containerGroup is the group of container instances.
+//
+// Paths: facts.md section 4, Container instances, and the model
+// EncryptionProperties of examples/containerinstance-2021-09-01. What a
+// re-creation sends, and what it would lose: recreate.go.
+func containerGroup() *Declaration {
+	const (
+		vault             = groupEncryption + ".vaultBaseUrl"
+		name              = groupEncryption + ".keyName"
+		version           = groupEncryption + "." + groupKeyVersion
+		provisioning Path = "properties.provisioningState"
+		instance     Path = "properties.instanceView.state"
+	)
+	return &Declaration{
+		Name: "container-group", Type: "Microsoft.ContainerInstance/containerGroups", APIVersion: "2022-09-01", Noun: "the group",
+		Traits: rotator.Traits{
+			Window: recreateWindow, Revocation: time.Hour,
+			Best: rotator.EvidenceConfirmed, WriteRole: "Azure Container Instances Contributor Role",
+			Revoked: "the group cannot start again",
+		},
+		Bindings: []rotator.Binding{rotator.BindingFixed},
+		Uses: []UseAt{{
+			Path: groupEncryption, Vault: vault, Name: name, Version: version,
+			Fixed: true, Unversioned: "look at the group with az container show",
+			Updates: []Update{{
+				Action: rotator.ActionRecreate, Binding: rotator.BindingFixed, Method: http.MethodPut,
+				Consent: true, Lost: lostSecrets, Body: deployment,
+			}},
+		}},
+		State: provisioning,
+		Facts: []Path{vault, name, version, provisioning, instance},
+		Properties: []Property{
+			{groupEncryption, "missing: the key is Microsoft's"},
+			{vault, "the key's vault"},
+			{name, "the key's name"},
+			{version, "the version in use"},
+			{provisioning, "whether an update is under way"},
+			{instance, "shown"},
+			{location, regionUse},
+		},
+		Evidence: "version: confirmed (encryptionProperties.keyVersion, fixed at deployment); denial: inferred by time",
+		Limits: []string{
+			"never switches by itself; a re-creation restarts the containers and may change the group's address",
+			"a group with secrets is not re-created: Azure does not return them, and they would be lost",
+			"the document has no etag: a re-creation is preceded by a read, not conditional",
+		},
+		Sources: []string{
+			"facts.md §1, §4 Container instances", "recordings/containerinstance.*.jsonl (shape and operation)", "examples/containerinstance-2021-09-01",
+			"the role's name is common knowledge",
+		},
+	}
+}

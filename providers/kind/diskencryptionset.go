@@ -1,0 +1,94 @@
+package kind
+
+import (
+	"net/http"
+	"time"
+
+	"cmkd/rotator"
+)
+
+// diskEncryptionSet is the set of keys for managed disks.
+//
+// Paths: recordings compute.disk-encryption-set*.jsonl, examples
+// GetInformationAboutADiskEncryptionSetWithAutoKeyRotationError and
+// UpdateADiskEncryptionSetWithRotationToLatestKeyVersionEnabledInProgress.
+// Within an hour, shut-down of machines, previousKeys: facts.md sections 1 and 4,
+// Disk encryption sets. The form of an update: recording
+// compute.disk-encryption-set.2020 and example UpdateADiskEncryptionSet.
+func diskEncryptionSet() *Declaration {
+	const (
+		keyURL         Path = "properties.activeKey.keyUrl"
+		sourceVault    Path = "properties.activeKey.sourceVault.id"
+		follows        Path = "properties.rotationToLatestKeyVersionEnabled"
+		rotatedAt      Path = "properties.lastKeyRotationTimestamp"
+		previous       Path = "properties.previousKeys"
+		previousURL    Path = "keyUrl" // within an element of previousKeys
+		errorCode      Path = "properties.autoKeyRotationError.code"
+		errorMessage   Path = "properties.autoKeyRotationError.message"
+		encryptionType Path = "properties.encryptionType"
+		provisioning   Path = "properties.provisioningState"
+		one                 = "/subscriptions/…/providers/Microsoft.Compute/diskEncryptionSets/…"
+	)
+	kept, machine := []Path{sourceVault, encryptionType, follows}, newMachinePaths()
+	return &Declaration{
+		Name: "disk-encryption-set", Type: "Microsoft.Compute/diskEncryptionSets", APIVersion: "2023-04-02", Noun: "the set",
+		Traits: rotator.Traits{
+			Window: time.Hour, Revocation: time.Hour,
+			Best: rotator.EvidenceConfirmed, CanNudge: true, WriteRole: "Contributor",
+			Revoked: "VMs with disks of the set shut down",
+		},
+		Bindings: []rotator.Binding{rotator.BindingFollows, rotator.BindingPinned},
+		Uses: []UseAt{{
+			Path: "properties.activeKey", URI: keyURL, Follows: follows, RotatedAt: rotatedAt,
+			Held: []HeldAt{{previous, previousURL}},
+			Updates: []Update{
+				{Action: rotator.ActionNudge, Binding: rotator.BindingFollows, Method: http.MethodPatch, Kept: kept},
+				{Action: rotator.ActionRepin, Binding: rotator.BindingPinned, Method: http.MethodPatch, Kept: kept},
+			},
+		}},
+		State: provisioning,
+		Faults: []FaultAt{{
+			Code: errorCode, Message: errorMessage, Class: rotator.ClassAutoRotation,
+			Hint: "auto-rotation is off: give the set an identity that may use the key, then update the set to switch it on again",
+		}},
+		Probe: &Probe{Look: probeMachines},
+		Facts: []Path{keyURL, follows, rotatedAt, errorCode, encryptionType, provisioning},
+		Properties: []Property{
+			{keyURL, "the key and the version in use"},
+			{sourceVault, "sent back with an update"},
+			{follows, "true: follows, else pinned"},
+			{rotatedAt, "when the version was switched to"},
+			{previous, "versions that still wrap disks"},
+			{previousURL, "such a version, in an element of previousKeys"},
+			{errorCode, "auto-rotation is off since"},
+			{errorMessage, "why it is off"},
+			{encryptionType, "sent back with an update"},
+			{provisioning, "whether an update is under way"},
+			{location, regionUse},
+			{machine.ManagedBy, "of a disk: the machine that it is attached to"},
+			{machine.ManagedByExtended, "of a shared disk: all of them"},
+			{machine.Statuses, "of a machine: its states"},
+			{machine.StatusCode, "a state, in an element of statuses; PowerState/… counts"},
+		},
+		Calls: []CallInfo{
+			{http.MethodGet, one + "/associatedResources", "2023-04-02", "access"},
+			{http.MethodGet, "/subscriptions/…/providers/Microsoft.Compute/disks/…", "2023-04-02", "access, for each disk"},
+			{http.MethodGet, "/subscriptions/…/virtualMachines/…?$expand=instanceView", machineVersion, "access, for each machine until one is seen running"},
+		},
+		Permissions: []Permission{
+			{"Reader", "the disks and the machines", "Microsoft.Compute/disks/read, Microsoft.Compute/virtualMachines/read", "access"},
+		},
+		Evidence: "version: confirmed (activeKey.keyUrl); denial: confirmed when every machine with a disk of the set is seen off",
+		Limits: []string{
+			"a machine that is off by itself looks like a denied one",
+			"a set without an attached disk shows no denial",
+			"after an autoKeyRotationError auto-rotation stays off until the set is updated",
+			"the document has no etag: an update is preceded by a read, not conditional",
+		},
+		Sources: []string{
+			"facts.md §1, §4 Disk encryption sets", "recordings/compute.disk-encryption-set*.jsonl", "examples/compute-disk-2021-04-01",
+			"managedBy: model Disk of azure-sdk-for-go's compute 2021-03-01",
+			"PowerState/stopped and /deallocated are common knowledge: the recordings show PowerState/running",
+		},
+	}
+}

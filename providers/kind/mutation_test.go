@@ -1,0 +1,191 @@
+package kind
+
+import (
+	"encoding/json"
+	"fmt"
+	"reflect"
+	"strings"
+	"testing"
+
+	"cmkd/rotator"
+)
+
+// whole returns a document of each kind in which every path is filled.
+func whole(t *testing.T) map[string]document {
+	t.Helper()
+	docs := map[string]document{}
+	for kind, text := range map[string]string{
+		"storage":  strings.NewReplacer(`"name":"acc"`, `"name":"acc","location":"westus"`, "Succeeded", "Updating").Replace(fmt.Sprintf(storageDoc, v1)),
+		"cosmosdb": `{"id":"` + cosmosID + `","location":"West US","properties":{"keyVaultKeyUri":"` + string(key) + `","customerManagedKeyStatus":"x (4003)","defaultIdentity":"FirstPartyIdentity","provisioningState":"Updating"}}`,
+		"disk-encryption-set": `{"id":"` + setID + `","location":"westus","properties":{"activeKey":{"sourceVault":{"id":"/v"},"keyUrl":"` + string(key) + "/" + v2 + `"},"rotationToLatestKeyVersionEnabled":true,"encryptionType":"E",
+			"lastKeyRotationTimestamp":"2024-06-20T04:47:52.9788262+00:00","previousKeys":[{"keyUrl":"` + string(key) + "/" + v1 + `"}],"autoKeyRotationError":{"code":"C","message":"m"},"provisioningState":"Updating"}}`,
+		"container-group": strings.Replace(groupDoc, "Succeeded", "Updating", 1),
+		"managed-cluster": `{"id":"` + clusterID + `","location":"westus","properties":{"diskEncryptionSetID":"` + setID + `","provisioningState":"Updating","powerState":{"code":"Running"}}}`,
+	} {
+		docs[kind] = parse(t, text)
+	}
+	return docs
+}
+
+// shows is everything that a declaration makes of a document: what is seen, what
+// each update sends, what a probe or another resource is found by.
+func shows(t *testing.T, d *Declaration, doc document) string {
+	t.Helper()
+	s := d.decode(doc)
+	all := []any{s.observation(key), s.Updating}
+	if via := d.via(); via != nil {
+		all = append(all, doc.text(via.At))
+	}
+	if d.Probe != nil {
+		all = append(all, doc.text(d.Probe.At))
+	}
+	for _, u := range d.Uses {
+		for _, how := range u.Updates {
+			raw, err := json.Marshal(doc)
+			if err != nil {
+				t.Fatal(err)
+			}
+			all = append(all, u.change(parse(t, string(raw)), &how, key, v2)) // it alters what it is given
+		}
+	}
+	for _, use := range s.Uses {
+		use.Path, use.at = "", nil
+		all = append(all, use)
+	}
+	raw, err := json.Marshal(all)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(raw)
+}
+
+// eachPath calls f for every path that a declaration reads, with its place: not
+// those that only describe, and not those of the kind that it goes through.
+func eachPath(v reflect.Value, place string, f func(place string, path reflect.Value)) {
+	switch v.Kind() {
+	case reflect.Pointer:
+		if !v.IsNil() && (place == "" || v.Type() != reflect.TypeFor[*Declaration]()) {
+			eachPath(v.Elem(), place, f)
+		}
+	case reflect.Slice:
+		for i := range v.Len() {
+			eachPath(v.Index(i), fmt.Sprintf("%s[%d]", place, i), f)
+		}
+	case reflect.Struct:
+		for i := range v.NumField() {
+			if field := v.Type().Field(i); field.Name != "Properties" && field.Name != "Calls" && field.IsExported() {
+				eachPath(v.Field(i), place+"."+field.Name, f)
+			}
+		}
+	case reflect.String:
+		if v.Type() == reflect.TypeFor[Path]() && v.String() != "" {
+			f(place, v)
+		}
+	}
+}
+
+// Breaking any one path, in any one of its places, changes what is seen or sent.
+// UseAt.Path names the use; it is read only where it says whether there is one.
+func TestPaths_mutations_are_noticed(t *testing.T) {
+	t.Parallel()
+	docs := whole(t)
+	for i, d := range All() {
+		doc, ok := docs[d.Name]
+		if !ok {
+			t.Errorf("%s: no document in which every path is filled", d.Name)
+			continue
+		}
+		right, n := shows(t, d, doc), 0
+		eachPath(reflect.ValueOf(d), "", func(string, reflect.Value) { n++ })
+		for broken := range n {
+			other, at := All()[i], 0
+			eachPath(reflect.ValueOf(other), "", func(place string, path reflect.Value) {
+				defer func() { at++ }()
+				u := strings.HasSuffix(place, "].Path") && (other.Uses[0].Owner != nil || other.Uses[0].URI != "" || other.Uses[0].Via != nil)
+				if at != broken || u {
+					return
+				}
+				path.SetString(path.String() + "Broken")
+				if shows(t, other, doc) == right {
+					t.Errorf("%s: nobody notices a broken %s = %s", d.Name, place, path)
+				}
+			})
+		}
+	}
+}
+
+// Each path of the machines of a set counts, too.
+func TestMachinePaths_mutations_are_noticed(t *testing.T) {
+	t.Parallel()
+	machine := parse(t, `{"managedBy":"/a","managedByExtended":["/b"],"properties":{"instanceView":{"statuses":[{"code":"PowerState/running"}]}}}`)
+	see := func(m machinePaths) string {
+		return fmt.Sprint(m.power(machine), machine.text(m.ManagedBy), machine.strings(m.ManagedByExtended))
+	}
+	original := reflect.ValueOf(newMachinePaths())
+	for i := range original.NumField() {
+		broken := reflect.New(original.Type()).Elem()
+		broken.Set(original)
+		broken.Field(i).SetString(original.Field(i).String() + "Broken")
+		if see(broken.Interface().(machinePaths)) == see(newMachinePaths()) {
+			t.Errorf("nobody notices a broken %s", original.Type().Field(i).Name)
+		}
+	}
+}
+
+// FuzzObserve sees to it that no document ends the process, and that no kind
+// reports a version that is not in it.
+func FuzzObserve(f *testing.F) {
+	for _, doc := range []string{
+		fmt.Sprintf(storageDoc, ""), fmt.Sprintf(setDoc, true), groupDoc,
+		`{"id":"` + cosmosID + `","properties":{"keyVaultKeyUri":"` + string(key) + `","customerManagedKeyStatus":"x (4003)"}}`, `[]`, `null`, `{"properties":[{}]}`,
+	} {
+		f.Add(doc)
+	}
+	f.Fuzz(func(t *testing.T, text string) {
+		var doc document
+		if json.Unmarshal([]byte(text), &doc) != nil {
+			return
+		}
+		strs := texts(doc.root, nil)
+		for _, d := range All() {
+			o := d.decode(doc).observation(key)
+			for _, version := range append([]string{o.Version}, o.Previous...) {
+				if version != "" && !occurs(version, strs) {
+					t.Fatalf("version %s is not in %s", version, text)
+				}
+			}
+			if o.Access == rotator.AccessUnknown && o.AccessEvidence != "" {
+				t.Fatalf("evidence of an unknown access: %+v", o)
+			}
+		}
+		if lost := lostSecrets(doc); lost == nil && doc.object(groupEncryption) != nil {
+			deployment(doc, v2)
+		}
+	})
+}
+
+// texts collects every string of a document.
+func texts(v any, to []string) []string {
+	switch v := v.(type) {
+	case string:
+		return append(to, v)
+	case []any:
+		for _, e := range v {
+			to = texts(e, to)
+		}
+	case map[string]any:
+		for _, e := range v {
+			to = texts(e, to)
+		}
+	}
+	return to
+}
+
+func occurs(version string, in []string) bool {
+	for _, s := range in {
+		if strings.Contains(strings.ToLower(s), version) {
+			return true
+		}
+	}
+	return false
+}

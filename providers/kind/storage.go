@@ -1,0 +1,102 @@
+package kind
+
+import (
+	"context"
+	"net/http"
+	"time"
+
+	"cmkd/rotator"
+)
+
+// probeContainer is the setting that names the container to look at.
+const probeContainer = "probe_container"
+
+// storage is the storage account.
+//
+// Paths: recording storage.customer-managed-key.2025 (api-version 2023-05-01);
+// the lower-case keyvaultproperties is what the service really sends. Once a day,
+// nudge, 403 of the data plane: facts.md sections 1 and 4, Storage. The form of
+// an update: the same recording, and example StorageAccountEnableCMK. Encryption
+// scopes: facts-evidence.md section 3.
+func storage() *Declaration {
+	const (
+		encryption         = "properties.encryption"
+		keyvault           = encryption + ".keyvaultproperties"
+		keySource     Path = encryption + ".keySource"
+		services      Path = encryption + ".services"
+		identity      Path = encryption + ".identity"
+		vault         Path = keyvault + ".keyvaulturi"
+		name          Path = keyvault + ".keyname"
+		version       Path = keyvault + ".keyversion"
+		current       Path = keyvault + ".currentVersionedKeyIdentifier"
+		rotatedAt     Path = keyvault + ".lastKeyRotationTimestamp"
+		provisioning  Path = "properties.provisioningState"
+		blobEndpoint  Path = "properties.primaryEndpoints.blob"
+		lastEnabledAt      = "lastEnabledTime" // read-only
+	)
+	kept, readOnly := []Path{keySource, vault, name, services, identity}, []string{lastEnabledAt}
+	return &Declaration{
+		Name: "storage", Type: "Microsoft.Storage/storageAccounts", APIVersion: "2023-05-01", Noun: "the account",
+		Traits: rotator.Traits{
+			Window: 24 * time.Hour, Revocation: time.Hour,
+			Best: rotator.EvidenceConfirmed, CanNudge: true, WriteRole: "Storage Account Contributor",
+			Revoked: "blob reads and writes fail for everyone (403)",
+		},
+		Bindings: []rotator.Binding{rotator.BindingFollows, rotator.BindingPinned},
+		Uses: []UseAt{{
+			Path: encryption, Vault: vault, Name: name, Version: version, Current: current, RotatedAt: rotatedAt,
+			Owner: &Owner{At: keySource, Customer: "Microsoft.Keyvault", Microsoft: "Microsoft.Storage"},
+			Updates: []Update{
+				{Action: rotator.ActionNudge, Binding: rotator.BindingFollows, Method: http.MethodPatch, Versionless: true, Kept: kept, ReadOnly: readOnly},
+				{Action: rotator.ActionRepin, Binding: rotator.BindingPinned, Method: http.MethodPatch, Kept: kept, ReadOnly: readOnly},
+			},
+		}},
+		BlindSpots: []BlindSpot{{"encryption scopes", "a scope with a key of its own is not looked at"}},
+		State:      provisioning,
+		Probe:      &Probe{At: blobEndpoint, Look: probeBlobs},
+		Facts:      []Path{keySource, vault, name, version, current, rotatedAt, provisioning},
+		Settings:   []Setting{{probeContainer, "a container that the daemon may list, by which a revocation is seen", checkContainer}},
+		Properties: []Property{
+			{keySource, "whether the key is a customer's"},
+			{vault, "the key's vault"},
+			{name, "the key's name"},
+			{version, "empty or missing: follows; a version: pinned"},
+			{current, "the version in use"},
+			{rotatedAt, "when it was switched to"},
+			{services, "sent back with an update"},
+			{identity, "sent back with an update"},
+			{provisioning, "whether an update is under way"},
+			{blobEndpoint, "the address of the access probe"},
+			{location, regionUse},
+		},
+		Calls: []CallInfo{
+			{http.MethodGet, "https://ACCOUNT.blob…/CONTAINER?restype=container&comp=list&include=metadata&maxresults=1", blobVersion, "access, if " + probeContainer + " is set"},
+		},
+		Permissions: []Permission{
+			{blobRole, "the account or the container", "Microsoft.Storage/storageAccounts/blobServices/containers/blobs/read", "access probe"},
+		},
+		Evidence: "version: confirmed (currentVersionedKeyIdentifier); denial: confirmed by the data plane's 403, with " + probeContainer,
+		Limits: []string{
+			"checks the vault once a day; a nudge makes it look at once",
+			"without " + probeContainer + " a revocation is inferred by time",
+			"the document has no etag: an update is preceded by a read, not conditional",
+		},
+		Sources: []string{"facts.md §1, §4 Storage", "recordings/storage.customer-managed-key.2025.jsonl", "examples/storage-2021-06-01"},
+	}
+}
+
+// probeBlobs lists one blob of the container that the operator named.
+func probeBlobs(ctx context.Context, r *Resource, d *rotator.Dependent, doc document, s *Sighting) error {
+	container := d.Settings[probeContainer]
+	if r.deps.Blob == nil || container == "" {
+		return nil
+	}
+	seen, err := r.deps.Blob.Look(ctx, d.ID, doc.text(r.Probe.At), container)
+	if err != nil {
+		return wrap("probe", d, err)
+	}
+	s.Access, s.AccessCode, s.AccessEvidence = seen.Access, seen.Code, rotator.EvidenceConfirmed
+	s.At = earlier(s.At, seen.At)
+	s.Facts["probe."+probeContainer] = container
+	return nil
+}

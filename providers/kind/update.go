@@ -1,0 +1,161 @@
+package kind
+
+import (
+	"context"
+	"fmt"
+	"strings"
+
+	"cmkd/providers/arm"
+	"cmkd/rotator"
+)
+
+// Apply implements [rotator.Service]: one read, and one update unless the
+// resource is where it should be already; then the operation that the update may
+// have begun is followed to its end.
+func (r *Resource) Apply(ctx context.Context, d *rotator.Dependent, action rotator.Action, key rotator.KeyID, version rotator.Version) error {
+	if r.via != nil {
+		return r.applyThrough(ctx, d, action, key, version)
+	}
+	u, how := r.update(action)
+	if how == nil {
+		return r.unsupported(action)
+	}
+	if how.Consent && !d.Recreate {
+		return refuse(d, action, "the operator did not consent", "set recreate: true on the dependent, or deploy it anew with version "+version.ID)
+	}
+	doc, _, err := r.read(ctx, d.ID)
+	if err != nil {
+		return wrap("read", d, err)
+	}
+	s := r.decode(doc)
+	use, err := s.expect(d, u, key, how.Binding)
+	if err != nil {
+		return err
+	}
+	named := version.ID
+	if how.Versionless {
+		named = ""
+	}
+	if strings.EqualFold(use.Version, version.ID) && strings.EqualFold(use.Named, named) {
+		return nil
+	}
+	if how.Lost != nil {
+		if lost := how.Lost(doc); len(lost) > 0 {
+			return refuse(d, action, "Azure does not return its secrets, which would be lost: "+strings.Join(lost, ", "),
+				"deploy it anew from its template, with version "+version.ID)
+		}
+	}
+	return wrap(how.verb(), d, r.write(ctx, how, d.ID, doc, u.change(doc, how, use.Key, named)))
+}
+
+// update returns which use is told a version by an action, and how; nil for
+// none.
+func (d *Declaration) update(action rotator.Action) (*UseAt, *Update) {
+	for i := range d.Uses {
+		u := &d.Uses[i]
+		for j := range u.Updates {
+			if u.Updates[j].Action == action {
+				return u, &u.Updates[j]
+			}
+		}
+	}
+	return nil, nil
+}
+
+func (u *Update) verb() string {
+	if u.Action == rotator.ActionRecreate {
+		return string(u.Action)
+	}
+	return "update"
+}
+
+// change returns what is sent to make a use name a version; none for the key
+// alone.
+func (u *UseAt) change(doc document, how *Update, key rotator.KeyID, version string) any {
+	if how.Body != nil {
+		return how.Body(doc, version)
+	}
+	body := map[string]any{}
+	for _, path := range how.Kept {
+		if doc.blank(path) {
+			continue
+		}
+		value := doc.at(path).root
+		dropFrom(value, how.ReadOnly)
+		put(body, path, value)
+	}
+	if u.URI != "" {
+		put(body, u.URI, key.WithVersion(version))
+	} else {
+		put(body, u.Version, version)
+	}
+	return body
+}
+
+// dropFrom removes properties from the objects within an object.
+func dropFrom(value any, names []string) {
+	object, _ := value.(map[string]any)
+	for _, one := range object {
+		if fields, ok := one.(map[string]any); ok {
+			drop(fields, names...)
+		}
+	}
+}
+
+// write sends a change of a resource that was read as doc and follows the
+// operation that it may start.
+func (r *Resource) write(ctx context.Context, how *Update, id string, doc document, change any) error {
+	o := arm.CallOptions{Kind: r.Name, Role: r.Declaration.Traits.WriteRole, IfMatch: doc.text("etag")}
+	_, err := r.deps.ARM.Write(ctx, how.Method, strings.TrimSuffix(id, "/"), r.APIVersion, change, nil, o)
+	return err
+}
+
+// expect returns the use that an update is for, or why it must not be made: the
+// resource uses another key by now, or names it in another way than the action
+// is for.
+func (s Sighting) expect(d *rotator.Dependent, at *UseAt, key rotator.KeyID, binding rotator.Binding) (Use, error) {
+	var use Use
+	for _, one := range s.Uses {
+		if one.at == at {
+			use = one
+		}
+	}
+	switch {
+	case use.Key == "" || !use.Key.Same(key):
+		return use, changed("%s uses %s by now, not %s", d.DisplayName(), orNone(string(use.Key)), key)
+	case use.Binding != binding:
+		return use, changed("%s names its key as %s by now, not as %s", d.DisplayName(), orNone(string(use.Binding)), binding)
+	case s.Updating:
+		return use, changed("%s has another update under way", d.DisplayName())
+	}
+	return use, nil
+}
+
+func orNone(s string) string {
+	if s == "" {
+		return "none of ours"
+	}
+	return s
+}
+
+func changed(format string, args ...any) error {
+	return &rotator.Error{
+		Code: rotator.CodeConflict, NoEffect: true, Message: fmt.Sprintf(format, args...),
+		Hint: "it is looked at again before the next attempt",
+	}
+}
+
+func refuse(d *rotator.Dependent, action rotator.Action, why, hint string) error {
+	return &rotator.Error{
+		Code: rotator.CodeRefused, NoEffect: true, Hint: hint,
+		Message: fmt.Sprintf("%s is not %sd: %s", d.DisplayName(), action, why),
+	}
+}
+
+// unsupported is the error of an action that a kind does not know.
+func (r *Resource) unsupported(action rotator.Action) error {
+	return &rotator.Error{
+		Code: rotator.CodeInvalid, NoEffect: true,
+		Message: fmt.Sprintf("a %s cannot be updated by %s", r.Name, action),
+	}
+}
