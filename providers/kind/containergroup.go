@@ -11,11 +11,11 @@ import (
 // version. It is ours: a group never switches by itself.
 const recreateWindow = time.Hour
 
-// Where a group names its key, and the name of the version's property in it.
-const (
-	groupEncryption Path = "properties.encryptionProperties"
-	groupKeyVersion      = "keyVersion"
-)
+// groupEncryption is where a group names its key.
+const groupEncryption Path = "properties.encryptionProperties"
+
+// groupKeyVersion is the name of the version's property in it.
+const groupKeyVersion = "keyVersion"
 
 // containerGroup is the group of container instances.
 //

@@ -258,11 +258,11 @@ func (s *Sighting) state(value string) {
 	}
 }
 
-// location is where every resource says where it is, and regionUse what for.
-const (
-	location  Path = "location"
-	regionUse      = "where it is: propagation times are learned by region"
-)
+// location is where every resource says where it is.
+const location Path = "location"
+
+// regionUse is what every kind uses its location for.
+const regionUse = "where it is: propagation times are learned by region"
 
 // region brings the two ways in which Azure writes a location to one: "West
 // Europe" and "westeurope" (the recordings show both, and other cases). A text
