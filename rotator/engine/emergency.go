@@ -22,10 +22,16 @@ type emergency struct {
 	// busy has for the receivers that are being told when that emergency began: it may
 	// be over, and another one have begun.
 	busy map[string]time.Time
+	// before is the emergency before, which is over; owed are the receivers that take
+	// it to go on. They hear of its end first, or they would take the new one to be
+	// over: both have one id.
+	before rotator.Alert
+	owed   map[string]bool
 }
 
-// declare begins the alert, or brings it up to date.
-func (m *emergency) declare(why string, now time.Time) rotator.Alert {
+// declare begins the alert, or brings it up to date; before is the emergency before,
+// nil if everybody has heard of its end.
+func (m *emergency) declare(why string, before *rotator.Alert, now time.Time) rotator.Alert {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	if m.alert == nil {
@@ -33,7 +39,13 @@ func (m *emergency) declare(why string, now time.Time) rotator.Alert {
 			ID: alerting.ID(rotator.RuleStoreBlocked, alerting.ScopeDaemon, ""), Rule: rotator.RuleStoreBlocked, Severity: alerting.SeverityOf(rotator.RuleStoreBlocked),
 			Starts: now, Next: "systemctl status cmkd",
 		}
-		m.told = map[string]rotator.Delivery{}
+		m.told, m.owed = map[string]rotator.Delivery{}, map[string]bool{}
+		if before != nil {
+			m.before = *before
+			for name, d := range before.Told {
+				m.owed[name] = !d.Fired.IsZero() && d.Resolved.IsZero()
+			}
+		}
 	}
 	if m.busy == nil {
 		m.busy = map[string]time.Time{}
@@ -73,7 +85,19 @@ func (m *emergency) begin(r *rotator.Receiver, now time.Time) (told rotator.Aler
 		return rotator.Alert{}, false
 	}
 	m.busy[r.Name] = m.alert.Starts
+	if m.owed[r.Name] {
+		return toldTo(&m.before, r), true
+	}
 	return *m.alert, true
+}
+
+// heard notes what came of telling a receiver of the emergency before.
+func (m *emergency) heard(name string, told *rotator.Alert, err *rotator.Error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if err == nil && m.alert != nil && told.ID == m.alert.ID {
+		m.owed[name] = told.Firing()
+	}
 }
 
 // end notes what came of telling a receiver. It reports false if the alert was over
@@ -82,6 +106,15 @@ func (m *emergency) end(r *rotator.Receiver, told *rotator.Alert, err *rotator.E
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	delete(m.busy, r.Name)
+	if m.alert != nil && !told.Firing() && m.owed[r.Name] {
+		if err != nil {
+			m.told[r.Name] = afterAttempt(m.told[r.Name], told, err, now)
+		} else {
+			delete(m.owed, r.Name)
+			delete(m.told, r.Name)
+		}
+		return true
+	}
 	if m.alert == nil || !m.alert.Starts.Equal(told.Starts) {
 		return false
 	}
@@ -95,6 +128,9 @@ func (r *runner) cryOut(ctx context.Context) {
 		return
 	}
 	for _, to := range *r.receivers.Load() {
+		if r.core.alarm.outbox.sending[to.Name] > 0 {
+			continue // one message at a time, or they may overtake each other
+		}
 		told, ok := r.emergency.begin(&to, r.o.Clock.Now())
 		if !ok {
 			continue

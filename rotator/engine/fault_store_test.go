@@ -38,3 +38,32 @@ func TestStoreBlocked_HalfASecondOfErrorsHeals(t *testing.T) {
 		s.wantVersions("-+")
 	})
 }
+
+// TestStoreBlocked_TheFirstEndsBeforeTheSecondBegins, also for a receiver that was
+// told of the first all the time in between: else it takes the second to be over.
+// (A request while nothing can be stored has the receivers looked at again, which
+// makes the order of goroutines in TestStoreBlocked_AgainWhileAReceiverIsStillTold
+// a certain one.)
+func TestStoreBlocked_TheFirstEndsBeforeTheSecondBegins(t *testing.T) {
+	t.Parallel()
+	inBubble(t, func(s *estate) {
+		hanging := &slow{release: make(chan struct{})}
+		s.alerting.Receivers = []rotator.Receiver{{Name: "slow", Notifier: hanging}}
+		s.start()
+		s.block()
+		s.pass(time.Second)
+		s.store.Hook(nil, nil)
+		s.pass(time.Minute)
+		s.block()
+		s.pass(time.Millisecond)
+		close(hanging.release)
+		s.pass(time.Millisecond)
+		_, err := s.engine.Rotate(s.t.Context(), rotator.Request{Key: "payments", Actor: "alice"})
+		wantError(t, err, rotator.CodeUnavailable, "cannot be written")
+		s.pass(3 * time.Minute)
+		hanging.want(t, "firing "+blockedID, "resolved "+blockedID, "firing "+blockedID)
+		s.store.Hook(nil, nil)
+		s.pass(5 * time.Minute)
+		hanging.want(t, "firing "+blockedID, "resolved "+blockedID, "firing "+blockedID, "resolved "+blockedID)
+	})
+}

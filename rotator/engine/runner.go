@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"cmkd/rotator"
+	"cmkd/rotator/alerting"
 )
 
 // runner is the shell around the core: it owns the goroutines, the clock and the
@@ -23,6 +24,8 @@ type runner struct {
 	waiting   [priorities][][]task // in the portions in which they came
 	out       int
 	emergency emergency
+	// late are results that came while nothing could be stored.
+	late []*result
 	// last is when the core was last told the time, bookAt when the book was last
 	// published.
 	last, bookAt time.Time
@@ -231,7 +234,9 @@ func (r *runner) gather(ctx context.Context) error {
 // takeAll takes in the results that are there. All of them are over, also those
 // that come after one which cannot be taken in.
 func (r *runner) takeAll() (err error) {
-	for _, q := range r.crew.take(gatherMost) {
+	late := r.late
+	r.late = nil
+	for _, q := range append(late, r.crew.take(gatherMost)...) {
 		if q.kind.counts() {
 			r.out--
 		}
@@ -273,10 +278,30 @@ func (r *runner) blocked(err error) {
 	s := *r.summary.Load()
 	s.Blocked = err.Error()
 	r.summary.Store(&s)
-	alert := r.emergency.declare(s.Blocked, r.o.Clock.Now())
+	alert := r.emergency.declare(s.Blocked, r.blockedBefore(), r.o.Clock.Now())
 	r.blockedSince.Store(&alert)
 	if r.o.Observe != nil {
 		r.o.Observe(rotator.Event{At: r.o.Clock.Now(), Type: rotator.EventStoreBlocked, Actor: actorDaemon, Message: err.Error()})
+	}
+}
+
+// blockedBefore returns the emergency before, of whose end not everybody has heard.
+func (r *runner) blockedBefore() *rotator.Alert {
+	return r.core.alarm.alerts[alerting.ScopeDaemon][alerting.ID(rotator.RuleStoreBlocked, alerting.ScopeDaemon, "")]
+}
+
+// takeNotices takes in what came of telling receivers; other results wait until the
+// state was read anew.
+func (r *runner) takeNotices() {
+	for _, q := range r.crew.take(gatherMost) {
+		if q.kind != taskNotify {
+			r.late = append(r.late, q)
+			continue
+		}
+		r.core.alarm.outbox.end(q.notify.receiver.Name)
+		for i := range q.notify.Alerts {
+			r.emergency.heard(q.notify.receiver.Name, &q.notify.Alerts[i], q.err)
+		}
 	}
 }
 
