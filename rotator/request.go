@@ -27,6 +27,13 @@ type OperationRequest struct {
 	Reason    string      `json:"reason,omitempty"`
 }
 
+// KeyQuery selects configured keys, by name; the zero value selects all.
+type KeyQuery struct {
+	// After is the name to continue after, for paging.
+	After string
+	Limit int
+}
+
 // OperationQuery selects operations as people do; the zero value selects all.
 type OperationQuery struct {
 	// Key is the short name of a key. Under an earlier name it is the same key.

@@ -8,12 +8,12 @@ import (
 	"strings"
 	"time"
 
+	"github.com/jedib0t/go-pretty/v6/text"
+	"github.com/spf13/cobra"
+
 	"cmkd/cmd/internal/control"
 	"cmkd/rotator"
 	"cmkd/rotator/alerting"
-
-	"github.com/jedib0t/go-pretty/v6/text"
-	"github.com/spf13/cobra"
 )
 
 // proseWidth is how wide sentences are set.

@@ -5,11 +5,11 @@ import (
 	"testing"
 	"time"
 
+	"github.com/google/go-cmp/cmp"
+
 	"cmkd/cmd/internal/control"
 	"cmkd/rotator"
 	"cmkd/rotator/alerting"
-
-	"github.com/google/go-cmp/cmp"
 )
 
 // printed returns what print prints where there is no terminal.

@@ -1,9 +1,9 @@
 package main
 
 import (
-	"cmkd/cmd/internal/control"
-
 	"github.com/spf13/cobra"
+
+	"cmkd/cmd/internal/control"
 )
 
 func (a *app) approveCmd() *cobra.Command {

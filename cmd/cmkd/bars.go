@@ -8,11 +8,11 @@ import (
 	"sync/atomic"
 	"time"
 
-	"cmkd/rotator"
-
 	"github.com/vbauerster/mpb/v8"
 	"github.com/vbauerster/mpb/v8/decor"
 	"golang.org/x/term"
+
+	"cmkd/rotator"
 )
 
 // barWidth is how wide a bar is drawn.

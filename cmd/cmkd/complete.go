@@ -5,11 +5,11 @@ import (
 	"slices"
 	"time"
 
+	"github.com/spf13/cobra"
+
 	"cmkd/cmd/internal/control"
 	"cmkd/rotator"
 	"cmkd/rotator/alerting"
-
-	"github.com/spf13/cobra"
 )
 
 // completeWithin is how long a shell waits for what could be meant.

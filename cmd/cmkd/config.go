@@ -6,11 +6,11 @@ import (
 	"fmt"
 	"strings"
 
-	"cmkd/cmd/internal/daemon"
-	"cmkd/configs"
-
 	"github.com/goccy/go-yaml"
 	"github.com/spf13/cobra"
+
+	"cmkd/cmd/internal/daemon"
+	"cmkd/configs"
 )
 
 func (a *app) configCmd() *cobra.Command {

@@ -3,9 +3,9 @@ package main
 import (
 	"time"
 
-	"cmkd/rotator"
-
 	"github.com/spf13/cobra"
+
+	"cmkd/rotator"
 )
 
 func (a *app) historyCmd() *cobra.Command {

@@ -8,11 +8,11 @@ import (
 	"time"
 	"unicode"
 
-	"cmkd/rotator"
-
 	"github.com/goccy/go-yaml"
 	"github.com/jedib0t/go-pretty/v6/table"
 	"github.com/jedib0t/go-pretty/v6/text"
+
+	"cmkd/rotator"
 )
 
 // print writes v as the user wants it; human prints it as tables.

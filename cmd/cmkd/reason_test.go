@@ -12,10 +12,10 @@ import (
 	"sync"
 	"testing"
 
+	"github.com/spf13/cobra"
+
 	"cmkd/cmd/internal/control"
 	"cmkd/rotator"
-
-	"github.com/spf13/cobra"
 )
 
 // askedDaemon answers everything with nothing and remembers the reasons given.

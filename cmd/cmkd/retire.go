@@ -3,9 +3,9 @@ package main
 import (
 	"strings"
 
-	"cmkd/cmd/internal/control"
-
 	"github.com/spf13/cobra"
+
+	"cmkd/cmd/internal/control"
 )
 
 func (a *app) retireCmd() *cobra.Command {

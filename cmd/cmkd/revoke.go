@@ -5,10 +5,10 @@ import (
 	"context"
 	"strings"
 
+	"github.com/spf13/cobra"
+
 	"cmkd/cmd/internal/control"
 	"cmkd/rotator"
-
-	"github.com/spf13/cobra"
 )
 
 func (a *app) revokeCmd() *cobra.Command {

@@ -4,10 +4,10 @@ import (
 	"context"
 	"time"
 
+	"github.com/spf13/cobra"
+
 	"cmkd/cmd/internal/control"
 	"cmkd/rotator"
-
-	"github.com/spf13/cobra"
 )
 
 // waitFlags are those of every command that begins an operation.

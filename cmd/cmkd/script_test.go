@@ -11,13 +11,13 @@ import (
 	"testing"
 	"time"
 
+	"github.com/rogpeppe/go-internal/testscript"
+
 	"cmkd/cmd/internal/control"
 	"cmkd/cmd/internal/daemon"
 	"cmkd/rotator"
 	"cmkd/rotator/engine"
 	"cmkd/rotator/rotatortest"
-
-	"github.com/rogpeppe/go-internal/testscript"
 )
 
 func TestMain(m *testing.M) {

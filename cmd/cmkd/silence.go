@@ -5,11 +5,11 @@ import (
 	"strings"
 	"time"
 
+	"github.com/spf13/cobra"
+
 	"cmkd/cmd/internal/control"
 	"cmkd/configs"
 	"cmkd/rotator"
-
-	"github.com/spf13/cobra"
 )
 
 // silenceFlags say what to silence, and how long.

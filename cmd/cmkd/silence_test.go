@@ -5,9 +5,9 @@ import (
 	"testing"
 	"time"
 
-	"cmkd/rotator"
-
 	"github.com/google/go-cmp/cmp"
+
+	"cmkd/rotator"
 )
 
 func TestSilenceFlags(t *testing.T) {

@@ -7,10 +7,10 @@ import (
 	"strings"
 	"time"
 
+	"github.com/spf13/cobra"
+
 	"cmkd/cmd/internal/control"
 	"cmkd/rotator"
-
-	"github.com/spf13/cobra"
 )
 
 func (a *app) statusCmd() *cobra.Command {

@@ -92,7 +92,7 @@ func newEstate(t *testing.T) *estate {
 		e.kinds[s.Kind()] = s
 	}
 	for _, id := range sim.ResourceIDs() {
-		if of, ok := kind.KindOf(id); ok && (e.ids[of] == "" || strings.HasSuffix(id, "/contoso-des")) {
+		if of, ok := kind.Of(id); ok && (e.ids[of] == "" || strings.HasSuffix(id, "/contoso-des")) {
 			e.ids[of] = id
 		}
 	}

@@ -59,7 +59,7 @@ func (d *drive) all() {
 	for i, e := range d.exchanges {
 		u, _, _ := strings.Cut(e.Request.URL, "?")
 		path, isARM := strings.CutPrefix(u, "https://management.azure.com")
-		_, known := KindOf(path)
+		_, known := Of(path)
 		switch {
 		case e.Omitted:
 			d.skipped["the body was left out of the recording"]++
@@ -134,7 +134,7 @@ func (d *drive) read(e wiretest.Exchange, path string) error {
 		}
 		return wiretest.Answer{Status: http.StatusNotFound, Body: `{"error":{"code":"NotRecorded","message":"not in the recording"}}`}
 	})
-	kind, _ := KindOf(path)
+	kind, _ := Of(path)
 	o, err := k.kinds[kind].Observe(d.t.Context(), &rotator.Dependent{ID: path, Kind: kind}, rotator.Ask{})
 	if e.Response.Status != http.StatusOK {
 		return wantClassified(e, err)

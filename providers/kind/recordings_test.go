@@ -25,7 +25,7 @@ func documents(t *testing.T) map[string][]document {
 			continue
 		}
 		for _, d := range append(doc.list("value"), doc, doc.at("properties.output")) {
-			if _, ok := KindOf(d.text("id")); ok && d.has("properties") {
+			if _, ok := Of(d.text("id")); ok && d.has("properties") {
 				found[e.File] = append(found[e.File], document{d.root})
 			}
 		}

@@ -30,9 +30,9 @@ func Services(deps Deps) []rotator.Service {
 	return services
 }
 
-// KindOf returns the kind of a resource by its id, and false if the id is not
+// Of returns the kind of a resource by its id, and false if the id is not
 // one, or of a type that no kind is for.
-func KindOf(resourceID string) (kind string, ok bool) {
+func Of(resourceID string) (kind string, ok bool) {
 	id, err := arm.ParseResourceID(resourceID)
 	if err != nil {
 		return "", false

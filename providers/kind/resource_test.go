@@ -85,7 +85,7 @@ func named(kind string) *Declaration {
 
 // observe reads a document as a kind does, by its type.
 func observe(doc document) (o rotator.Observation, kind string) {
-	kind, ok := KindOf(doc.text("id"))
+	kind, ok := Of(doc.text("id"))
 	if !ok {
 		return o, ""
 	}

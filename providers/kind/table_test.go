@@ -39,13 +39,13 @@ func TestAll(t *testing.T) {
 				t.Errorf("%s: %s is missing", d.Name, what)
 			}
 		}
-		if got, ok := KindOf(group + strings.ToUpper(d.Type) + "/x"); !ok || got != d.Name {
-			t.Errorf("%s: KindOf a %s is %q, %t", d.Name, d.Type, got, ok)
+		if got, ok := Of(group + strings.ToUpper(d.Type) + "/x"); !ok || got != d.Name {
+			t.Errorf("%s: Of a %s is %q, %t", d.Name, d.Type, got, ok)
 		}
 	}
 	for _, id := range []string{"", accountID + "/blobServices/default", group + "Microsoft.Sql/servers/s", "/subscriptions/x"} {
-		if kind, ok := KindOf(id); ok {
-			t.Errorf("KindOf(%q) = %s", id, kind)
+		if kind, ok := Of(id); ok {
+			t.Errorf("Of(%q) = %s", id, kind)
 		}
 	}
 }

@@ -3,6 +3,7 @@ package kind
 import (
 	"context"
 	"maps"
+	"slices"
 	"strings"
 
 	"cmkd/rotator"
@@ -30,7 +31,7 @@ func (r *Resource) lookThrough(ctx context.Context, d *rotator.Dependent, doc do
 		through.Uses[i].Via = other.ID
 	}
 	through.At = earlier(through.At, s.At)
-	through.BlindSpots = append(through.BlindSpots[:len(through.BlindSpots):len(through.BlindSpots)], s.BlindSpots...)
+	through.BlindSpots = append(slices.Clip(through.BlindSpots), s.BlindSpots...)
 	through.Updating = through.Updating || s.Updating
 	if s.Problem != nil {
 		through.complain(s.Problem)

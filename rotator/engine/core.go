@@ -31,7 +31,7 @@ func newCore(store rotator.Store, services []rotator.Service, limits Limits) *co
 		out: map[rotator.OperationID]int{}, kinds: newKindCounts(), blind: map[string]time.Time{},
 	}}
 	c.draft = &draft{of: c.state}
-	c.pace = newPace(limits.RotationsPerVault)
+	c.pace, c.overview = newPace(limits.RotationsPerVault), newOverview()
 	c.draft.clear()
 	c.alarm = newAlarm()
 	for _, s := range services {
@@ -110,6 +110,13 @@ func (c *core) reset(ctx context.Context, keys []rotator.Key, now time.Time) err
 		c.live[op.ID] = &live{op: op}
 	}
 	c.occupy()
+	c.overview = newOverview()
+	for _, l := range c.live {
+		c.overview.see(&l.op)
+	}
+	for id, state := range c.states {
+		c.overview.next.see(id, state.NextRotation)
+	}
 	if err := c.fill(ctx); err != nil {
 		return err
 	}

@@ -375,6 +375,7 @@ func (d *draft) take() *batch {
 	}
 	for _, id := range slices.Sorted(maps.Keys(d.keysTo)) {
 		alerts{d.of}.judgeKey(id)
+		d.of.overview.next.see(id, d.of.states[id].NextRotation)
 		d.change.Keys = append(d.change.Keys, *d.of.states[id])
 	}
 	d.takeBook()
@@ -387,6 +388,7 @@ func (d *draft) takeOperation(l *live) {
 	l.op.Due = l.due()
 	d.of.planOperation(l)
 	l.op.Revision++
+	d.of.overview.see(&l.op)
 	d.change.Operations = append(d.change.Operations, l.snapshot())
 	slices.Sort(l.changed) // neighbours in the store
 	d.change.Trackers = slices.Grow(d.change.Trackers, len(l.changed))

@@ -157,7 +157,11 @@ func (r *runner) reread(ctx context.Context, now time.Time) error {
 	}
 	r.waiting = [priorities][][]task{}
 	r.core.out = map[rotator.OperationID]int{}
-	return r.core.reset(ctx, r.o.Keys, now)
+	if err := r.core.reset(ctx, r.o.Keys, now); err != nil {
+		return err
+	}
+	r.publishAllKeys(r.core.states)
+	return nil
 }
 
 // calm puts the alert into the book, now that it can be stored.

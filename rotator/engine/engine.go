@@ -2,6 +2,9 @@ package engine
 
 import (
 	"context"
+	"maps"
+	"slices"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -90,6 +93,10 @@ type board struct {
 	beat    atomic.Pointer[time.Time]
 	keys    atomic.Pointer[map[string]rotator.Key]
 	book    atomic.Pointer[bookView]
+	// names are those of the configured keys, in order; states are what is known of
+	// keys, by canonical id, as far as it is durable.
+	names  atomic.Pointer[[]string]
+	states atomic.Pointer[sync.Map]
 	// receivers are those configured; blockedSince is the alert that nothing can be
 	// stored, which can be kept nowhere else.
 	receivers    atomic.Pointer[[]rotator.Receiver]
@@ -127,6 +134,7 @@ func newBoard() *board {
 	b := &board{requests: make(chan request), stopped: make(chan struct{})}
 	b.summary.Store(&rotator.Summary{})
 	b.book.Store(&bookView{})
+	b.states.Store(&sync.Map{})
 	return b
 }
 
@@ -147,6 +155,8 @@ func (e *Engine) setKeys(keys []rotator.Key) {
 	}
 	e.runner.o.Keys = keys
 	e.keys.Store(&byName)
+	names := slices.Sorted(maps.Keys(byName))
+	e.names.Store(&names)
 }
 
 var errStopping = rotator.Errorf(rotator.CodeUnavailable, "cmkd is stopping").WithHint("try again when it is back")

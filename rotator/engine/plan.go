@@ -10,13 +10,17 @@ import (
 	"cmkd/rotator"
 )
 
+// planner looks at everything afresh for a plan.
+type planner struct{ e *Engine }
+
 // PlanRotation says what Rotate would do, from fresh reads, and changes nothing.
 func (e *Engine) PlanRotation(ctx context.Context, name string) (rotator.Plan, error) {
 	key, p, err := e.beginPlan(name, rotator.KindRotation)
 	if err != nil {
 		return rotator.Plan{}, err
 	}
-	versions, listErr := e.listVersions(ctx, &key)
+	look := planner{e}
+	versions, listErr := look.listVersions(ctx, &key)
 	op := rotator.Operation{Kind: rotator.KindRotation, State: rotator.StatePending, Key: key.Name, KeyID: key.ID}
 	l := &live{op: op, versions: versions, listErr: listErr}
 	if problem := preflight(l); problem != nil {
@@ -27,7 +31,7 @@ func (e *Engine) PlanRotation(ctx context.Context, name string) (rotator.Plan, e
 		fmt.Sprintf("make a new version of %s after %s (%s)", key.ID, newest.ID, methodText(key.Method)),
 		fmt.Sprintf("follow %d dependents until each is known to use it", len(key.Dependents)),
 		retireText(&key, newest.ID))
-	p.Dependents = e.planDependents(ctx, &key, &op, e.rotationEffect)
+	p.Dependents = look.planDependents(ctx, &key, &op, look.rotationEffect)
 	return collect(p), nil
 }
 
@@ -37,7 +41,8 @@ func (e *Engine) PlanRevocation(ctx context.Context, name string) (rotator.Plan,
 	if err != nil {
 		return rotator.Plan{}, err
 	}
-	versions, listErr := e.listVersions(ctx, &key)
+	look := planner{e}
+	versions, listErr := look.listVersions(ctx, &key)
 	if listErr != nil {
 		p.Problems = append(p.Problems, *rotator.ProblemOf(listErr))
 	}
@@ -49,7 +54,7 @@ func (e *Engine) PlanRevocation(ctx context.Context, name string) (rotator.Plan,
 	}
 	p.Steps = append(p.Steps, fmt.Sprintf("watch %d dependents until none has access, and the key from then on", len(key.Dependents)))
 	op := rotator.Operation{Kind: rotator.KindRevocation, State: rotator.StateDisabling, Key: key.Name, KeyID: key.ID}
-	p.Dependents = e.planDependents(ctx, &key, &op, e.revocationEffect)
+	p.Dependents = look.planDependents(ctx, &key, &op, look.revocationEffect)
 	p.Problems = append(p.Problems, unreadable(&p)...)
 	return p, nil
 }
@@ -63,14 +68,14 @@ func (e *Engine) beginPlan(name string, kind rotator.OperationKind) (rotator.Key
 }
 
 // plainly carries out a task by itself.
-func (e *Engine) plainly(ctx context.Context, t *task) *result {
+func (p planner) plainly(ctx context.Context, t *task) *result {
 	bound := newDeadline(ctx, t.kind, 1)
 	defer bound.done()
-	return e.world.do(bound.ctx, t)
+	return p.e.world.do(bound.ctx, t)
 }
 
-func (e *Engine) listVersions(ctx context.Context, key *rotator.Key) ([]rotator.Version, *rotator.Error) {
-	r := e.plainly(ctx, &task{kind: taskVersions, keyID: key.ID})
+func (p planner) listVersions(ctx context.Context, key *rotator.Key) ([]rotator.Version, *rotator.Error) {
+	r := p.plainly(ctx, &task{kind: taskVersions, keyID: key.ID})
 	return r.versions, r.err
 }
 
@@ -93,13 +98,15 @@ func unreadable(p *rotator.Plan) (all []rotator.Problem) {
 }
 
 // planDependents looks at every dependent and says what would happen to it.
-func (e *Engine) planDependents(ctx context.Context, key *rotator.Key, op *rotator.Operation, effect func(*rotator.Key, *rotator.Tracker) string) []rotator.PlannedDependent {
+func (p planner) planDependents(
+	ctx context.Context, key *rotator.Key, op *rotator.Operation, effect func(*rotator.Tracker) string,
+) []rotator.PlannedDependent {
 	planned := make([]rotator.PlannedDependent, len(key.Dependents))
 	var g errgroup.Group
-	g.SetLimit(e.o.Limits.Calls)
+	g.SetLimit(p.e.o.Limits.Calls)
 	for i := range key.Dependents {
 		g.Go(func() error {
-			planned[i] = e.planDependent(ctx, key, op, &key.Dependents[i], effect)
+			planned[i] = p.planDependent(ctx, key, op, &key.Dependents[i], effect)
 			return nil
 		})
 	}
@@ -107,20 +114,22 @@ func (e *Engine) planDependents(ctx context.Context, key *rotator.Key, op *rotat
 	return planned
 }
 
-func (e *Engine) planDependent(ctx context.Context, key *rotator.Key, op *rotator.Operation, d *rotator.Dependent, effect func(*rotator.Key, *rotator.Tracker) string) rotator.PlannedDependent {
-	p := rotator.PlannedDependent{Dependent: *d}
+func (p planner) planDependent(
+	ctx context.Context, key *rotator.Key, op *rotator.Operation, d *rotator.Dependent, effect func(*rotator.Tracker) string,
+) rotator.PlannedDependent {
+	planned := rotator.PlannedDependent{Dependent: *d}
 	if d.Excluded != "" {
-		p.Effect = "is left out: " + d.Excluded
-		return p
+		planned.Effect = "is left out: " + d.Excluded
+		return planned
 	}
-	r := e.plainly(ctx, &task{kind: taskObserve, keyID: key.ID, dependent: d})
+	r := p.plainly(ctx, &task{kind: taskObserve, keyID: key.ID, dependent: d})
 	t := rotator.Tracker{Detail: &rotator.TrackerDetail{Dependent: *d}}
 	preflight := *op
 	preflight.Kind, preflight.State = rotator.KindRotation, rotator.StatePending
-	t, _ = decide(t, look{op: &preflight, traits: e.traits[d.Kind], seen: r.observation, err: r.err, now: e.o.Clock.Now()})
-	p.Binding, p.Version, p.Problem = t.Detail.Binding, t.Detail.Version, t.Detail.Problem
-	p.Effect = effect(key, &t)
-	return p
+	t, _ = decide(t, look{op: &preflight, traits: p.e.traits[d.Kind], seen: r.observation, err: r.err, now: p.e.o.Clock.Now()})
+	planned.Binding, planned.Version, planned.Problem = t.Detail.Binding, t.Detail.Version, t.Detail.Problem
+	planned.Effect = effect(&t)
+	return planned
 }
 
 func methodText(m rotator.Method) string {
@@ -142,9 +151,9 @@ func retireText(key *rotator.Key, old string) string {
 }
 
 // rotationEffect says what a rotation does to a dependent.
-func (e *Engine) rotationEffect(_ *rotator.Key, t *rotator.Tracker) string {
+func (p planner) rotationEffect(t *rotator.Tracker) string {
 	d := &t.Detail.Dependent
-	traits := e.traits[d.Kind]
+	traits := p.e.traits[d.Kind]
 	how := string(traits.Best)
 	switch {
 	case t.Detail.Problem != nil:
@@ -163,8 +172,8 @@ func (e *Engine) rotationEffect(_ *rotator.Key, t *rotator.Tracker) string {
 }
 
 // revocationEffect says what a revocation breaks.
-func (e *Engine) revocationEffect(_ *rotator.Key, t *rotator.Tracker) string {
-	traits := e.traits[t.Detail.Dependent.Kind]
+func (p planner) revocationEffect(t *rotator.Tracker) string {
+	traits := p.e.traits[t.Detail.Dependent.Kind]
 	breaks := traits.Revoked
 	if breaks == "" {
 		breaks = "loses access to its key"

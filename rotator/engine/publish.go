@@ -5,6 +5,7 @@ import (
 	"maps"
 	"slices"
 	"strings"
+	"sync"
 
 	"cmkd/rotator"
 )
@@ -13,22 +14,9 @@ import (
 func (r *runner) publish() {
 	c := r.core
 	r.publishBook()
-	s := rotator.Summary{Keys: len(c.keys), Live: map[rotator.OperationKind]int{}, Trackers: map[rotator.TrackerState]int{}, Kinds: c.kinds.summary()}
+	s := c.overview.summary(c.states)
+	s.Keys, s.Kinds = len(c.keys), c.kinds.summary()
 	r.book.Load().summarize(&s)
-	for _, l := range c.live {
-		s.Live[l.op.Kind]++
-		for state, n := range l.op.Trackers {
-			s.Trackers[state] += n
-		}
-		if l.op.NeedsAction() || l.op.Stalled() {
-			s.NeedsAction++
-		}
-	}
-	for _, state := range c.states {
-		if next := sooner(s.Next, state.NextRotation); !next.Equal(s.Next) {
-			s.Next, s.NextKey = next, state.Name
-		}
-	}
 	r.summary.Store(&s)
 }
 
@@ -58,4 +46,30 @@ func (r *runner) publishBook() {
 		return cmp.Or(strings.Compare(a.Kind, b.Kind), strings.Compare(a.Region, b.Region), strings.Compare(string(a.Change), string(b.Change)))
 	})
 	r.book.Store(v)
+}
+
+// publishKeys makes what is known of keys available, once it is durable.
+func (b *board) publishKeys(states []rotator.KeyState) {
+	known := b.states.Load()
+	for i := range states {
+		known.Store(canonical(states[i].ID), &states[i])
+	}
+}
+
+// publishAllKeys makes what is known of all keys available, anew.
+func (b *board) publishAllKeys(states map[string]*rotator.KeyState) {
+	known := &sync.Map{}
+	for id, state := range states {
+		s := *state
+		known.Store(id, &s)
+	}
+	b.states.Store(known)
+}
+
+// stateOf returns what is known of a key.
+func (b *board) stateOf(id rotator.KeyID) rotator.KeyState {
+	if s, ok := b.states.Load().Load(canonical(id)); ok {
+		return *s.(*rotator.KeyState)
+	}
+	return rotator.KeyState{}
 }

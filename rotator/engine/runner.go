@@ -54,6 +54,7 @@ func (r *runner) run(ctx context.Context) error {
 	if err := r.core.reset(ctx, r.o.Keys, r.last); err != nil {
 		return err
 	}
+	r.publishAllKeys(r.core.states)
 	r.publish()
 	r.core.draft.notedOfDaemon(rotator.EventDaemonStarted, "cmkd started")
 	for failures := 0; ctx.Err() == nil; {
@@ -125,6 +126,7 @@ func (r *runner) settle(b *batch) error {
 		return fmt.Errorf("commit: %w", b.err)
 	}
 	r.enqueue(b.tasks)
+	r.publishKeys(b.change.Keys)
 	r.calm(r.last)
 	r.publish() // whoever gets an answer may look at once
 	for _, reply := range b.replies {
@@ -328,8 +330,11 @@ func (r *runner) recover(ctx context.Context, why error, pause time.Duration) bo
 		select {
 		case <-ctx.Done():
 			return false
-		case r := <-r.requests:
-			r.answer(rotator.Operation{}, refuse)
+		case q := <-r.requests:
+			q.answer(rotator.Operation{}, refuse)
+			continue
+		case <-r.crew.ready:
+			r.takeNotices()
 			continue
 		case <-again:
 		}

@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"context"
 	"slices"
-	"strings"
 	"time"
 
 	"cmkd/rotator"
@@ -101,26 +100,29 @@ func (e *Engine) Cancel(ctx context.Context, r rotator.OperationRequest) (rotato
 	return e.ask(ctx, now(func(c *core) (*live, error) { return commands{c.state}.cancel(r) }))
 }
 
-// Keys returns the status of all configured keys, by name.
-func (e *Engine) Keys(ctx context.Context) ([]rotator.KeyStatus, error) {
-	states, err := e.o.Store.Keys(ctx)
-	if err != nil {
-		return nil, err
+// Keys returns the status of configured keys, by name.
+func (e *Engine) Keys(ctx context.Context, q rotator.KeyQuery) ([]rotator.KeyStatus, error) {
+	keys, names := *e.keys.Load(), *e.names.Load()
+	from, _ := slices.BinarySearch(names, q.After)
+	if q.After != "" && from < len(names) && names[from] == q.After {
+		from++
 	}
-	byID := make(map[string]rotator.KeyState, len(states))
-	for _, s := range states {
-		byID[canonical(s.ID)] = s
+	names = names[from:]
+	if q.Limit > 0 {
+		names = names[:min(q.Limit, len(names))]
 	}
-	keys := *e.keys.Load()
-	all := make([]rotator.KeyStatus, 0, len(keys))
-	for _, key := range keys {
-		status, err := e.keyStatus(ctx, key, byID[canonical(key.ID)])
+	all := make([]rotator.KeyStatus, 0, len(names))
+	for _, name := range names {
+		key, ok := keys[name]
+		if !ok {
+			continue // a reload came in between
+		}
+		status, err := e.keyStatus(ctx, key)
 		if err != nil {
 			return nil, err
 		}
 		all = append(all, status)
 	}
-	slices.SortFunc(all, func(a, b rotator.KeyStatus) int { return strings.Compare(a.Name, b.Name) })
 	return all, nil
 }
 
@@ -130,18 +132,11 @@ func (e *Engine) Key(ctx context.Context, name string) (rotator.KeyStatus, error
 	if !ok {
 		return rotator.KeyStatus{}, rotator.Errorf(rotator.CodeNotFound, "no key %q is configured", name).WithHint("cmkd status lists the keys")
 	}
-	states, err := e.o.Store.Keys(ctx)
-	if err != nil {
-		return rotator.KeyStatus{}, err
-	}
-	i := slices.IndexFunc(states, func(s rotator.KeyState) bool { return s.ID.Same(key.ID) })
-	if i < 0 {
-		return e.keyStatus(ctx, key, rotator.KeyState{})
-	}
-	return e.keyStatus(ctx, key, states[i])
+	return e.keyStatus(ctx, key)
 }
 
-func (e *Engine) keyStatus(ctx context.Context, key rotator.Key, state rotator.KeyState) (rotator.KeyStatus, error) {
+func (e *Engine) keyStatus(ctx context.Context, key rotator.Key) (rotator.KeyStatus, error) {
+	state := e.stateOf(key.ID)
 	state.Name, state.ID = key.Name, key.ID
 	s := rotator.KeyStatus{KeyState: state, Schedule: key.Schedule.Spec(), Retire: key.Retire, Dependents: key.Dependents}
 	last, err := e.o.Store.Operations(ctx, rotator.OperationFilter{KeyID: key.ID, Limit: 1})

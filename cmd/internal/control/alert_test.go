@@ -9,10 +9,10 @@ import (
 	"testing"
 	"time"
 
+	"github.com/google/go-cmp/cmp"
+
 	"cmkd/rotator"
 	"cmkd/rotator/alerting"
-
-	"github.com/google/go-cmp/cmp"
 )
 
 func alertOf(id, key string, ends time.Time) rotator.AlertStatus {

@@ -11,7 +11,7 @@ import (
 // Viewer is what can be seen of the engine.
 type Viewer interface {
 	Summary() rotator.Summary
-	Keys(ctx context.Context) ([]rotator.KeyStatus, error)
+	Keys(ctx context.Context, q rotator.KeyQuery) ([]rotator.KeyStatus, error)
 	Key(ctx context.Context, name string) (rotator.KeyStatus, error)
 	Operations(ctx context.Context, f rotator.OperationQuery) ([]rotator.Operation, error)
 	Operation(ctx context.Context, id rotator.OperationID) (rotator.OperationStatus, error)

@@ -13,9 +13,9 @@ import (
 	"testing"
 	"time"
 
-	"cmkd/rotator"
-
 	"github.com/santhosh-tekuri/jsonschema/v6"
+
+	"cmkd/rotator"
 )
 
 // filler makes values in which nothing is left out.
@@ -69,7 +69,7 @@ type fullEngine struct {
 
 func (e *fullEngine) Summary() rotator.Summary { return full[rotator.Summary](e.filler) }
 
-func (e *fullEngine) Keys(context.Context) ([]rotator.KeyStatus, error) {
+func (e *fullEngine) Keys(context.Context, rotator.KeyQuery) ([]rotator.KeyStatus, error) {
 	return full[[]rotator.KeyStatus](e.filler), nil
 }
 

@@ -13,10 +13,10 @@ import (
 	"testing"
 	"time"
 
-	"cmkd/rotator"
-
 	"github.com/google/go-cmp/cmp"
 	"go.uber.org/goleak"
+
+	"cmkd/rotator"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }

@@ -105,7 +105,9 @@ func (e *fakeEngine) Timings(context.Context) ([]rotator.TimingStatus, error) {
 	return []rotator.TimingStatus{{Kind: "storage", Change: rotator.KindRotation, Count: 9, P50: time.Hour}}, e.err
 }
 
-func (e *fakeEngine) Keys(context.Context) ([]rotator.KeyStatus, error) { return e.keys, e.err }
+func (e *fakeEngine) Keys(context.Context, rotator.KeyQuery) ([]rotator.KeyStatus, error) {
+	return e.keys, e.err
+}
 
 func (e *fakeEngine) Key(_ context.Context, name string) (rotator.KeyStatus, error) {
 	if name == "panics" {

@@ -22,7 +22,10 @@ func limitOf() parameter {
 
 func (s *Server) keyRoutes() []route {
 	return []route{
-		{method: http.MethodGet, path: "/v1/keys", role: RoleViewer, public: true, endpoint: gives(s.keys), summary: "All keys"},
+		{method: http.MethodGet, path: "/v1/keys", role: RoleViewer, public: true, endpoint: gives(s.keys), summary: "Keys, by name", query: []parameter{
+			{name: "after", form: formText, what: "only those whose name follows this one, for paging"},
+			{name: "limit", form: formLimit, what: "at most so many; all if it is missing"},
+		}},
 		{method: http.MethodGet, path: "/v1/keys/{name}", role: RoleViewer, public: true, endpoint: gives(s.key), summary: "One key"},
 		{
 			method: http.MethodPost, path: "/v1/keys/{name}/plan", role: RoleViewer, endpoint: gives(s.plan),

@@ -15,9 +15,9 @@ import (
 	"testing"
 	"time"
 
-	"cmkd/rotator"
-
 	"github.com/invopop/jsonschema"
+
+	"cmkd/rotator"
 )
 
 // rotatorDir is where the nouns of the API are declared.

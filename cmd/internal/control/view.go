@@ -38,7 +38,15 @@ func counts[K comparable](m map[K]int) map[K]int {
 func (s *Server) version(*http.Request) (Version, error) { return s.o.About, nil }
 
 func (s *Server) keys(r *http.Request) ([]rotator.KeyStatus, error) {
-	keys, err := s.o.Engine.Keys(r.Context())
+	q := query{r: r}
+	f := rotator.KeyQuery{After: q.text("after")}
+	if q.text("limit") != "" {
+		f.Limit = q.limit()
+	}
+	if q.err != nil {
+		return nil, q.err
+	}
+	keys, err := s.o.Engine.Keys(r.Context(), f)
 	for i := range keys {
 		keys[i].Dependents = some(keys[i].Dependents)
 	}

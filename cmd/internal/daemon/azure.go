@@ -4,6 +4,8 @@ import (
 	"context"
 	"fmt"
 
+	"github.com/Azure/azure-sdk-for-go/sdk/azcore/cloud"
+
 	"cmkd/configs"
 	"cmkd/providers/arm"
 	"cmkd/providers/credential"
@@ -11,8 +13,6 @@ import (
 	"cmkd/providers/kind"
 	"cmkd/rotator"
 	"cmkd/rotator/engine"
-
-	"github.com/Azure/azure-sdk-for-go/sdk/azcore/cloud"
 )
 
 // azure is everything that speaks to Azure.

@@ -10,6 +10,9 @@ import (
 	"sync"
 	"time"
 
+	"github.com/KimMachineGun/automemlimit/memlimit"
+	"github.com/rs/zerolog"
+
 	"cmkd/cmd/internal/control"
 	"cmkd/cmd/internal/dashboard"
 	"cmkd/cmd/internal/metrics"
@@ -17,8 +20,6 @@ import (
 	"cmkd/rotator"
 	"cmkd/rotator/engine"
 	"cmkd/store/bolt"
-
-	"github.com/rs/zerolog"
 )
 
 const (
@@ -66,17 +67,29 @@ const (
 	// milliseconds, and under load a third of the time would go into collecting
 	// it. The benchmarks run with the same value.
 	gcPercent = 400
-	// softMemoryLimit is where collecting becomes eager all the same.
-	softMemoryLimit = 512 << 20
+	// memoryShare is how much of the machine's memory, or of what its control group
+	// allows, may be used before collecting becomes eager all the same. A fixed limit
+	// would let a machine with a million trackers do little but collect.
+	memoryShare = 0.5
+	// fallbackMemoryLimit serves where nothing tells how much memory there is.
+	fallbackMemoryLimit = 512 << 20
 )
+
+// machineMemory is how much memory there is for the daemon, in bytes.
+var machineMemory = memlimit.ApplyFallback(memlimit.FromCgroup, memlimit.FromSystem)
 
 // tuneMemory sets what the environment (GOGC, GOMEMLIMIT) does not.
 func tuneMemory() {
 	if os.Getenv("GOGC") == "" {
 		debug.SetGCPercent(gcPercent)
 	}
-	if os.Getenv("GOMEMLIMIT") == "" {
-		debug.SetMemoryLimit(softMemoryLimit)
+	// It leaves GOMEMLIMIT alone, and the limit as it is where nothing tells how much
+	// memory there is.
+	if _, err := memlimit.Set(
+		memlimit.WithRatio(memoryShare),
+		memlimit.WithProvider(machineMemory),
+	); err != nil {
+		debug.SetMemoryLimit(fallbackMemoryLimit)
 	}
 }
 

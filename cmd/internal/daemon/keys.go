@@ -19,7 +19,7 @@ func Checks() configs.Checks {
 		kinds[info.Name] = info
 	}
 	return configs.Checks{
-		KindOf:        kind.KindOf,
+		KindOf:        kind.Of,
 		CheckKind:     func(name string) bool { _, ok := kinds[name]; return ok },
 		CheckSettings: kind.CheckSettings,
 		CheckRule: func(rule string) bool {
@@ -79,7 +79,7 @@ func keyOf(c *configs.Config, k *configs.Key) (rotator.Key, error) {
 func dependentOf(c *configs.Config, k *configs.Key, d *configs.Dependent) rotator.Dependent {
 	of := d.Kind
 	if of == "" {
-		of, _ = kind.KindOf(d.ID)
+		of, _ = kind.Of(d.ID)
 	}
 	return rotator.Dependent{
 		ID: d.ID, Kind: of, Name: d.Name, Nudge: rotator.Nudge(d.Nudge), Recreate: d.Recreate,

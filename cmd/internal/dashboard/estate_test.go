@@ -60,7 +60,7 @@ func (e *estate) Summary() (s rotator.Summary) {
 
 func (e *estate) Heartbeat() time.Time { return e.Now() }
 
-func (e *estate) Keys(context.Context) (keys []rotator.KeyStatus, err error) {
+func (e *estate) Keys(context.Context, rotator.KeyQuery) (keys []rotator.KeyStatus, err error) {
 	e.locked(func() { keys = slices.Clone(e.keys) })
 	return keys, nil
 }

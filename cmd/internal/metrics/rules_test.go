@@ -8,12 +8,12 @@ import (
 	"testing"
 	"time"
 
+	"github.com/goccy/go-yaml"
+
 	"cmkd/cmd/internal/metrics/metricstest"
 	"cmkd/providers/kind"
 	"cmkd/rotator"
 	"cmkd/rotator/alerting"
-
-	"github.com/goccy/go-yaml"
 )
 
 const rulesDir = "../../../configs/prometheus"

@@ -4,10 +4,10 @@ import (
 	"context"
 	"time"
 
+	"github.com/prometheus/client_golang/prometheus"
+
 	"cmkd/rotator"
 	"cmkd/rotator/alerting"
-
-	"github.com/prometheus/client_golang/prometheus"
 )
 
 // alertsPatience is how long a scrape waits for the alerts, which may wait for the
