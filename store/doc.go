@@ -1,7 +1,7 @@
 // Package store turns the engine's records into bytes and back, for every
 // backend: keys that sort as the engine reads them, values that carry a version
 // and a checksum, and the hash chain of the event log. It knows bytes, not
-// databases; see store/bolt for one.
+// databases; see store/bolt and store/memory.
 //
 // # Values
 //
