@@ -246,13 +246,11 @@ func (c *core) judgeKey(name string) {
 func (c *core) chores() {
 	c.agenda.add(agendaItem{chores: true, at: c.now.Add(choresEvery).UnixNano()})
 	var found []Alert
-	if s, ok := c.store.(SpaceReporter); ok {
-		space, err := s.Space()
-		if err == nil {
-			found = spaceCondition(space)
-		} else if alert := c.alarm.alerts[scopeDaemon][alertID(RuleStoreNearFull, scopeDaemon, "")]; alert != nil && alert.Firing() {
-			found = append(found, *alert) // as far as is known
-		}
+	space, err := c.store.Space()
+	if err == nil {
+		found = spaceCondition(space)
+	} else if alert := c.alarm.alerts[scopeDaemon][alertID(RuleStoreNearFull, scopeDaemon, "")]; alert != nil && alert.Firing() {
+		found = append(found, *alert) // as far as is known
 	}
 	for _, alert := range c.alarm.alerts[scopeDaemon] {
 		// One that lasts for longer was raised by a clock that was ahead.

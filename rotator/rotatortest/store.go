@@ -28,7 +28,7 @@ const instance = "0123456789abcdef"
 
 // NewStore returns an empty store.
 func NewStore() *Store {
-	s := &Store{}
+	s := &Store{space: rotator.Space{Free: 1 << 40, Total: 1 << 40}}
 	s.Store = memory.New(memory.Options{Instance: instance, Space: s.room})
 	return s
 }
@@ -62,12 +62,7 @@ func (s *Store) room() (rotator.Space, error) {
 	return s.space, s.spaceErr
 }
 
-// Commit implements [rotator.Store].
-func (s *Store) Commit(ctx context.Context, c *rotator.Change) error {
-	return s.hooked(c, func() error { return s.Store.Commit(ctx, c) })
-}
-
-// Stage implements [rotator.Stager].
+// Stage implements [rotator.Store].
 func (s *Store) Stage(c *rotator.Change) (commit func(context.Context) error, err error) {
 	staged, err := s.Store.Stage(c)
 	if err != nil {

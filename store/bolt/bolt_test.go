@@ -94,7 +94,7 @@ func operationWith(id rotator.OperationID, n int) *rotator.Change {
 
 func mustCommit(tb testing.TB, s *Store, c *rotator.Change) {
 	tb.Helper()
-	if err := s.Commit(tb.Context(), c); err != nil {
+	if err := rotator.Commit(tb.Context(), s, c); err != nil {
 		tb.Fatal(err)
 	}
 }
@@ -225,7 +225,7 @@ func TestClosed(t *testing.T) {
 	if err := s.Close(); err != nil {
 		t.Errorf("second close: %v", err)
 	}
-	if err := s.Commit(t.Context(), operationWith(1, 0)); rotator.CodeOf(err) != rotator.CodeUnavailable {
+	if err := rotator.Commit(t.Context(), s, operationWith(1, 0)); rotator.CodeOf(err) != rotator.CodeUnavailable {
 		t.Errorf("commit: %v", err)
 	}
 	if _, err := s.Keys(t.Context()); rotator.CodeOf(err) != rotator.CodeUnavailable {
@@ -258,7 +258,7 @@ func TestCommit_Group(t *testing.T) {
 	const callers = 20
 	errs := make(chan error, callers)
 	for i := range rotator.OperationID(callers) {
-		go func() { errs <- s.Commit(t.Context(), operationWith(i+1, 1)) }()
+		go func() { errs <- rotator.Commit(t.Context(), s, operationWith(i+1, 1)) }()
 	}
 	waitQueued(s, callers)
 	<-s.queue.writer
@@ -314,7 +314,7 @@ func TestCommit_Withdrawn(t *testing.T) {
 	s.queue.writer <- struct{}{}
 	ctx, cancel := context.WithCancel(t.Context())
 	errs := make(chan error)
-	go func() { errs <- s.Commit(ctx, operationWith(1, 1)) }()
+	go func() { errs <- rotator.Commit(ctx, s, operationWith(1, 1)) }()
 	waitQueued(s, 1)
 	cancel()
 	if err := <-errs; !errors.Is(err, context.Canceled) {
@@ -333,7 +333,7 @@ func TestFail(t *testing.T) {
 	if err := s.fail(errors.New("on purpose"), false); err == nil {
 		t.Fatal("no error")
 	}
-	err := s.Commit(t.Context(), operationWith(2, 1))
+	err := rotator.Commit(t.Context(), s, operationWith(2, 1))
 	wantError(t, err, rotator.CodeInternal, "can no longer be written: on purpose", "restart cmkd")
 	if ops, err := s.Operations(t.Context(), rotator.OperationFilter{}); err != nil || len(ops) != 1 {
 		t.Errorf("%d operations, %v", len(ops), err)

@@ -24,7 +24,7 @@
 // # One writer
 //
 // The file is locked for as long as it is open. Commits that arrive while one is
-// being written wait and share the next transaction, see [Store.Commit].
+// being written wait and share the next transaction, see [Store.Stage].
 //
 // # Damage
 //

@@ -52,9 +52,9 @@ func (q *queue) takeAll() []*request {
 	return taken
 }
 
-// Commit stores a change; see [rotator.Store].
+// Stage puts a change into bytes; see [rotator.Store].
 //
-// Callers share transactions. Whoever finds the writer free writes at once
+// Those who commit share transactions. Whoever finds the writer free writes at once
 // everything that waits, others queue up meanwhile: a lone caller waits for
 // nobody, and under load a transaction holds whatever arrived during the last
 // one. No timer is involved. The changes of one transaction are applied in the
@@ -63,18 +63,6 @@ func (q *queue) takeAll() []*request {
 //
 // A caller whose ctx ends while it waits gets its error and nothing is stored;
 // once its change is being written it gets the outcome.
-func (s *Store) Commit(ctx context.Context, c *rotator.Change) error {
-	if err := ctx.Err(); err != nil {
-		return fmt.Errorf("commit: %w", err)
-	}
-	commit, err := s.Stage(c)
-	if err != nil {
-		return err
-	}
-	return commit(ctx)
-}
-
-// Stage puts a change into bytes; see [rotator.Stager].
 func (s *Store) Stage(c *rotator.Change) (commit func(context.Context) error, err error) {
 	if c.Empty() {
 		return func(context.Context) error { return nil }, nil
@@ -87,6 +75,9 @@ func (s *Store) Stage(c *rotator.Change) (commit func(context.Context) error, er
 }
 
 func (s *Store) submit(ctx context.Context, p *prepared, c *rotator.Change) error {
+	if err := ctx.Err(); err != nil {
+		return fmt.Errorf("commit: %w", err)
+	}
 	if err := s.wait(ctx, &request{change: p, done: make(chan struct{})}); err != nil {
 		return fmt.Errorf("commit: %w", err)
 	}

@@ -8,19 +8,7 @@ import (
 	"cmkd/store"
 )
 
-// Commit implements [rotator.Store].
-func (s *Store) Commit(ctx context.Context, c *rotator.Change) error {
-	if err := ctx.Err(); err != nil {
-		return fmt.Errorf("commit: %w", err)
-	}
-	commit, err := s.Stage(c)
-	if err != nil {
-		return err
-	}
-	return commit(ctx)
-}
-
-// Stage implements [rotator.Stager]: it puts the change into bytes.
+// Stage implements [rotator.Store]: it puts the change into bytes.
 func (s *Store) Stage(c *rotator.Change) (commit func(context.Context) error, err error) {
 	e, err := encode(c)
 	if err != nil {

@@ -35,7 +35,7 @@ func TestStore_Closed(t *testing.T) {
 	}
 	_, err := s.Keys(t.Context())
 	_, spaceErr := s.Space()
-	commitErr := s.Commit(t.Context(), &rotator.Change{Events: []rotator.Event{{Message: "late"}}})
+	commitErr := rotator.Commit(t.Context(), s, &rotator.Change{Events: []rotator.Event{{Message: "late"}}})
 	for what, err := range map[string]error{"keys": err, "space": spaceErr, "commit": commitErr} {
 		if rotator.CodeOf(err) != rotator.CodeUnavailable {
 			t.Errorf("%s of a closed store: %v, want CodeUnavailable", what, err)

@@ -91,7 +91,7 @@ func ExerciseBackend(t *testing.T, b Backend) {
 
 func commit(t *testing.T, s rotator.Store, c *rotator.Change) {
 	t.Helper()
-	if err := s.Commit(t.Context(), c); err != nil {
+	if err := rotator.Commit(t.Context(), s, c); err != nil {
 		t.Fatalf("commit: %v", err)
 	}
 }
