@@ -157,7 +157,7 @@ func (e *Engine) publishBook() {
 	for _, id := range slices.Sorted(maps.Keys(c.alarm.silences)) {
 		v.silences = append(v.silences, *c.alarm.silences[id])
 	}
-	slices.SortFunc(v.silences, func(a, b Silence) int { return cmp.Compare(silenceNumber(a.ID), silenceNumber(b.ID)) })
+	slices.SortFunc(v.silences, func(a, b Silence) int { return cmp.Compare(SilenceNumber(a.ID), SilenceNumber(b.ID)) })
 	v.receivers = c.receiverStatus()
 	for key, t := range c.alarm.timings {
 		s := t.status(c.traits[key.kind])

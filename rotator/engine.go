@@ -193,6 +193,9 @@ func (e *Engine) step(ctx, callCtx context.Context) error {
 	if err := e.core.tick(ctx); err != nil {
 		return err
 	}
+	if err := e.core.idErr; err != nil {
+		return fmt.Errorf("begin an operation: %w", err)
+	}
 	e.commit(ctx)
 	e.start(callCtx)
 	if !e.core.alarm.published && !e.core.hard && e.commits.idle() {

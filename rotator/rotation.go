@@ -1,6 +1,7 @@
 package rotator
 
 import (
+	"context"
 	"fmt"
 	"slices"
 	"strings"
@@ -27,8 +28,11 @@ func (c *core) newRotation(key *Key, cause Cause, actor, reason string) *live {
 }
 
 func (c *core) newOperation(key *Key, op Operation) *live {
-	c.lastOp++
-	op.ID, op.Key, op.KeyID = c.lastOp, key.Name, key.ID
+	id, err := c.store.NextIDs(context.Background(), SequenceOperations, 1)
+	if err != nil {
+		c.idErr = err
+	}
+	op.ID, op.Key, op.KeyID = OperationID(id), key.Name, key.ID
 	op.Created, op.Since, op.Trackers = c.now, c.now, map[TrackerState]int{}
 	l := &live{op: op, loaded: true, dues: map[int64]int{}}
 	c.live[op.ID] = l

@@ -1,9 +1,9 @@
 package rotator
 
 import (
+	"context"
 	"fmt"
 	"slices"
-	"strconv"
 	"strings"
 )
 
@@ -12,12 +12,12 @@ func (c *core) silence(r SilenceRequest) (*Silence, error) {
 	if err := c.checkSilence(&r); err != nil {
 		return nil, err
 	}
-	last := 0
-	for id := range c.alarm.silences {
-		last = max(last, silenceNumber(id))
+	id, err := c.store.NextIDs(context.Background(), SequenceSilences, 1)
+	if err != nil {
+		return nil, err
 	}
 	s := &Silence{
-		ID: "s-" + strconv.Itoa(last+1), Alert: r.Alert, Rule: r.Rule, Key: r.Key,
+		ID: SilenceID(id), Alert: r.Alert, Rule: r.Rule, Key: r.Key,
 		Actor: r.Actor, Reason: r.Reason, Created: c.now, Until: c.now.Add(r.For),
 	}
 	c.alarm.silences[s.ID] = s
@@ -79,10 +79,4 @@ func (s *Silence) subject() string {
 		parts = append(parts, "key "+s.Key)
 	}
 	return strings.Join(parts, ", ")
-}
-
-// silenceNumber returns 7 for s-7.
-func silenceNumber(id string) int {
-	n, _ := strconv.Atoi(strings.TrimPrefix(id, "s-")) // what cannot be read sorts first
-	return n
 }

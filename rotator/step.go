@@ -31,14 +31,7 @@ func (c *core) reset(ctx context.Context, keys []Key, now time.Time) error {
 	for i := range states {
 		c.states[states[i].Name] = &states[i]
 	}
-	last, err := c.store.Operations(ctx, OperationFilter{Limit: 1})
-	if err != nil {
-		return fmt.Errorf("read operations: %w", err)
-	}
-	c.lastOp = 0
-	if len(last) > 0 {
-		c.lastOp = last[0].ID
-	}
+	c.idErr = nil
 	ops, err := c.store.Operations(ctx, OperationFilter{Live: true})
 	if err != nil {
 		return fmt.Errorf("read live operations: %w", err)

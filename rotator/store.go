@@ -3,6 +3,9 @@ package rotator
 import (
 	"context"
 	"fmt"
+	"slices"
+	"strconv"
+	"strings"
 	"time"
 )
 
@@ -26,6 +29,13 @@ type Store interface {
 	// error of a ctx that was done in time, or any other error nothing of it is
 	// stored. It gives the events their Seq, Prev and Hash in place.
 	Stage(c *Change) (commit func(ctx context.Context) error, err error)
+	// NextIDs hands out n ids of a sequence and returns the first; the others
+	// follow it. Ids count from 1. None is handed out twice, whoever else uses the
+	// store, also after a crash, and whatever became of the record: it may be
+	// forgotten, or never have been stored. None is that of a record stored before.
+	// A store reserves ahead, so that most calls write nothing; after a crash some
+	// ids are left out. It fails with CodeInvalid unless n is 1 to [IDsMost].
+	NextIDs(ctx context.Context, seq Sequence, n int) (first uint64, err error)
 	// Space asks how much room there is.
 	Space() (Space, error)
 	// Instance returns an identifier of this store, made when it was created.
@@ -61,6 +71,45 @@ type Reader interface {
 	Due(ctx context.Context, until time.Time, limit int) ([]DueItem, error)
 	// Book returns alerts, silences and timings, as of one moment.
 	Book(ctx context.Context) (Book, error)
+}
+
+// Sequence names what ids are handed out for. A timing needs none: its kind, region
+// and change are its id.
+type Sequence string
+
+// The sequences.
+const (
+	SequenceOperations Sequence = "operations"
+	SequenceSilences   Sequence = "silences"
+)
+
+// Sequences lists the sequences.
+func Sequences() []Sequence { return []Sequence{SequenceOperations, SequenceSilences} }
+
+// IDsMost is how many ids are handed out at once.
+const IDsMost = 1 << 16
+
+// CheckIDs is what every store refuses of [Store.NextIDs].
+func CheckIDs(seq Sequence, n int) error {
+	if !slices.Contains(Sequences(), seq) {
+		return Errorf(CodeInvalid, "there is no sequence %q", seq)
+	}
+	if n < 1 || n > IDsMost {
+		return Errorf(CodeInvalid, "%d ids cannot be had at once", n)
+	}
+	return nil
+}
+
+// SilenceID writes a number of [SequenceSilences] as the id of a silence, s-7.
+func SilenceID(n uint64) string { return "s-" + strconv.FormatUint(n, 10) }
+
+// SilenceNumber returns 7 for s-7, and zero for what was not written by SilenceID.
+func SilenceNumber(id string) uint64 {
+	n, err := strconv.ParseUint(strings.TrimPrefix(id, "s-"), 10, 64)
+	if err != nil || SilenceID(n) != id {
+		return 0
+	}
+	return n
 }
 
 // Space is how much room a store has, in bytes.

@@ -13,6 +13,7 @@
 //
 //	key         version 1 | crc 4 | due 8 | JSON
 //	operation   version 1 | crc 4 | revision 8 | due 8 | live 1 | key | JSON
+//	sequence    version 1 | crc 4 | last id 8
 //	alert, silence, timing
 //	            version 1 | crc 4 | JSON
 //	detail      version 1 | crc 4 | fields

@@ -19,6 +19,7 @@ type Store struct {
 	after    func(*rotator.Change)
 	space    rotator.Space
 	spaceErr error
+	idErr    error
 }
 
 var _ rotator.Store = (*Store)(nil)
@@ -54,6 +55,24 @@ func (s *Store) LoseSpace(err error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.spaceErr = err
+}
+
+// LoseIDs lets the store hand out no ids, until it is called with nil.
+func (s *Store) LoseIDs(err error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.idErr = err
+}
+
+// NextIDs implements [rotator.Store].
+func (s *Store) NextIDs(ctx context.Context, seq rotator.Sequence, n int) (first uint64, err error) {
+	s.mu.Lock()
+	err = s.idErr
+	s.mu.Unlock()
+	if err != nil {
+		return 0, err
+	}
+	return s.Store.NextIDs(ctx, seq, n)
 }
 
 func (s *Store) room() (rotator.Space, error) {

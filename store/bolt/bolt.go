@@ -58,6 +58,7 @@ type Store struct {
 	// failed is why no commit is possible any more, if so.
 	failed atomic.Pointer[failure]
 	counts counters
+	ids    ids
 }
 
 // failure is an error after which the store must be opened anew.
@@ -100,8 +101,11 @@ func (s *Store) prepare(o Options, steps []migration) error {
 	}
 	return s.db.View(func(tx *bbolt.Tx) error {
 		instance, err := quickCheck(tx)
+		if err != nil {
+			return err
+		}
 		s.instance = instance
-		return err
+		return s.ids.load(tx)
 	})
 }
 
@@ -253,6 +257,7 @@ func (s *Store) Close() error {
 		// bbolt waits for a transaction that will never end.
 		return s.file.Close()
 	}
+	s.release()
 	return s.db.Close()
 }
 

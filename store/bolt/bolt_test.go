@@ -27,6 +27,19 @@ func TestStore(t *testing.T) {
 			tb.Helper()
 			checkAndClose(tb, s.(*Store))
 		},
+		Crash: func(tb testing.TB, s rotator.Store, dir string) (rotator.Store, string) {
+			tb.Helper()
+			b, err := os.ReadFile(filepath.Join(dir, "cmkd.db"))
+			if err != nil {
+				tb.Fatal(err)
+			}
+			checkAndClose(tb, s.(*Store))
+			survivor := tb.TempDir()
+			if err := os.WriteFile(filepath.Join(survivor, "cmkd.db"), b, 0o600); err != nil {
+				tb.Fatal(err)
+			}
+			return mustOpen(tb, filepath.Join(survivor, "cmkd.db")), survivor
+		},
 	})
 }
 

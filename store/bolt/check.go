@@ -40,7 +40,7 @@ func (s *Store) check(ctx context.Context, tx *bbolt.Tx) error {
 		return err
 	}
 	c := checker{tx: tx, tick: ticker{ctx: ctx}, counts: make(map[rotator.OperationID]map[rotator.TrackerState]int)}
-	for _, step := range []func() error{c.trackers, c.keys, c.operations, c.indexes, c.book} {
+	for _, step := range []func() error{c.trackers, c.keys, c.operations, c.indexes, c.book, c.sequences} {
 		if err := step(); err != nil {
 			return err
 		}

@@ -20,18 +20,23 @@ func (s *Store) transact(batch []*request) error {
 	}
 	// Not db.Update: on a panic it would scan the file, in a goroutine where a
 	// second panic ends the process.
-	applied, err := s.apply(tx, batch)
+	w, applied, err := s.apply(tx, batch)
 	if err != nil || applied == 0 {
 		_ = tx.Rollback()
 		return err
 	}
-	return s.commit(tx, applied)
+	s.ids.used(w.newest)
+	if err := s.commit(tx, applied); err != nil {
+		return err
+	}
+	s.ids.reserved(w.reserved)
+	return nil
 }
 
-func (s *Store) apply(tx *bbolt.Tx, batch []*request) (applied int, err error) {
+func (s *Store) apply(tx *bbolt.Tx, batch []*request) (w *writer, applied int, err error) {
 	err = guard(func() error {
 		v := newValidator(tx)
-		w := newWriter(tx)
+		w = newWriter(tx)
 		for _, r := range batch {
 			if r.err = explain(s.path, v.admit(r.change)); r.err != nil {
 				continue
@@ -43,7 +48,7 @@ func (s *Store) apply(tx *bbolt.Tx, batch []*request) (applied int, err error) {
 		}
 		return w.finish()
 	})
-	return applied, err
+	return w, applied, err
 }
 
 // commit makes the transaction durable.

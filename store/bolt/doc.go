@@ -15,8 +15,10 @@
 //	alerts      id                        → alert
 //	silences    id                        → silence
 //	timings     kind, region, change      → timing
+//	sequences   name                      → the last id that may have been handed out
 //
-// The last three are there since schema 2. Package store describes the bytes. bbolt writes every page that a transaction
+// Alerts, silences and timings are there since schema 2, sequences since schema 3.
+// Package store describes the bytes. bbolt writes every page that a transaction
 // touches, so trackers are numbered within their operation and what changes with
 // every look stands apart from the large part that does not: a thousand
 // neighbours are some fifteen pages.

@@ -30,6 +30,7 @@ const (
 	bucketAlerts     = "alerts"
 	bucketSilences   = "silences"
 	bucketTimings    = "timings"
+	bucketSequences  = "sequences"
 )
 
 // The entries of the meta bucket.
@@ -44,6 +45,9 @@ const headSize = 8 + len(store.Hash{})
 // schemaBook is the first schema with alerts, silences and timings.
 const schemaBook = 2
 
+// schemaSequences is the first schema whose file says which ids may have been handed out.
+const schemaSequences = 3
+
 // buckets returns what a file of a schema version has: one that is only read,
 // such as an old backup, is not migrated.
 func buckets(schema int) []string {
@@ -53,6 +57,9 @@ func buckets(schema int) []string {
 	}
 	if schema >= schemaBook {
 		names = append(names, bucketAlerts, bucketSilences, bucketTimings)
+	}
+	if schema >= schemaSequences {
+		names = append(names, bucketSequences)
 	}
 	return names
 }
@@ -71,6 +78,7 @@ type migration struct {
 func migrations() []migration {
 	return []migration{
 		{what: "make room for alerts, silences and timings", run: addBook},
+		{what: "note the ids that were given", run: addSequences},
 	}
 }
 

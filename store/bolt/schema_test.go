@@ -34,7 +34,7 @@ func TestMigrations(t *testing.T) {
 	t.Log("a step that fails leaves the store as it was")
 	broken := migration{what: "fail", run: func(*bbolt.Tx) error { return errors.New("on purpose") }}
 	_, err := open(s.Path(), o, after(step("new"), broken))
-	if err == nil || !strings.Contains(err.Error(), "migrate to schema 4, fail: on purpose") {
+	if err == nil || !strings.Contains(err.Error(), "migrate to schema 5, fail: on purpose") {
 		t.Fatalf("open: %v", err)
 	}
 	checkAndClose(t, mustOpen(t, s.Path()))
@@ -47,10 +47,10 @@ func TestMigrations(t *testing.T) {
 		}
 		checkAndClose(t, newer)
 	}
-	if len(notices) != 1 || !strings.Contains(notices[0], "from schema 2 to 4") {
+	if len(notices) != 1 || !strings.Contains(notices[0], "from schema 3 to 5") {
 		t.Errorf("notices %q", notices)
 	}
-	for _, name := range []string{".before-schema-4", ".before-schema-4.1"} {
+	for _, name := range []string{".before-schema-5", ".before-schema-5.1"} {
 		copied := mustOpen(t, s.Path()+name)
 		if ops, err := copied.Operations(t.Context(), rotator.OperationFilter{}); err != nil || len(ops) != 1 {
 			t.Errorf("copy %s has %d operations, %v", name, len(ops), err)
@@ -60,9 +60,9 @@ func TestMigrations(t *testing.T) {
 
 	t.Log("an older cmkd refuses it")
 	_, err = Open(s.Path(), o)
-	wantError(t, err, rotator.CodeInternal, s.Path()+" has schema 4, this cmkd knows up to 2", "later one")
+	wantError(t, err, rotator.CodeInternal, s.Path()+" has schema 5, this cmkd knows up to 3", "later one")
 	_, err = VerifyFile(t.Context(), s.Path(), o)
-	wantError(t, err, rotator.CodeInternal, "has schema 4", "later one")
+	wantError(t, err, rotator.CodeInternal, "has schema 5", "later one")
 }
 
 // TestMigrations_FromSchema1 opens a store from before there were alerts, as the last
@@ -85,7 +85,7 @@ func TestMigrations_FromSchema1(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer checkAndClose(t, s)
-	if len(notices) != 1 || !strings.Contains(notices[0], "from schema 1 to 2; "+path+".before-schema-2 is a copy from before") {
+	if len(notices) != 1 || !strings.Contains(notices[0], "from schema 1 to 3; "+path+".before-schema-3 is a copy from before") {
 		t.Errorf("notices %q", notices)
 	}
 	if after, err := s.VerifyLog(t.Context()); err != nil || after != before {
@@ -101,8 +101,8 @@ func TestMigrations_FromSchema1(t *testing.T) {
 	wantBook(t, s, someBook())
 
 	t.Log("the copy from before has the old schema")
-	wantSchema(t, path+".before-schema-2", 1)
-	if kept, err := VerifyFile(t.Context(), path+".before-schema-2", Options{}); err != nil || kept != before {
+	wantSchema(t, path+".before-schema-3", 1)
+	if kept, err := VerifyFile(t.Context(), path+".before-schema-3", Options{}); err != nil || kept != before {
 		t.Errorf("verify the copy: %+v, %v, want %+v", kept, err, before)
 	}
 }

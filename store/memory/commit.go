@@ -193,6 +193,7 @@ func (s *state) put(e *encoded) {
 		old, _ := s.operations.get(o.id)
 		s.move(old.head.Due, o.head.Due, func(at uint64) []byte { return store.DueOfOperation(at, o.id) })
 		s.operations.put(o.id, o.operation)
+		s.used(rotator.SequenceOperations, uint64(o.id))
 	}
 	for _, t := range e.trackers {
 		all := s.trackers[t.operation]
@@ -205,6 +206,11 @@ func (s *state) put(e *encoded) {
 			t.cold = old.cold
 		}
 		all.put(t.number, t.tracker)
+	}
+	for _, silence := range e.silences {
+		if silence.value != nil {
+			s.used(rotator.SequenceSilences, rotator.SilenceNumber(silence.key))
+		}
 	}
 	s.putBook(e)
 }

@@ -47,6 +47,8 @@ type state struct {
 	last   store.Hash
 
 	alerts, silences, timings table[string, []byte]
+	// ids are the last ones handed out.
+	ids map[rotator.Sequence]uint64
 }
 
 type operation struct {
@@ -71,6 +73,7 @@ func New(o Options) *Store {
 	}
 	return &Store{options: o, state: &state{
 		trackers: map[rotator.OperationID]*table[uint32, tracker]{}, last: store.Genesis(o.Instance),
+		ids: map[rotator.Sequence]uint64{},
 	}}
 }
 

@@ -22,6 +22,12 @@ func TestStore(t *testing.T) {
 			kept.Store(dir, s)
 			return s
 		},
+		Crash: func(tb testing.TB, s rotator.Store, dir string) (rotator.Store, string) {
+			tb.Helper()
+			survivor := s.(*memory.Store).Reopen()
+			kept.Store(dir, survivor)
+			return survivor, dir
+		},
 	})
 }
 

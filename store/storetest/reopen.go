@@ -18,6 +18,8 @@ func reopenChecks() []reopenCheck {
 		{"keeps the book as it was left", reopenBook},
 		{"continues revisions and the log", reopenContinues},
 		{"gives each store its own instance", reopenInstances},
+		{"hands out no id again, also after a crash", reopenIDs},
+		{"leaves out no id after a clean end", reopenNoGaps},
 		{"is refused to whoever has the closed one", reopenClosed},
 	}
 }
@@ -84,7 +86,8 @@ func reopenClosed(t *testing.T, b Backend) {
 	b.close(t, s)
 	_, keysErr := s.Keys(t.Context())
 	_, spaceErr := s.Space()
-	for what, err := range map[string]error{"commit": staged(t.Context()), "keys": keysErr, "space": spaceErr} {
+	_, idsErr := s.NextIDs(t.Context(), rotator.SequenceOperations, 1)
+	for what, err := range map[string]error{"commit": staged(t.Context()), "keys": keysErr, "space": spaceErr, "ids": idsErr} {
 		if rotator.CodeOf(err) != rotator.CodeUnavailable {
 			t.Errorf("%s: %v, want CodeUnavailable", what, err)
 		}
