@@ -1,6 +1,7 @@
 package rotator
 
 import (
+	"errors"
 	"fmt"
 	"maps"
 	"slices"
@@ -251,6 +252,9 @@ func (c *core) chores() {
 		found = spaceCondition(space)
 	} else if alert := c.alarm.alerts[scopeDaemon][alertID(RuleStoreNearFull, scopeDaemon, "")]; alert != nil && alert.Firing() {
 		found = append(found, *alert) // as far as is known
+	}
+	if errors.Is(err, ErrStoreReplaced) {
+		c.fault = err // nobody is to wait for a commit to learn of it
 	}
 	for _, alert := range c.alarm.alerts[scopeDaemon] {
 		// One that lasts for longer was raised by a clock that was ahead.

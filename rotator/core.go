@@ -28,8 +28,8 @@ type core struct {
 	keys   map[string]*Key
 	states map[string]*KeyState
 	live   map[OperationID]*live
-	// idErr is why an operation of the next commit has no id, which therefore fails.
-	idErr  error
+	// fault is why nothing can be committed, as far as was seen before it is tried.
+	fault  error
 	agenda agenda
 	// filled is up to when the agenda holds the store's due index.
 	filled time.Time

@@ -193,8 +193,8 @@ func (e *Engine) step(ctx, callCtx context.Context) error {
 	if err := e.core.tick(ctx); err != nil {
 		return err
 	}
-	if err := e.core.idErr; err != nil {
-		return fmt.Errorf("begin an operation: %w", err)
+	if e.core.fault != nil {
+		return e.core.fault
 	}
 	e.commit(ctx)
 	e.start(callCtx)

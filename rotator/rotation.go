@@ -30,7 +30,7 @@ func (c *core) newRotation(key *Key, cause Cause, actor, reason string) *live {
 func (c *core) newOperation(key *Key, op Operation) *live {
 	id, err := c.store.NextIDs(context.Background(), SequenceOperations, 1)
 	if err != nil {
-		c.idErr = err
+		c.fault = fmt.Errorf("begin an operation: %w", err)
 	}
 	op.ID, op.Key, op.KeyID = OperationID(id), key.Name, key.ID
 	op.Created, op.Since, op.Trackers = c.now, c.now, map[TrackerState]int{}

@@ -31,7 +31,7 @@ func (c *core) reset(ctx context.Context, keys []Key, now time.Time) error {
 	for i := range states {
 		c.states[states[i].Name] = &states[i]
 	}
-	c.idErr = nil
+	c.fault = nil
 	ops, err := c.store.Operations(ctx, OperationFilter{Live: true})
 	if err != nil {
 		return fmt.Errorf("read live operations: %w", err)

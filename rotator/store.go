@@ -26,8 +26,9 @@ type Store interface {
 	// commit, called at most once, stores the change atomically and durably: when
 	// it returns nil, the whole change survives a power cut. With [ErrConflict] (an
 	// operation's revision does not follow the stored one), [ErrStoreFull], the
-	// error of a ctx that was done in time, or any other error nothing of it is
-	// stored. It gives the events their Seq, Prev and Hash in place.
+	// error of a ctx that was done in time, or any other error but [ErrUncertain]
+	// nothing of it is stored. After an error the next commit is tried as if there
+	// had been none: a store mends itself when it can. It gives the events their Seq, Prev and Hash in place.
 	Stage(c *Change) (commit func(ctx context.Context) error, err error)
 	// NextIDs hands out n ids of a sequence and returns the first; the others
 	// follow it. Ids count from 1. None is handed out twice, whoever else uses the
@@ -36,7 +37,8 @@ type Store interface {
 	// A store reserves ahead, so that most calls write nothing; after a crash some
 	// ids are left out. It fails with CodeInvalid unless n is 1 to [IDsMost].
 	NextIDs(ctx context.Context, seq Sequence, n int) (first uint64, err error)
-	// Space asks how much room there is.
+	// Space asks how much room there is. It fails with [ErrStoreReplaced] if what is
+	// committed would be lost.
 	Space() (Space, error)
 	// Instance returns an identifier of this store, made when it was created.
 	Instance() string

@@ -2,9 +2,11 @@ package bolt
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"sync"
+	"sync/atomic"
 
 	"cmkd/rotator"
 )
@@ -118,11 +120,25 @@ func (s *Store) write(batch []*request) {
 			close(r.done)
 		}
 	}()
-	if err := s.use(func() error { return s.transact(batch) }); err != nil {
+	if err := s.store(batch); err != nil {
 		for _, r := range batch {
 			if r.err == nil {
 				r.err = err
 			}
 		}
 	}
+}
+
+// store stores the requests that fit. If it is not known whether they were stored, that
+// is found out if possible.
+func (s *Store) store(batch []*request) error {
+	if err := s.mend(); err != nil {
+		return err
+	}
+	stored := &atomic.Bool{}
+	err := s.use(func() error { return s.transact(batch, stored) })
+	if errors.Is(err, rotator.ErrUncertain) && s.mend() == nil && stored.Load() {
+		return nil
+	}
+	return err
 }

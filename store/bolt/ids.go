@@ -129,7 +129,7 @@ func (d *ids) unused() map[rotator.Sequence]uint64 {
 // left out.
 func (s *Store) release() {
 	last := s.ids.unused()
-	if len(last) == 0 || s.failed.Load() != nil || s.db.IsReadOnly() {
+	if len(last) == 0 || s.failed.Load() != nil || s.inPlace() != nil {
 		return
 	}
 	_ = guard(func() error {

@@ -13,6 +13,9 @@ import (
 // is on; see [rotator.Store]. It asks about the open file, not the name.
 func (s *Store) Space() (r rotator.Space, err error) {
 	err = s.use(func() error {
+		if err := s.inPlace(); err != nil {
+			return err
+		}
 		info, err := s.file.Stat()
 		if err != nil {
 			return err
