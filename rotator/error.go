@@ -100,4 +100,10 @@ var (
 	ErrConflict = errors.New("record was changed by someone else")
 	// ErrStoreFull: the disk is full; nothing was changed.
 	ErrStoreFull = errors.New("disk is full")
+	// ErrStoreReplaced: the store's file was deleted, or another one is in its place;
+	// nothing was changed.
+	ErrStoreReplaced = errors.New("its file was deleted or replaced")
+	// ErrUncertain: whether the last change was stored is not known; what is read
+	// from the store once it can be written again tells.
+	ErrUncertain = errors.New("whether the last change was stored is not known yet")
 )

@@ -2,6 +2,10 @@ package rotator
 
 import (
 	"context"
+	"fmt"
+	"slices"
+	"strconv"
+	"strings"
 	"time"
 )
 
@@ -10,18 +14,46 @@ import (
 //
 // Records are values: the store keeps no reference to what it is given and
 // hands out nothing that it will change. All methods may be called from several
-// goroutines. Once ctx is done a method returns its error promptly and, for
-// Commit, either everything or nothing is stored.
+// goroutines. Once ctx is done a method returns its error promptly. A closed store
+// fails with CodeUnavailable.
 type Store interface {
 	Reader
-	// Commit stores a change atomically and durably: when it returns nil, the
-	// whole change survives a power cut. With [ErrConflict] (an operation's
-	// revision does not follow the stored one), [ErrStoreFull] or any other
-	// error nothing of it is stored. It gives the events their Seq, Prev and
-	// Hash in place.
-	Commit(ctx context.Context, c *Change) error
+	// Stage does the part of a commit that does not depend on what is stored, for
+	// instance the encoding, so that it is done while an earlier change is being
+	// written. It fails if the change alone is to blame, and stores nothing. The
+	// change must stay as it is until commit has returned or is given up.
+	//
+	// commit, called at most once, stores the change atomically and durably: when
+	// it returns nil, the whole change survives a power cut. With [ErrConflict] (an
+	// operation's revision does not follow the stored one), [ErrStoreFull], the
+	// error of a ctx that was done in time, or any other error but [ErrUncertain]
+	// nothing of it is stored. After an error the next commit is tried as if there
+	// had been none: a store mends itself when it can. It gives the events their Seq, Prev and Hash in place.
+	Stage(c *Change) (commit func(ctx context.Context) error, err error)
+	// NextIDs hands out n ids of a sequence and returns the first; the others
+	// follow it. Ids count from 1. None is handed out twice, whoever else uses the
+	// store, also after a crash, and whatever became of the record: it may be
+	// forgotten, or never have been stored. None is that of a record stored before.
+	// A store reserves ahead, so that most calls write nothing; after a crash some
+	// ids are left out. It fails with CodeInvalid unless n is 1 to [IDsMost].
+	NextIDs(ctx context.Context, seq Sequence, n int) (first uint64, err error)
+	// Space asks how much room there is. It fails with [ErrStoreReplaced] if what is
+	// committed would be lost.
+	Space() (Space, error)
 	// Instance returns an identifier of this store, made when it was created.
 	Instance() string
+}
+
+// Commit stages a change and commits it at once, see [Store].
+func Commit(ctx context.Context, s Store, c *Change) error {
+	if err := ctx.Err(); err != nil {
+		return fmt.Errorf("commit: %w", err)
+	}
+	commit, err := s.Stage(c)
+	if err != nil {
+		return err
+	}
+	return commit(ctx)
 }
 
 // Reader is what can be read of a [Store].
@@ -43,13 +75,43 @@ type Reader interface {
 	Book(ctx context.Context) (Book, error)
 }
 
-// Stager is a [Store] that can do the part of a commit ahead that does not depend
-// on what is stored, so that it is done while an earlier change is being written.
-type Stager interface {
-	// Stage prepares a change, which must stay as it is until commit has
-	// returned or is given up. Its errors are those of Commit that the change
-	// alone is to blame for. commit, called at most once, does the rest.
-	Stage(c *Change) (commit func(context.Context) error, err error)
+// Sequence names what ids are handed out for. A timing needs none: its kind, region
+// and change are its id.
+type Sequence string
+
+// The sequences.
+const (
+	SequenceOperations Sequence = "operations"
+	SequenceSilences   Sequence = "silences"
+)
+
+// Sequences lists the sequences.
+func Sequences() []Sequence { return []Sequence{SequenceOperations, SequenceSilences} }
+
+// IDsMost is how many ids are handed out at once.
+const IDsMost = 1 << 16
+
+// CheckIDs is what every store refuses of [Store.NextIDs].
+func CheckIDs(seq Sequence, n int) error {
+	if !slices.Contains(Sequences(), seq) {
+		return Errorf(CodeInvalid, "there is no sequence %q", seq)
+	}
+	if n < 1 || n > IDsMost {
+		return Errorf(CodeInvalid, "%d ids cannot be had at once", n)
+	}
+	return nil
+}
+
+// SilenceID writes a number of [SequenceSilences] as the id of a silence, s-7.
+func SilenceID(n uint64) string { return "s-" + strconv.FormatUint(n, 10) }
+
+// SilenceNumber returns 7 for s-7, and zero for what was not written by SilenceID.
+func SilenceNumber(id string) uint64 {
+	n, err := strconv.ParseUint(strings.TrimPrefix(id, "s-"), 10, 64)
+	if err != nil || SilenceID(n) != id {
+		return 0
+	}
+	return n
 }
 
 // Space is how much room a store has, in bytes.
@@ -59,13 +121,6 @@ type Space struct {
 	// Free is what the daemon's user may still write to the file system that the
 	// store is on; Total is the size of that file system.
 	Free, Total uint64
-}
-
-// SpaceReporter is a [Store] that knows how much room it has.
-type SpaceReporter interface {
-	// Space asks the file system. It fails with CodeUnavailable once the store is
-	// closed.
-	Space() (Space, error)
 }
 
 // Change is everything that one decision, or a group of them, changes. A record

@@ -1,7 +1,7 @@
 // Package store turns the engine's records into bytes and back, for every
 // backend: keys that sort as the engine reads them, values that carry a version
 // and a checksum, and the hash chain of the event log. It knows bytes, not
-// databases; see store/bolt for one.
+// databases; see store/bolt and store/memory.
 //
 // # Values
 //
@@ -13,6 +13,7 @@
 //
 //	key         version 1 | crc 4 | due 8 | JSON
 //	operation   version 1 | crc 4 | revision 8 | due 8 | live 1 | key | JSON
+//	sequence    version 1 | crc 4 | last id 8
 //	alert, silence, timing
 //	            version 1 | crc 4 | JSON
 //	detail      version 1 | crc 4 | fields

@@ -27,6 +27,24 @@ func DecodeOperationKey(key []byte) (rotator.OperationID, error) {
 	return rotator.OperationID(binary.BigEndian.Uint64(key)), nil
 }
 
+// SequenceKey returns the key of the last id that may have been handed out of a
+// sequence.
+func SequenceKey(seq rotator.Sequence) []byte { return []byte(seq) }
+
+// EncodeSequence returns that id as a value.
+func EncodeSequence(last uint64) []byte {
+	return seal(binary.BigEndian.AppendUint64(appendFrame(nil), last))
+}
+
+// DecodeSequence reads what EncodeSequence wrote.
+func DecodeSequence(value []byte) (uint64, error) {
+	b, err := unseal(value)
+	if err != nil || len(b) < 8 {
+		return 0, orDamaged(err)
+	}
+	return binary.BigEndian.Uint64(b), nil
+}
+
 // EventKey returns the key of an event.
 func EventKey(seq uint64) []byte { return binary.BigEndian.AppendUint64(nil, seq) }
 

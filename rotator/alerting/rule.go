@@ -250,10 +250,12 @@ func Rules() []RuleInfo {
 				"the disk is full",
 				"the file system is read-only, or the disk is failing",
 				"the file is damaged",
+				"the file was deleted or replaced",
 			},
 			Steps: []string{
 				"`systemctl status cmkd` and `journalctl -u cmkd` show the error.",
-				"Free the disk, or mend the file system; cmkd goes on by itself.",
+				"Free the disk, or mend the file system; cmkd goes on by itself, also after an error of the disk.",
+				"If the file was deleted or replaced: put it back, or save what cmkd has with `cmkd backup FILE`, stop cmkd, move FILE in its place, start cmkd.",
 			},
 			Resolves: "a change is stored",
 		},

@@ -1,6 +1,7 @@
 package engine
 
 import (
+	"errors"
 	"fmt"
 	"maps"
 	"slices"
@@ -221,13 +222,14 @@ func (c alerts) judgeKey(id string) {
 func (c alerts) chores() {
 	c.agenda.add(agendaItem{chores: true, at: c.now.Add(choresEvery).UnixNano()})
 	var found []rotator.Alert
-	if s, ok := c.store.(rotator.SpaceReporter); ok {
-		space, err := s.Space()
-		if err == nil {
-			found = alerting.OfSpace(space)
-		} else if alert := c.alarm.alerts[alerting.ScopeDaemon][alerting.ID(rotator.RuleStoreNearFull, alerting.ScopeDaemon, "")]; alert != nil && alert.Firing() {
-			found = append(found, *alert) // as far as is known
-		}
+	space, err := c.store.Space()
+	if err == nil {
+		found = alerting.OfSpace(space)
+	} else if alert := c.alarm.alerts[alerting.ScopeDaemon][alerting.ID(rotator.RuleStoreNearFull, alerting.ScopeDaemon, "")]; alert != nil && alert.Firing() {
+		found = append(found, *alert) // as far as is known
+	}
+	if errors.Is(err, rotator.ErrStoreReplaced) {
+		c.fault = err // nobody is to wait for a commit to learn of it
 	}
 	for _, alert := range c.alarm.alerts[alerting.ScopeDaemon] {
 		// One that lasts for longer was raised by a clock that was ahead.

@@ -91,14 +91,7 @@ func (c *core) reset(ctx context.Context, keys []rotator.Key, now time.Time) err
 		}
 		c.states[canonical(s.ID)] = s
 	}
-	last, err := c.store.Operations(ctx, rotator.OperationFilter{Limit: 1})
-	if err != nil {
-		return fmt.Errorf("read operations: %w", err)
-	}
-	c.lastOp = 0
-	if len(last) > 0 {
-		c.lastOp = last[0].ID
-	}
+	c.fault = nil
 	ops, err := c.store.Operations(ctx, rotator.OperationFilter{Live: true})
 	if err != nil {
 		return fmt.Errorf("read live operations: %w", err)

@@ -178,6 +178,16 @@ func (s *estate) operation(id rotator.OperationID) rotator.OperationStatus {
 	return op
 }
 
+// last returns the newest operation: the ids of those that a crash cut off are not used.
+func (s *estate) last() rotator.OperationID {
+	s.t.Helper()
+	ops, err := s.engine.Operations(s.t.Context(), rotator.OperationQuery{Limit: 1})
+	if err != nil || len(ops) == 0 {
+		s.t.Fatalf("no operation: %v\n%s", err, s.log())
+	}
+	return ops[0].ID
+}
+
 // want checks the state of an operation.
 func (s *estate) want(id rotator.OperationID, state rotator.OperationState) rotator.OperationStatus {
 	s.t.Helper()

@@ -299,10 +299,10 @@ func TestCrash_AlertsAtEveryMoment(t *testing.T) {
 				c := newCrasher(s, moment)
 				came = c.runThroughCrash(func() {}, 3*time.Hour)
 				s.pass(4 * time.Hour)
-				s.want(1, rotator.StateCompleted)
+				s.want(s.last(), rotator.StateCompleted)
 				s.wantFiring("")
 				heard := receiver.Heard()
-				if n := len(heard); n == 0 || heard[n-1] != "resolved "+stalledID {
+				if n := len(heard); n == 0 || heard[n-1] != "resolved "+strings.Replace(stalledID, "op-1", s.last().String(), 1) {
 					t.Errorf("the receiver heard %q\n%s", heard, s.log())
 				}
 				if n := len(s.events(rotator.EventAlertFiring)); n != 1 {

@@ -65,7 +65,7 @@ func (p *pipeline) add(ctx context.Context, b *batch) {
 }
 
 func (p *pipeline) commit(ctx context.Context, b, before *batch) error {
-	commit, err := p.stage(&b.change)
+	commit, err := p.store.Stage(&b.change)
 	if before != nil {
 		<-before.written
 		if before.err != nil {
@@ -76,13 +76,6 @@ func (p *pipeline) commit(ctx context.Context, b, before *batch) error {
 		return err
 	}
 	return commit(ctx)
-}
-
-func (p *pipeline) stage(c *rotator.Change) (commit func(context.Context) error, err error) {
-	if s, ok := p.store.(rotator.Stager); ok {
-		return s.Stage(c)
-	}
-	return func(ctx context.Context) error { return p.store.Commit(ctx, c) }, nil
 }
 
 // remove takes out a batch that is over, which is always the first.

@@ -35,7 +35,9 @@ func (r *runner) publishBook() {
 	for _, id := range slices.Sorted(maps.Keys(c.alarm.silences)) {
 		v.silences = append(v.silences, *c.alarm.silences[id])
 	}
-	slices.SortFunc(v.silences, func(a, b rotator.Silence) int { return cmp.Compare(silenceNumber(a.ID), silenceNumber(b.ID)) })
+	slices.SortFunc(v.silences, func(a, b rotator.Silence) int {
+		return cmp.Compare(rotator.SilenceNumber(a.ID), rotator.SilenceNumber(b.ID))
+	})
 	v.receivers = posting{c.state}.receiverStatus()
 	for key, t := range c.alarm.timings {
 		s := t.status(c.traits[key.kind])

@@ -1,6 +1,7 @@
 package engine
 
 import (
+	"context"
 	"fmt"
 	"slices"
 	"time"
@@ -26,8 +27,11 @@ func (c rotation) begin(key *rotator.Key, cause rotator.Cause, actor, reason str
 }
 
 func (c rotation) newOperation(key *rotator.Key, op rotator.Operation) *live {
-	c.lastOp++
-	op.ID, op.Key, op.KeyID = c.lastOp, key.Name, key.ID
+	id, err := c.store.NextIDs(context.Background(), rotator.SequenceOperations, 1)
+	if err != nil {
+		c.fault = fmt.Errorf("begin an operation: %w", err)
+	}
+	op.ID, op.Key, op.KeyID = rotator.OperationID(id), key.Name, key.ID
 	op.Created, op.Since, op.Trackers = c.now, c.now, map[rotator.TrackerState]int{}
 	l := &live{op: op, loaded: true, dues: map[int64]int{}}
 	c.live[op.ID] = l

@@ -81,6 +81,9 @@ func (r *runner) step(ctx, callCtx context.Context) error {
 	if err := r.core.tick(ctx); err != nil {
 		return err
 	}
+	if r.core.fault != nil {
+		return r.core.fault
+	}
 	r.commit(ctx)
 	r.start(callCtx)
 	if !r.core.alarm.published && !r.core.draft.hard && r.commits.idle() {

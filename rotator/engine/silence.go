@@ -1,9 +1,9 @@
 package engine
 
 import (
+	"context"
 	"fmt"
 	"slices"
-	"strconv"
 	"strings"
 
 	"cmkd/rotator"
@@ -15,12 +15,12 @@ func (c alerts) silence(r rotator.SilenceRequest) (*rotator.Silence, error) {
 	if err := c.checkSilence(&r); err != nil {
 		return nil, err
 	}
-	last := 0
-	for id := range c.alarm.silences {
-		last = max(last, silenceNumber(id))
+	id, err := c.store.NextIDs(context.Background(), rotator.SequenceSilences, 1)
+	if err != nil {
+		return nil, err
 	}
 	s := &rotator.Silence{
-		ID: "s-" + strconv.Itoa(last+1), Alert: r.Alert, Rule: r.Rule, Key: r.Key,
+		ID: rotator.SilenceID(id), Alert: r.Alert, Rule: r.Rule, Key: r.Key,
 		Actor: r.Actor, Reason: r.Reason, Created: c.now, Until: c.now.Add(r.For),
 	}
 	c.alarm.silences[s.ID] = s
@@ -71,10 +71,4 @@ func subjectOf(s *rotator.Silence) string {
 		parts = append(parts, "key "+s.Key)
 	}
 	return strings.Join(parts, ", ")
-}
-
-// silenceNumber returns 7 for s-7.
-func silenceNumber(id string) int {
-	n, _ := strconv.Atoi(strings.TrimPrefix(id, "s-")) // what cannot be read sorts first
-	return n
 }

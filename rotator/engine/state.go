@@ -30,7 +30,8 @@ type state struct {
 	// states are what is known of keys, configured or not, by canonical id.
 	states map[string]*rotator.KeyState
 	live   map[rotator.OperationID]*live
-	lastOp rotator.OperationID
+	// fault is why nothing can be committed, as far as was seen before it is tried.
+	fault  error
 	agenda agenda
 	// filled is up to when the agenda holds the store's due index.
 	filled time.Time

@@ -27,7 +27,7 @@ func TestBackup(t *testing.T) {
 				return
 			default:
 			}
-			if err := s.Commit(t.Context(), operationWith(id, 20)); err != nil {
+			if err := rotator.Commit(t.Context(), s, operationWith(id, 20)); err != nil {
 				t.Errorf("commit: %v", err)
 				return
 			}

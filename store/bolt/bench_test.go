@@ -227,7 +227,7 @@ func BenchmarkCommit_Callers(b *testing.B) {
 					c := &rotator.Change{Trackers: []rotator.Tracker{{
 						Operation: 1, Number: uint32(i % 100_000), State: rotator.TrackerPropagating, Looks: i, Due: start(),
 					}}}
-					if err := s.Commit(b.Context(), c); err != nil {
+					if err := rotator.Commit(b.Context(), s, c); err != nil {
 						b.Error(err)
 						return
 					}

@@ -46,25 +46,24 @@ func (o Options) withDefaults() Options {
 // Store is a store in a bbolt file. It implements [rotator.Store].
 type Store struct {
 	path     string
-	db       *bbolt.DB
-	file     *os.File
+	options  Options
 	instance string
 
-	// closing is held for reading by whoever uses db.
+	// closing is held for reading by whoever uses db, file and info.
 	closing sync.RWMutex
 	closed  bool
+	// db is nil after it was closed to be opened anew, and could not be.
+	db   *bbolt.DB
+	file *os.File
+	info os.FileInfo // of file, for what does not change of it
 
 	queue *queue
-	// failed is why no commit is possible any more, if so.
+	// failed is why the file is to be opened anew before the next commit, if so.
 	failed atomic.Pointer[failure]
-	counts counters
-}
-
-// failure is an error after which the store must be opened anew.
-type failure struct {
-	err error
-	// stuck is true if bbolt's own locks were left held by a panic.
-	stuck bool
+	// commitFunc makes a transaction durable. Tests let it fail.
+	commitFunc func(*bbolt.Tx) error
+	counts     counters
+	ids        ids
 }
 
 var _ rotator.Store = (*Store)(nil)
@@ -100,8 +99,11 @@ func (s *Store) prepare(o Options, steps []migration) error {
 	}
 	return s.db.View(func(tx *bbolt.Tx) error {
 		instance, err := quickCheck(tx)
+		if err != nil {
+			return err
+		}
 		s.instance = instance
-		return err
+		return s.ids.load(tx)
 	})
 }
 
@@ -114,7 +116,10 @@ func openFile(path string, o Options, readOnly bool) (*Store, error) {
 	if err := checkFile(f, o, readOnly); err != nil {
 		return nil, errors.Join(err, f.Close())
 	}
-	s := &Store{path: path, file: f, queue: newQueue()}
+	s := &Store{path: path, options: o, file: f, queue: newQueue(), commitFunc: (*bbolt.Tx).Commit}
+	if s.info, err = f.Stat(); err != nil {
+		return nil, errors.Join(err, f.Close())
+	}
 	err = guard(func() error {
 		s.db, err = bbolt.Open(path, fileMode, &bbolt.Options{
 			ReadOnly: readOnly,
@@ -249,11 +254,8 @@ func (s *Store) Close() error {
 		return nil
 	}
 	s.closed = true
-	if f := s.failed.Load(); f != nil && f.stuck {
-		// bbolt waits for a transaction that will never end.
-		return s.file.Close()
-	}
-	return s.db.Close()
+	s.release()
+	return s.shut()
 }
 
 // Path returns the file's name.
@@ -268,15 +270,27 @@ func (s *Store) use(f func() error) error {
 	s.closing.RLock()
 	defer s.closing.RUnlock()
 	if s.closed {
-		return rotator.Errorf(rotator.CodeUnavailable, "store %s is closed", s.path)
+		return s.errClosed()
+	}
+	if s.db == nil {
+		return s.failed.Load().err
 	}
 	return explain(s.path, guard(f))
+}
+
+func (s *Store) errClosed() error {
+	return rotator.Errorf(rotator.CodeUnavailable, "store %s is closed", s.path)
 }
 
 // view runs f in a read transaction.
 func (s *Store) view(ctx context.Context, f func(tx *bbolt.Tx) error) error {
 	if err := ctx.Err(); err != nil {
 		return err
+	}
+	if f := s.failed.Load(); f != nil && f.unreadable {
+		if err := s.mend(); err != nil {
+			return err
+		}
 	}
 	return s.use(func() error { return s.db.View(f) })
 }

@@ -27,6 +27,19 @@ func TestStore(t *testing.T) {
 			tb.Helper()
 			checkAndClose(tb, s.(*Store))
 		},
+		Crash: func(tb testing.TB, s rotator.Store, dir string) (rotator.Store, string) {
+			tb.Helper()
+			b, err := os.ReadFile(filepath.Join(dir, "cmkd.db"))
+			if err != nil {
+				tb.Fatal(err)
+			}
+			checkAndClose(tb, s.(*Store))
+			survivor := tb.TempDir()
+			if err := os.WriteFile(filepath.Join(survivor, "cmkd.db"), b, 0o600); err != nil {
+				tb.Fatal(err)
+			}
+			return mustOpen(tb, filepath.Join(survivor, "cmkd.db")), survivor
+		},
 	})
 }
 
@@ -96,7 +109,7 @@ func operationWith(id rotator.OperationID, n int) *rotator.Change {
 
 func mustCommit(tb testing.TB, s *Store, c *rotator.Change) {
 	tb.Helper()
-	if err := s.Commit(tb.Context(), c); err != nil {
+	if err := rotator.Commit(tb.Context(), s, c); err != nil {
 		tb.Fatal(err)
 	}
 }
@@ -227,7 +240,7 @@ func TestClosed(t *testing.T) {
 	if err := s.Close(); err != nil {
 		t.Errorf("second close: %v", err)
 	}
-	if err := s.Commit(t.Context(), operationWith(1, 0)); rotator.CodeOf(err) != rotator.CodeUnavailable {
+	if err := rotator.Commit(t.Context(), s, operationWith(1, 0)); rotator.CodeOf(err) != rotator.CodeUnavailable {
 		t.Errorf("commit: %v", err)
 	}
 	if _, err := s.Keys(t.Context()); rotator.CodeOf(err) != rotator.CodeUnavailable {
@@ -260,7 +273,7 @@ func TestCommit_Group(t *testing.T) {
 	const callers = 20
 	errs := make(chan error, callers)
 	for i := range rotator.OperationID(callers) {
-		go func() { errs <- s.Commit(t.Context(), operationWith(i+1, 1)) }()
+		go func() { errs <- rotator.Commit(t.Context(), s, operationWith(i+1, 1)) }()
 	}
 	waitQueued(s, callers)
 	<-s.queue.writer
@@ -316,7 +329,7 @@ func TestCommit_Withdrawn(t *testing.T) {
 	s.queue.writer <- struct{}{}
 	ctx, cancel := context.WithCancel(t.Context())
 	errs := make(chan error)
-	go func() { errs <- s.Commit(ctx, operationWith(1, 1)) }()
+	go func() { errs <- rotator.Commit(ctx, s, operationWith(1, 1)) }()
 	waitQueued(s, 1)
 	cancel()
 	if err := <-errs; !errors.Is(err, context.Canceled) {
@@ -324,46 +337,4 @@ func TestCommit_Withdrawn(t *testing.T) {
 	}
 	<-s.queue.writer
 	mustCommit(t, s, operationWith(1, 1))
-}
-
-// TestFail makes a store that cannot be written any more: commits say so, reads
-// go on, and it can be closed and opened again.
-func TestFail(t *testing.T) {
-	t.Parallel()
-	s := newStore(t)
-	mustCommit(t, s, operationWith(1, 1))
-	if err := s.fail(errors.New("on purpose"), false); err == nil {
-		t.Fatal("no error")
-	}
-	err := s.Commit(t.Context(), operationWith(2, 1))
-	wantError(t, err, rotator.CodeInternal, "can no longer be written: on purpose", "restart cmkd")
-	if ops, err := s.Operations(t.Context(), rotator.OperationFilter{}); err != nil || len(ops) != 1 {
-		t.Errorf("%d operations, %v", len(ops), err)
-	}
-	checkAndClose(t, s)
-	s = mustOpen(t, s.Path())
-	defer checkAndClose(t, s)
-	mustCommit(t, s, operationWith(2, 1))
-}
-
-// TestVisible is how a commit whose last sync failed is told from one that
-// never happened.
-func TestVisible(t *testing.T) {
-	t.Parallel()
-	s := newStore(t)
-	tx, err := s.db.Begin(true)
-	if err != nil {
-		t.Fatal(err)
-	}
-	id := tx.ID()
-	if s.visible(id) {
-		t.Error("a running transaction is visible")
-	}
-	if err := tx.Rollback(); err != nil || s.visible(id) {
-		t.Errorf("a rolled back transaction is visible, or %v", err)
-	}
-	mustCommit(t, s, operationWith(1, 1))
-	if !s.visible(id) {
-		t.Error("a committed transaction is not visible")
-	}
 }

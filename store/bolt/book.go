@@ -64,6 +64,9 @@ func (w *writer) putBook(entries []bookEntry) error {
 			}
 			continue
 		}
+		if e.bucket == bucketSilences {
+			want(w.newest, rotator.SequenceSilences, rotator.SilenceNumber(string(e.key)))
+		}
 		if err := b.Put(e.key, e.value); err != nil {
 			return fmt.Errorf("put %q into the %s: %w", e.key, e.bucket, err)
 		}

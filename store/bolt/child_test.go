@@ -86,7 +86,7 @@ func count(ctx context.Context, s *Store, o rotator.Operation) error {
 		o.Revision++
 		o.Due = start().Add(time.Duration(o.Revision) * time.Second)
 		c.Operations[0] = o
-		if err := s.Commit(ctx, c); err != nil {
+		if err := rotator.Commit(ctx, s, c); err != nil {
 			return err
 		}
 		fmt.Println(uint64(o.ID), o.Revision)
@@ -223,7 +223,7 @@ func fillUp(s *Store, limit uint64, where string) error {
 	if err := errors.Join(wantAbsent(s, failed), s.Check(ctx)); err != nil {
 		return fmt.Errorf("after the failure: %w", err)
 	}
-	if err := s.Commit(ctx, failed); err != nil {
+	if err := rotator.Commit(ctx, s, failed); err != nil {
 		return fmt.Errorf("with room again: %w", err)
 	}
 	return s.Check(ctx)
@@ -247,12 +247,12 @@ func commitUntilFull(s *Store, where string) (*rotator.Change, error) {
 	}
 	for range 10_000 {
 		c := operationWith(id, 500)
-		err := s.Commit(ctx, c)
+		err := rotator.Commit(ctx, s, c)
 		if err == nil {
 			id++
 			continue
 		}
-		again := s.Commit(ctx, operationWith(id, 500))
+		again := rotator.Commit(ctx, s, operationWith(id, 500))
 		for _, err := range []error{err, again} {
 			if !errors.Is(err, rotator.ErrStoreFull) || rotator.AsError(err).Hint == "" {
 				return nil, fmt.Errorf("commit: %w, want ErrStoreFull with a hint", err)

@@ -170,7 +170,7 @@ func survey(t *testing.T, b []byte) error {
 	if _, err := s.Operations(t.Context(), rotator.OperationFilter{}); err != nil {
 		return err
 	}
-	if err := s.Commit(t.Context(), operationWith(4, 10)); err != nil {
+	if err := rotator.Commit(t.Context(), s, operationWith(4, 10)); err != nil {
 		return err
 	}
 	return s.Check(t.Context())
@@ -186,7 +186,7 @@ func TestDamage_WhileOpen(t *testing.T) {
 	_, err := s.Trackers(t.Context(), 2, 0, 0)
 	wantError(t, err, rotator.CodeInternal, "is damaged", "restore a backup")
 	wantError(t, s.Check(t.Context()), rotator.CodeInternal, "is damaged", "restore a backup")
-	err = s.Commit(t.Context(), operationWith(2, 1))
+	err = rotator.Commit(t.Context(), s, operationWith(2, 1))
 	wantError(t, err, rotator.CodeInternal, s.Path(), "restore a backup")
 	if err := s.Close(); err != nil {
 		t.Errorf("close: %v", err)

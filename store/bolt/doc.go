@@ -15,8 +15,10 @@
 //	alerts      id                        → alert
 //	silences    id                        → silence
 //	timings     kind, region, change      → timing
+//	sequences   name                      → the last id that may have been handed out
 //
-// The last three are there since schema 2. Package store describes the bytes. bbolt writes every page that a transaction
+// Alerts, silences and timings are there since schema 2, sequences since schema 3.
+// Package store describes the bytes. bbolt writes every page that a transaction
 // touches, so trackers are numbered within their operation and what changes with
 // every look stands apart from the large part that does not: a thousand
 // neighbours are some fifteen pages.
@@ -24,7 +26,7 @@
 // # One writer
 //
 // The file is locked for as long as it is open. Commits that arrive while one is
-// being written wait and share the next transaction, see [Store.Commit].
+// being written wait and share the next transaction, see [Store.Stage].
 //
 // # Damage
 //

@@ -86,6 +86,9 @@ func explain(path string, err error) error {
 
 // withoutPath drops the name that stands before it already.
 func withoutPath(err error) error {
+	if _, classed := errors.AsType[*rotator.Error](err); classed {
+		return err
+	}
 	if p, ok := errors.AsType[*fs.PathError](err); ok {
 		return fmt.Errorf("%s: %w", p.Op, p.Err)
 	}

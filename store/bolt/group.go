@@ -2,9 +2,11 @@ package bolt
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"sync"
+	"sync/atomic"
 
 	"cmkd/rotator"
 )
@@ -52,9 +54,9 @@ func (q *queue) takeAll() []*request {
 	return taken
 }
 
-// Commit stores a change; see [rotator.Store].
+// Stage puts a change into bytes; see [rotator.Store].
 //
-// Callers share transactions. Whoever finds the writer free writes at once
+// Those who commit share transactions. Whoever finds the writer free writes at once
 // everything that waits, others queue up meanwhile: a lone caller waits for
 // nobody, and under load a transaction holds whatever arrived during the last
 // one. No timer is involved. The changes of one transaction are applied in the
@@ -63,18 +65,6 @@ func (q *queue) takeAll() []*request {
 //
 // A caller whose ctx ends while it waits gets its error and nothing is stored;
 // once its change is being written it gets the outcome.
-func (s *Store) Commit(ctx context.Context, c *rotator.Change) error {
-	if err := ctx.Err(); err != nil {
-		return fmt.Errorf("commit: %w", err)
-	}
-	commit, err := s.Stage(c)
-	if err != nil {
-		return err
-	}
-	return commit(ctx)
-}
-
-// Stage puts a change into bytes; see [rotator.Stager].
 func (s *Store) Stage(c *rotator.Change) (commit func(context.Context) error, err error) {
 	if c.Empty() {
 		return func(context.Context) error { return nil }, nil
@@ -87,6 +77,9 @@ func (s *Store) Stage(c *rotator.Change) (commit func(context.Context) error, er
 }
 
 func (s *Store) submit(ctx context.Context, p *prepared, c *rotator.Change) error {
+	if err := ctx.Err(); err != nil {
+		return fmt.Errorf("commit: %w", err)
+	}
 	if err := s.wait(ctx, &request{change: p, done: make(chan struct{})}); err != nil {
 		return fmt.Errorf("commit: %w", err)
 	}
@@ -127,11 +120,25 @@ func (s *Store) write(batch []*request) {
 			close(r.done)
 		}
 	}()
-	if err := s.use(func() error { return s.transact(batch) }); err != nil {
+	if err := s.store(batch); err != nil {
 		for _, r := range batch {
 			if r.err == nil {
 				r.err = err
 			}
 		}
 	}
+}
+
+// store stores the requests that fit. If it is not known whether they were stored, that
+// is found out if possible.
+func (s *Store) store(batch []*request) error {
+	if err := s.mend(); err != nil {
+		return err
+	}
+	stored := &atomic.Bool{}
+	err := s.use(func() error { return s.transact(batch, stored) })
+	if errors.Is(err, rotator.ErrUncertain) && s.mend() == nil && stored.Load() {
+		return nil
+	}
+	return err
 }

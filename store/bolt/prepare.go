@@ -20,6 +20,8 @@ type prepared struct {
 	events    []rotator.Event
 	canonical [][]byte
 	book      []bookEntry
+	// ids are up to where ids are to be reserved.
+	ids map[rotator.Sequence]uint64
 }
 
 type entry struct{ key, value []byte }

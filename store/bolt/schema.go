@@ -30,6 +30,7 @@ const (
 	bucketAlerts     = "alerts"
 	bucketSilences   = "silences"
 	bucketTimings    = "timings"
+	bucketSequences  = "sequences"
 )
 
 // The entries of the meta bucket.
@@ -45,7 +46,10 @@ const headSize = 8 + len(store.Hash{})
 const schemaBook = 2
 
 // schemaKeyID is the first schema that keeps keys by their identifiers.
-const schemaKeyID = 3
+const schemaKeyID = 4
+
+// schemaSequences is the first schema whose file says which ids may have been handed out.
+const schemaSequences = 3
 
 // buckets returns what a file of a schema version has: one that is only read,
 // such as an old backup, is not migrated.
@@ -56,6 +60,9 @@ func buckets(schema int) []string {
 	}
 	if schema >= schemaBook {
 		names = append(names, bucketAlerts, bucketSilences, bucketTimings)
+	}
+	if schema >= schemaSequences {
+		names = append(names, bucketSequences)
 	}
 	return names
 }
@@ -74,6 +81,7 @@ type migration struct {
 func migrations() []migration {
 	return []migration{
 		{what: "make room for alerts, silences and timings", run: addBook},
+		{what: "note the ids that were given", run: addSequences},
 		{what: "keep keys by their identifiers", run: keepByID},
 	}
 }

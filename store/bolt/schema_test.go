@@ -1,11 +1,8 @@
 package bolt
 
 import (
-	"compress/gzip"
 	"errors"
 	"fmt"
-	"io"
-	"os"
 	"strings"
 	"testing"
 
@@ -70,31 +67,12 @@ func TestMigrations(t *testing.T) {
 	wantError(t, err, rotator.CodeInternal, fmt.Sprintf("has schema %d", newest+2), "later one")
 }
 
-// schemaOne returns the path of a store of schema 1, as the last cmkd that wrote
-// that schema left it after committing operationWith(1, 3) and
+// TestMigrations_FromSchema1 opens a store from before there were alerts, as the last
+// cmkd that wrote that schema left it after committing operationWith(1, 3) and
 // operationWith(2, 1).
-func schemaOne(t *testing.T) string {
-	t.Helper()
-	f, err := os.Open("testdata/schema-1.db.gz")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer f.Close()
-	z, err := gzip.NewReader(f)
-	if err != nil {
-		t.Fatal(err)
-	}
-	b, err := io.ReadAll(z)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return write(t, b)
-}
-
-// TestMigrations_FromSchema1 opens a store from before there were alerts.
 func TestMigrations_FromSchema1(t *testing.T) {
 	t.Parallel()
-	path := schemaOne(t)
+	path := golden(t, 1)
 
 	t.Log("it can be verified as it is")
 	before, err := VerifyFile(t.Context(), path, Options{})

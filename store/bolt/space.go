@@ -9,12 +9,13 @@ import (
 	"cmkd/rotator"
 )
 
-var _ rotator.SpaceReporter = (*Store)(nil)
-
 // Space returns the size of the file and what is free of the file system that it
-// is on; see [rotator.SpaceReporter]. It asks about the open file, not the name.
+// is on; see [rotator.Store]. It asks about the open file, not the name.
 func (s *Store) Space() (r rotator.Space, err error) {
 	err = s.use(func() error {
+		if err := s.inPlace(); err != nil {
+			return err
+		}
 		info, err := s.file.Stat()
 		if err != nil {
 			return err

@@ -5,6 +5,7 @@ import (
 
 	"go.etcd.io/bbolt"
 
+	"cmkd/rotator"
 	"cmkd/store"
 )
 
@@ -15,10 +16,15 @@ type writer struct {
 	tx    *bbolt.Tx
 	head  logHead
 	moved bool // head
+
+	// ids are up to where ids are wanted; newest are the largest ids of new records.
+	// reserved is what the transaction changes of that in the file.
+	ids, newest, reserved map[rotator.Sequence]uint64
 }
 
 func newWriter(tx *bbolt.Tx) *writer {
 	w := &writer{
+		ids: map[rotator.Sequence]uint64{}, newest: map[rotator.Sequence]uint64{}, reserved: map[rotator.Sequence]uint64{},
 		tx: tx, keys: bucket(tx, bucketKeys), operations: bucket(tx, bucketOperations),
 		live: bucket(tx, bucketLive), byKey: bucket(tx, bucketByKey), trackers: bucket(tx, bucketTrackers),
 		details: bucket(tx, bucketDetails), due: bucket(tx, bucketDue), events: bucket(tx, bucketEvents),
@@ -52,6 +58,9 @@ func (w *writer) put(p *prepared) error {
 	}
 	if err := w.putBook(p.book); err != nil {
 		return err
+	}
+	for seq, id := range p.ids {
+		want(w.ids, seq, id)
 	}
 	return w.putEvents(p)
 }
@@ -103,6 +112,7 @@ func (w *writer) putOperation(o *operationRecord) error {
 		}
 	}
 	if stored == nil {
+		want(w.newest, rotator.SequenceOperations, uint64(o.id))
 		if err := w.byKey.Put(store.ByKey(o.head.Key, o.id), nil); err != nil {
 			return err
 		}
@@ -156,8 +166,8 @@ func (w *writer) putEvents(p *prepared) error {
 }
 
 func (w *writer) finish() error {
-	if !w.moved {
-		return nil
+	if err := w.reserve(); err != nil || !w.moved {
+		return err
 	}
 	return putHead(w.tx, w.head)
 }

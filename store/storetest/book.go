@@ -132,7 +132,7 @@ func bookAtomic(t *testing.T, s rotator.Store) {
 	bad.Alerts[1].Summary = "another"
 	bad.Forget = rotator.Forget{Alerts: []string{"payments"}, Silences: []string{"payments"}}
 	bad.Operations = []rotator.Operation{operation(1, "payments")} // revision 1 again
-	if err := s.Commit(t.Context(), bad); !errors.Is(err, rotator.ErrConflict) {
+	if err := rotator.Commit(t.Context(), s, bad); !errors.Is(err, rotator.ErrConflict) {
 		t.Fatalf("commit: %v, want ErrConflict", err)
 	}
 	same(t, "store", read(t, s), before)
@@ -159,7 +159,7 @@ func bookInvalid(t *testing.T, s rotator.Store) {
 	} {
 		c := change(2, "orders", 0)
 		spoil(c)
-		if err := s.Commit(t.Context(), c); rotator.CodeOf(err) != rotator.CodeInvalid {
+		if err := rotator.Commit(t.Context(), s, c); rotator.CodeOf(err) != rotator.CodeInvalid {
 			t.Errorf("%s: %v (%s), want CodeInvalid", name, err, rotator.CodeOf(err))
 		}
 		same(t, "store after "+name, read(t, s), before)
@@ -194,7 +194,7 @@ func bookStaged(t *testing.T, s rotator.Store) {
 	before := read(t, s)
 	c := pages("payments")
 	c.Forget.Alerts = []string{"old"}
-	staged := must[func(context.Context) error](t)(stage(s, c))
+	staged := must[func(context.Context) error](t)(s.Stage(c))
 	same(t, "store while nothing is committed", read(t, s), before)
 	if err := staged(t.Context()); err != nil {
 		t.Fatal(err)

@@ -25,7 +25,9 @@ func commitChecks() []check {
 		{"takes a large batch", commitLarge},
 		{"keeps zero times and times before 1970", commitTimes},
 		{"stores what was staged in the order of the commits", commitStaged},
+		{"stores nothing of what was staged if it is done by then", commitStagedLate},
 		{"gives an instance", commitInstance},
+		{"knows how much room there is", commitSpace},
 	}
 }
 
@@ -51,7 +53,7 @@ func commitConflict(t *testing.T, s rotator.Store) {
 	for _, revision := range []uint64{0, 1, 2, 4, 1 << 40} {
 		o := first
 		o.Revision = revision
-		err := s.Commit(t.Context(), &rotator.Change{Operations: []rotator.Operation{o}})
+		err := rotator.Commit(t.Context(), s, &rotator.Change{Operations: []rotator.Operation{o}})
 		if !errors.Is(err, rotator.ErrConflict) || rotator.CodeOf(err) != rotator.CodeConflict {
 			t.Errorf("revision %d over 2: %v (%s), want ErrConflict of CodeConflict", revision, err, rotator.CodeOf(err))
 		}
@@ -62,7 +64,7 @@ func commitFirstRevision(t *testing.T, s rotator.Store) {
 	for _, revision := range []uint64{0, 2} {
 		o := operation(1, "payments")
 		o.Revision = revision
-		if err := s.Commit(t.Context(), &rotator.Change{Operations: []rotator.Operation{o}}); !errors.Is(err, rotator.ErrConflict) {
+		if err := rotator.Commit(t.Context(), s, &rotator.Change{Operations: []rotator.Operation{o}}); !errors.Is(err, rotator.ErrConflict) {
 			t.Errorf("first revision %d: %v, want ErrConflict", revision, err)
 		}
 	}
@@ -84,7 +86,7 @@ func commitAtomic(t *testing.T, s rotator.Store) {
 	bad.Trackers = append(bad.Trackers, tracker(1, 0))
 	bad.Operations = append(bad.Operations, operation(1, "payments")) // revision 1 again
 	given := bad.Events[0]
-	if err := s.Commit(t.Context(), bad); !errors.Is(err, rotator.ErrConflict) {
+	if err := rotator.Commit(t.Context(), s, bad); !errors.Is(err, rotator.ErrConflict) {
 		t.Fatalf("commit: %v, want ErrConflict", err)
 	}
 	same(t, "store", read(t, s), before)
@@ -105,7 +107,7 @@ func commitUnencodable(t *testing.T, s rotator.Store) {
 	} {
 		c := change(2, "orders", 0)
 		spoil(c)
-		if err := s.Commit(t.Context(), c); rotator.CodeOf(err) != rotator.CodeInvalid {
+		if err := rotator.Commit(t.Context(), s, c); rotator.CodeOf(err) != rotator.CodeInvalid {
 			t.Errorf("%s: %v (%s), want CodeInvalid", name, err, rotator.CodeOf(err))
 		}
 		same(t, "store after "+name, read(t, s), before)
@@ -172,31 +174,18 @@ func commitInstance(t *testing.T, s rotator.Store) {
 	}
 }
 
-// stage prepares a change as the engine does: a store that is no [rotator.Stager] does
-// all of it at the commit.
-func stage(s rotator.Store, c *rotator.Change) (commit func(context.Context) error, err error) {
-	if stager, ok := s.(rotator.Stager); ok {
-		return stager.Stage(c)
-	}
-	return func(ctx context.Context) error { return s.Commit(ctx, c) }, nil
-}
-
-// wantUnstageable checks that a change is refused, at the latest by its commit.
+// wantUnstageable checks that a change is refused before its commit.
 func wantUnstageable(t *testing.T, s rotator.Store, what string, c *rotator.Change) {
 	t.Helper()
-	commit, err := stage(s, c)
-	if _, early := s.(rotator.Stager); !early && err == nil {
-		err = commit(t.Context())
-	}
-	if rotator.CodeOf(err) != rotator.CodeInvalid {
+	if _, err := s.Stage(c); rotator.CodeOf(err) != rotator.CodeInvalid {
 		t.Errorf("%s: %v, want CodeInvalid", what, err)
 	}
 }
 
 func commitStaged(t *testing.T, s rotator.Store) {
 	before := read(t, s)
-	second := must[func(context.Context) error](t)(stage(s, change(2, "orders", 0)))
-	first := must[func(context.Context) error](t)(stage(s, change(1, "payments", 0)))
+	second := must[func(context.Context) error](t)(s.Stage(change(2, "orders", 0)))
+	first := must[func(context.Context) error](t)(s.Stage(change(1, "payments", 0)))
 	same(t, "store while nothing is committed", read(t, s), before)
 	for i, staged := range []func(context.Context) error{first, second} {
 		if err := staged(t.Context()); err != nil {
@@ -207,4 +196,22 @@ func commitStaged(t *testing.T, s rotator.Store) {
 		}
 	}
 	wantUnstageable(t, s, "a key without name", &rotator.Change{Keys: []rotator.KeyState{{}}})
+}
+
+func commitStagedLate(t *testing.T, s rotator.Store) {
+	before := read(t, s)
+	c := change(1, "payments", 0)
+	given := c.Events[0]
+	if err := must[func(context.Context) error](t)(s.Stage(c))(cancelled(t)); !errors.Is(err, context.Canceled) {
+		t.Errorf("commit: %v, want context.Canceled", err)
+	}
+	same(t, "store", read(t, s), before)
+	same(t, "the event given", c.Events[0], given)
+}
+
+func commitSpace(t *testing.T, s rotator.Store) {
+	commit(t, s, change(1, "payments", 0))
+	if got := must[rotator.Space](t)(s.Space()); got.Total == 0 || got.Free > got.Total || got.Used > got.Total {
+		t.Errorf("space %+v", got)
+	}
 }

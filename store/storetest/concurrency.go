@@ -14,7 +14,7 @@ func contextChecks() []check {
 	return []check{
 		{"that is done stores nothing", func(t *testing.T, s rotator.Store) {
 			before := read(t, s)
-			err := s.Commit(cancelled(t), change(1, "a", 0))
+			err := rotator.Commit(cancelled(t), s, change(1, "a", 0))
 			if !errors.Is(err, context.Canceled) {
 				t.Errorf("commit: %v, want context.Canceled", err)
 			}
@@ -48,7 +48,7 @@ func contextRace(t *testing.T, s rotator.Store) {
 	var wg sync.WaitGroup
 	for i := range n {
 		ctx, cancel := context.WithCancel(t.Context())
-		wg.Go(func() { errs[i] = s.Commit(ctx, change(rotator.OperationID(i+1), fmt.Sprint("k", i), 0)) })
+		wg.Go(func() { errs[i] = rotator.Commit(ctx, s, change(rotator.OperationID(i+1), fmt.Sprint("k", i), 0)) })
 		wg.Go(cancel)
 	}
 	wg.Wait()
@@ -81,7 +81,7 @@ func concurrentWriters(t *testing.T, s rotator.Store) {
 			c := change(id, fmt.Sprint("k", i), 0, 1)
 			o := c.Operations[0]
 			for range rounds {
-				if err := s.Commit(t.Context(), c); err != nil {
+				if err := rotator.Commit(t.Context(), s, c); err != nil {
 					t.Errorf("commit: %v", err)
 					return
 				}
@@ -116,11 +116,13 @@ func concurrentConflict(t *testing.T, s rotator.Store) {
 		for i := range racers {
 			mine := o
 			mine.Actor = fmt.Sprint("racer ", i)
-			wg.Go(func() { errs[i] = s.Commit(t.Context(), &rotator.Change{Operations: []rotator.Operation{mine}}) })
+			wg.Go(func() {
+				errs[i] = rotator.Commit(t.Context(), s, &rotator.Change{Operations: []rotator.Operation{mine}})
+			})
 		}
 		wg.Go(func() {
 			id := rotator.OperationID(100 + round)
-			if err := s.Commit(t.Context(), change(id, "b", 0)); err != nil {
+			if err := rotator.Commit(t.Context(), s, change(id, "b", 0)); err != nil {
 				t.Errorf("bystander: %v", err)
 			}
 		})
@@ -183,7 +185,7 @@ func concurrentReaders(t *testing.T, s rotator.Store) {
 			c.Trackers = append(c.Trackers, tr)
 		}
 		// Not commit: t.Fatalf would leave the readers running.
-		if err := s.Commit(t.Context(), c); err != nil {
+		if err := rotator.Commit(t.Context(), s, c); err != nil {
 			t.Errorf("commit: %v", err)
 		}
 	}

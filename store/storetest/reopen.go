@@ -1,6 +1,7 @@
 package storetest
 
 import (
+	"context"
 	"testing"
 
 	"cmkd/rotator"
@@ -17,6 +18,9 @@ func reopenChecks() []reopenCheck {
 		{"keeps the book as it was left", reopenBook},
 		{"continues revisions and the log", reopenContinues},
 		{"gives each store its own instance", reopenInstances},
+		{"hands out no id again, also after a crash", reopenIDs},
+		{"leaves out no id after a clean end", reopenNoGaps},
+		{"is refused to whoever has the closed one", reopenClosed},
 	}
 }
 
@@ -73,5 +77,19 @@ func reopenInstances(t *testing.T, b Backend) {
 	defer b.close(t, second)
 	if first.Instance() == second.Instance() {
 		t.Errorf("two stores share the instance %s", first.Instance())
+	}
+}
+
+func reopenClosed(t *testing.T, b Backend) {
+	s := b.Open(t, t.TempDir())
+	staged := must[func(context.Context) error](t)(s.Stage(change(1, "a", 0)))
+	b.close(t, s)
+	_, keysErr := s.Keys(t.Context())
+	_, spaceErr := s.Space()
+	_, idsErr := s.NextIDs(t.Context(), rotator.SequenceOperations, 1)
+	for what, err := range map[string]error{"commit": staged(t.Context()), "keys": keysErr, "space": spaceErr, "ids": idsErr} {
+		if rotator.CodeOf(err) != rotator.CodeUnavailable {
+			t.Errorf("%s: %v, want CodeUnavailable", what, err)
+		}
 	}
 }

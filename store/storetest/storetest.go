@@ -19,6 +19,10 @@ type Backend struct {
 	// Close closes it, so that Open may be called for dir again. Nil stands for
 	// the store's own Close.
 	Close func(tb testing.TB, s rotator.Store)
+	// Crash returns the store that a process finds after another one, which had s
+	// open in dir, was killed, and where it is. Nothing more becomes of s. Nil stands
+	// for Close and Open.
+	Crash func(tb testing.TB, s rotator.Store, dir string) (survivor rotator.Store, in string)
 }
 
 func (b Backend) close(tb testing.TB, s rotator.Store) {
@@ -55,6 +59,7 @@ func Exercise(t *testing.T, open func(t *testing.T) rotator.Store) {
 		{"Events", eventChecks()},
 		{"Due", dueChecks()},
 		{"Book", bookChecks()},
+		{"IDs", idChecks()},
 		{"Context", contextChecks()},
 		{"Concurrency", concurrencyChecks()},
 	} {
@@ -91,7 +96,7 @@ func ExerciseBackend(t *testing.T, b Backend) {
 
 func commit(t *testing.T, s rotator.Store, c *rotator.Change) {
 	t.Helper()
-	if err := s.Commit(t.Context(), c); err != nil {
+	if err := rotator.Commit(t.Context(), s, c); err != nil {
 		t.Fatalf("commit: %v", err)
 	}
 }

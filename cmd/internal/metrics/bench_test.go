@@ -14,7 +14,6 @@ type instant struct{ rotator.Store }
 
 var done = func(context.Context) error { return nil }
 
-func (instant) Commit(context.Context, *rotator.Change) error              { return nil }
 func (instant) Stage(*rotator.Change) (func(context.Context) error, error) { return done, nil }
 
 // hot is what happens often, and how much it may allocate each time.
@@ -27,8 +26,7 @@ func hot(m *metrics.Metrics) []struct {
 	ended := event(rotator.EventStateChanged, "from", "retiring", "to", "completed", "kind", "rotation")
 	call := metrics.Call{Provider: "Microsoft.Storage", Kind: "storage", Method: "GET", Status: 200, Duration: 80 * time.Millisecond}
 	change := changeOf(3)
-	commits := m.Store(struct{ rotator.Store }{instant{}})
-	stages := m.Store(instant{}).(rotator.Stager)
+	stages := m.Store(instant{})
 	ctx := context.Background()
 	return []struct {
 		name   string
@@ -40,7 +38,6 @@ func hot(m *metrics.Metrics) []struct {
 		{"Event/ended", 0, func() { m.Event(ended) }},
 		{"Call", 0, func() { m.Call(call) }},
 		{"Stepped", 0, func() { m.Stepped(70 * time.Microsecond) }},
-		{"Commit", 0, func() { _ = commits.Commit(ctx, change) }},
 		// What commits is handed out, so it is on the heap.
 		{"Stage", 1, func() {
 			commit, _ := stages.Stage(change)

@@ -95,52 +95,19 @@ func (m *storeMetrics) over(n counts, took time.Duration, err error) {
 	}
 }
 
-// Store returns a store that does what s does, and is measured. It is a
-// [rotator.Stager] if s is one, and a [rotator.SpaceReporter] if s is one.
-func (m *Metrics) Store(s rotator.Store) rotator.Store {
-	measured := measuredStore{s, &m.store}
-	stager, stages := s.(rotator.Stager)
-	reporter, reports := s.(rotator.SpaceReporter)
-	switch {
-	case stages && reports:
-		return struct {
-			measuredStager
-			rotator.SpaceReporter
-		}{measuredStager{measured, stager}, reporter}
-	case stages:
-		return measuredStager{measured, stager}
-	case reports:
-		return struct {
-			measuredStore
-			rotator.SpaceReporter
-		}{measured, reporter}
-	default:
-		return measured
-	}
-}
+// Store returns a store that does what s does, and is measured.
+func (m *Metrics) Store(s rotator.Store) rotator.Store { return measuredStore{s, &m.store} }
 
 type measuredStore struct {
 	rotator.Store
 	metrics *storeMetrics
 }
 
-func (s measuredStore) Commit(ctx context.Context, c *rotator.Change) error {
-	n, start := countsOf(c), time.Now()
-	err := s.Store.Commit(ctx, c)
-	s.metrics.over(n, time.Since(start), err)
-	return err
-}
-
-type measuredStager struct {
-	measuredStore
-	stager rotator.Stager
-}
-
-// Stage implements [rotator.Stager]. The time between the two parts, in which
+// Stage implements [rotator.Store]. The time between the two parts, in which
 // another change may be written, does not count.
-func (s measuredStager) Stage(c *rotator.Change) (func(context.Context) error, error) {
+func (s measuredStore) Stage(c *rotator.Change) (func(context.Context) error, error) {
 	n, start := countsOf(c), time.Now()
-	commit, err := s.stager.Stage(c)
+	commit, err := s.Store.Stage(c)
 	encoded := time.Since(start)
 	if err != nil {
 		s.metrics.over(n, encoded, err)

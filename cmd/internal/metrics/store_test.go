@@ -15,13 +15,15 @@ import (
 	"cmkd/store/storetest"
 )
 
-// broken is a store whose commits fail, and that cannot stage.
+// broken is a store whose commits fail.
 type broken struct {
 	rotator.Store
 	err error
 }
 
-func (b *broken) Commit(context.Context, *rotator.Change) error { return b.err }
+func (b *broken) Stage(*rotator.Change) (func(context.Context) error, error) {
+	return func(context.Context) error { return b.err }, nil
+}
 
 func newMetrics() *metrics.Metrics {
 	return metrics.New(metrics.Options{Engine: &engine{}, Clock: &clock{now}})
@@ -49,10 +51,10 @@ func TestStore_counts(t *testing.T) {
 	t.Run("what a store commits and stages", func(t *testing.T) {
 		m := newMetrics()
 		s := m.Store(openBolt(t))
-		if err := s.Commit(t.Context(), changeOf(2)); err != nil {
+		if err := rotator.Commit(t.Context(), s, changeOf(2)); err != nil {
 			t.Fatal(err)
 		}
-		commit, err := s.(rotator.Stager).Stage(changeOf(3))
+		commit, err := s.Stage(changeOf(3))
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -72,7 +74,7 @@ func TestStore_counts(t *testing.T) {
 		m := newMetrics()
 		bad := changeOf(1)
 		bad.Keys[0].Name = ""
-		if _, err := m.Store(openBolt(t)).(rotator.Stager).Stage(bad); rotator.CodeOf(err) != rotator.CodeInvalid {
+		if _, err := m.Store(openBolt(t)).Stage(bad); rotator.CodeOf(err) != rotator.CodeInvalid {
 			t.Fatalf("stage: %v", err)
 		}
 		_, p := scrape(t, m)
@@ -86,7 +88,7 @@ func TestStore_counts(t *testing.T) {
 		t.Run("a commit that ends in "+outcome, func(t *testing.T) {
 			m := newMetrics()
 			s := m.Store(&broken{rotatortest.NewStore(), err})
-			if got := s.Commit(t.Context(), changeOf(1)); !errors.Is(got, err) {
+			if got := rotator.Commit(t.Context(), s, changeOf(1)); !errors.Is(got, err) {
 				t.Errorf("commit: %v, want %v", got, err)
 			}
 			_, p := scrape(t, m)
@@ -95,42 +97,6 @@ func TestStore_counts(t *testing.T) {
 				`cmkd_store_records_total{record="event"}`: "0", "cmkd_store_commit_seconds_count": "1",
 			})
 		})
-	}
-}
-
-// TestStore_abilities holds that a measured store can do what the store can, and
-// no more: the engine asks.
-func TestStore_abilities(t *testing.T) {
-	whole := openBolt(t)
-	for name, s := range map[string]rotator.Store{
-		"both": whole,
-		"stages": struct {
-			rotator.Store
-			rotator.Stager
-		}{whole, whole},
-		"reports": struct {
-			rotator.Store
-			rotator.SpaceReporter
-		}{whole, whole},
-		"none": struct{ rotator.Store }{whole},
-	} {
-		measured := newMetrics().Store(s)
-		_, stages := s.(rotator.Stager)
-		if _, ok := measured.(rotator.Stager); ok != stages {
-			t.Errorf("%s: a store that stages is %t, measured it is %t", name, stages, ok)
-		}
-		_, reports := s.(rotator.SpaceReporter)
-		reporter, ok := measured.(rotator.SpaceReporter)
-		if ok != reports {
-			t.Errorf("%s: a store that reports is %t, measured it is %t", name, reports, ok)
-			continue
-		}
-		if !ok {
-			continue
-		}
-		if space, err := reporter.Space(); err != nil || space.Total == 0 {
-			t.Errorf("%s: space is %+v, %v", name, space, err)
-		}
 	}
 }
 
