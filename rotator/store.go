@@ -65,6 +65,9 @@ type Reader interface {
 	// Trackers returns the trackers of one operation by number, from the given
 	// number on, at most limit; limit 0 means all.
 	Trackers(ctx context.Context, op OperationID, from uint32, limit int) ([]Tracker, error)
+	// Progress returns the small part of every tracker of one operation, by number,
+	// without Detail: it costs a fraction of reading them whole.
+	Progress(ctx context.Context, op OperationID) ([]Tracker, error)
 	// Events returns events by sequence number.
 	Events(ctx context.Context, f EventFilter) ([]Event, error)
 	// Due returns the keys and operations whose due time is not after until,

@@ -23,8 +23,10 @@ type guardView struct {
 	// configured is false if the key was taken out of the configuration: then
 	// nobody knows its dependents any more.
 	configured bool
-	soak       time.Duration
-	require    rotator.Evidence
+	// seen is the last look at any dependent, as far as that is not among trackers.
+	seen    time.Time
+	soak    time.Duration
+	require rotator.Evidence
 }
 
 // check is one condition of the guard; it returns its objections.
@@ -58,12 +60,18 @@ func keyConfigured(g *guardView) []rotator.Objection {
 	}}
 }
 
+// settled reports whether a dependent is where it should be, with the evidence
+// demanded, or is none of ours to wait for.
+func settled(t *rotator.Tracker, require rotator.Evidence) bool {
+	return t.State == rotator.TrackerExcluded || t.State == rotator.TrackerDone && t.Evidence.AtLeast(require)
+}
+
 // dependentsSettled objects to every dependent that is not on the target with
 // the evidence demanded, whatever the reason.
 func dependentsSettled(g *guardView) (all []rotator.Objection) {
 	for i := range g.trackers {
 		t := &g.trackers[i]
-		if t.State == rotator.TrackerExcluded || t.State == rotator.TrackerDone && t.Evidence.AtLeast(g.require) {
+		if settled(t, g.require) {
 			continue
 		}
 		o := rotator.Objection{Check: "dependent-not-settled", Dependent: t.Detail.Dependent.ID}
@@ -127,7 +135,7 @@ func soakOver(g *guardView) []rotator.Objection {
 	if g.op.Settled.IsZero() {
 		return nil // dependentsSettled objects
 	}
-	var seen time.Time
+	seen := g.seen
 	for i := range g.trackers {
 		seen = later(seen, g.trackers[i].Seen)
 	}

@@ -171,7 +171,7 @@ func (s *estate) rotateKey(name string) rotator.OperationID {
 
 func (s *estate) operation(id rotator.OperationID) rotator.OperationStatus {
 	s.t.Helper()
-	op, err := s.engine.Operation(s.t.Context(), id)
+	op, err := s.engine.Operation(s.t.Context(), id, 0)
 	if err != nil {
 		s.t.Fatalf("operation %s: %v", id, err)
 	}

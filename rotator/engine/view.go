@@ -1,7 +1,6 @@
 package engine
 
 import (
-	"cmp"
 	"context"
 	"slices"
 	"time"
@@ -180,65 +179,6 @@ func (e *Engine) identify(ctx context.Context, name string) (rotator.KeyID, erro
 // Events returns events of the audit trail.
 func (e *Engine) Events(ctx context.Context, f rotator.EventFilter) ([]rotator.Event, error) {
 	return e.o.Store.Events(ctx, f)
-}
-
-// Operation returns one operation with its trackers, what needs somebody first.
-func (e *Engine) Operation(ctx context.Context, id rotator.OperationID) (rotator.OperationStatus, error) {
-	ops, err := e.o.Store.Operations(ctx, rotator.OperationFilter{ID: id})
-	if err != nil {
-		return rotator.OperationStatus{}, err
-	}
-	if len(ops) == 0 {
-		return rotator.OperationStatus{}, rotator.Errorf(rotator.CodeNotFound, "there is no operation %s", id).WithHint("cmkd history lists the operations")
-	}
-	trackers, err := e.o.Store.Trackers(ctx, id, 0, 0)
-	if err != nil {
-		return rotator.OperationStatus{}, err
-	}
-	s := rotator.OperationStatus{Operation: ops[0], Trackers: make([]rotator.TrackerStatus, len(trackers)), Total: len(trackers)}
-	for i, t := range trackers {
-		s.Trackers[i] = e.trackerStatus(&s.Operation, t)
-	}
-	s.Blockers = e.blockers(&s.Operation, trackers)
-	rank := map[rotator.TrackerState]int{}
-	for i, state := range rotator.TrackerStates() {
-		rank[state] = i
-	}
-	slices.SortStableFunc(s.Trackers, func(a, b rotator.TrackerStatus) int { return cmp.Compare(rank[a.State], rank[b.State]) })
-	return s, nil
-}
-
-func (e *Engine) trackerStatus(op *rotator.Operation, t rotator.Tracker) rotator.TrackerStatus {
-	d := &t.Detail.Dependent
-	l := look{op: op, traits: e.traits[d.Kind]}
-	s := rotator.TrackerStatus{Tracker: t, Window: windowOf(d, l.traits)}
-	if op.Kind != rotator.KindRotation {
-		s.Window = accessWindow(d, l.traits)
-	}
-	if t.State == rotator.TrackerDone || t.State == rotator.TrackerExcluded || op.State.Final() {
-		return s
-	}
-	s.Deadline = tracker(t).deadline(l)
-	if t.State == rotator.TrackerPropagating || t.State == rotator.TrackerApplying {
-		s.Expected, s.Latest = e.book.Load().expectation(&t, op.Kind, s.Deadline.Add(-s.Window))
-		if s.Expected.IsZero() {
-			s.Expected, s.Latest = s.Deadline, s.Deadline
-		}
-	}
-	return s
-}
-
-// blockers returns what would speak against retiring the previous versions as
-// far as is known without asking.
-func (e *Engine) blockers(op *rotator.Operation, trackers []rotator.Tracker) []rotator.Objection {
-	if op.Kind != rotator.KindRotation || op.Target.ID == "" || op.State.Final() {
-		return nil
-	}
-	g := &guardView{op: op, trackers: trackers, require: rotator.EvidenceInferred}
-	if key, ok := (*e.keys.Load())[op.Key]; ok && key.ID.Same(op.KeyID) {
-		g.configured, g.soak, g.require = true, key.Soak, cmp.Or(key.Require, rotator.EvidenceInferred)
-	}
-	return objections(g)
 }
 
 // Summary returns the engine in numbers.

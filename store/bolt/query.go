@@ -182,6 +182,35 @@ func trackers(ctx context.Context, tx *bbolt.Tx, op rotator.OperationID, from ui
 	return ts, nil
 }
 
+// Progress returns the small parts of one operation's trackers by number.
+func (s *Store) Progress(ctx context.Context, op rotator.OperationID) (ts []rotator.Tracker, err error) {
+	err = s.view(ctx, func(tx *bbolt.Tx) error {
+		ts, err = progress(ctx, tx, op)
+		return err
+	})
+	return result(ts, "read progress of "+op.String(), err)
+}
+
+func progress(ctx context.Context, tx *bbolt.Tx, op rotator.OperationID) (ts []rotator.Tracker, err error) {
+	prefix := store.OperationKey(op)
+	hot := bucket(tx, bucketTrackers).Cursor()
+	tick := ticker{ctx: ctx}
+	for k, v := hot.Seek(prefix); bytes.HasPrefix(k, prefix); k, v = hot.Next() {
+		var t rotator.Tracker
+		if t.Operation, t.Number, err = store.DecodeTrackerKey(k); err != nil {
+			return nil, err
+		}
+		if err := store.DecodeTracker(v, &t); err != nil {
+			return nil, fmt.Errorf("tracker %x: %w", k, err)
+		}
+		ts = append(ts, t)
+		if err := tick.tick(); err != nil {
+			return nil, err
+		}
+	}
+	return ts, nil
+}
+
 func decodeTracker(key, hot, cold []byte) (t rotator.Tracker, err error) {
 	if t.Operation, t.Number, err = store.DecodeTrackerKey(key); err != nil {
 		return t, err

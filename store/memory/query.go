@@ -93,6 +93,25 @@ func (s *Store) Trackers(ctx context.Context, op rotator.OperationID, from uint3
 	return result(ts, "read trackers of "+op.String(), err)
 }
 
+// Progress returns the small parts of one operation's trackers by number.
+func (s *Store) Progress(ctx context.Context, op rotator.OperationID) (ts []rotator.Tracker, err error) {
+	err = s.view(ctx, func(s *state) error {
+		all := s.trackers[op]
+		if all == nil {
+			return nil
+		}
+		for number, stored := range all.from(0) {
+			t := rotator.Tracker{Operation: op, Number: number}
+			if err := store.DecodeTracker(stored.hot, &t); err != nil {
+				return fmt.Errorf("tracker %d: %w", number, err)
+			}
+			ts = append(ts, t)
+		}
+		return nil
+	})
+	return result(ts, "read progress of "+op.String(), err)
+}
+
 func decodeTracker(op rotator.OperationID, number uint32, stored tracker) (t rotator.Tracker, err error) {
 	t.Operation, t.Number = op, number
 	if err := store.DecodeTracker(stored.hot, &t); err != nil {

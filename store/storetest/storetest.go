@@ -3,6 +3,7 @@ package storetest
 import (
 	"context"
 	"io"
+	"slices"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -133,7 +134,13 @@ func operations(t *testing.T, s rotator.Store, f rotator.OperationFilter) []rota
 
 func trackers(t *testing.T, s rotator.Store, op rotator.OperationID) []rotator.Tracker {
 	t.Helper()
-	return must[[]rotator.Tracker](t)(s.Trackers(t.Context(), op, 0, 0))
+	all := must[[]rotator.Tracker](t)(s.Trackers(t.Context(), op, 0, 0))
+	small := slices.Clone(all)
+	for i := range small {
+		small[i].Detail = nil
+	}
+	same(t, "progress", must[[]rotator.Tracker](t)(s.Progress(t.Context(), op)), small)
+	return all
 }
 
 func events(t *testing.T, s rotator.Store, f rotator.EventFilter) []rotator.Event {

@@ -14,7 +14,7 @@ type Viewer interface {
 	Keys(ctx context.Context, q rotator.KeyQuery) ([]rotator.KeyStatus, error)
 	Key(ctx context.Context, name string) (rotator.KeyStatus, error)
 	Operations(ctx context.Context, f rotator.OperationQuery) ([]rotator.Operation, error)
-	Operation(ctx context.Context, id rotator.OperationID) (rotator.OperationStatus, error)
+	Operation(ctx context.Context, id rotator.OperationID, limit int) (rotator.OperationStatus, error)
 	Events(ctx context.Context, f rotator.EventFilter) ([]rotator.Event, error)
 	Heartbeat() time.Time
 }

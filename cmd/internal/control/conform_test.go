@@ -81,7 +81,7 @@ func (e *fullEngine) Operations(context.Context, rotator.OperationQuery) ([]rota
 	return full[[]rotator.Operation](e.filler), nil
 }
 
-func (e *fullEngine) Operation(context.Context, rotator.OperationID) (rotator.OperationStatus, error) {
+func (e *fullEngine) Operation(context.Context, rotator.OperationID, int) (rotator.OperationStatus, error) {
 	return full[rotator.OperationStatus](e.filler), nil
 }
 

@@ -128,8 +128,10 @@ func (e *fakeEngine) Operations(_ context.Context, f rotator.OperationQuery) ([]
 	return []rotator.Operation{e.op.Operation}, e.err
 }
 
-func (e *fakeEngine) Operation(context.Context, rotator.OperationID) (rotator.OperationStatus, error) {
-	return e.op, e.err
+func (e *fakeEngine) Operation(_ context.Context, _ rotator.OperationID, limit int) (rotator.OperationStatus, error) {
+	op := e.op
+	op.Trackers = op.Trackers[:min(len(op.Trackers), limit)]
+	return op, e.err
 }
 
 func (e *fakeEngine) Events(_ context.Context, f rotator.EventFilter) ([]rotator.Event, error) {

@@ -92,9 +92,8 @@ func (s *Server) operation(r *http.Request) (op rotator.OperationStatus, err err
 	if q.err != nil {
 		return op, q.err
 	}
-	op, err = s.o.Engine.Operation(r.Context(), id)
+	op, err = s.o.Engine.Operation(r.Context(), id, limit)
 	op.Trackers = some(op.Trackers)
-	op.Trackers = op.Trackers[:min(len(op.Trackers), limit)] // what needs somebody comes first
 	return op, err
 }
 

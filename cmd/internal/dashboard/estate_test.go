@@ -88,7 +88,7 @@ func (e *estate) Operations(_ context.Context, f rotator.OperationQuery) (ops []
 	return ops, nil
 }
 
-func (e *estate) Operation(_ context.Context, id rotator.OperationID) (status rotator.OperationStatus, err error) {
+func (e *estate) Operation(_ context.Context, id rotator.OperationID, _ int) (status rotator.OperationStatus, err error) {
 	err = rotator.Errorf(rotator.CodeNotFound, "there is no operation %s", id).WithHint("cmkd history lists the operations")
 	e.locked(func() {
 		for _, op := range e.ops {

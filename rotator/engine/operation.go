@@ -1,0 +1,142 @@
+package engine
+
+import (
+	"cmp"
+	"context"
+	"slices"
+
+	"cmkd/rotator"
+)
+
+// Operation returns one operation with its trackers, what needs somebody first, and at
+// most so many of them; limit 0 means all.
+func (e *Engine) Operation(ctx context.Context, id rotator.OperationID, limit int) (rotator.OperationStatus, error) {
+	ops, err := e.o.Store.Operations(ctx, rotator.OperationFilter{ID: id})
+	if err != nil {
+		return rotator.OperationStatus{}, err
+	}
+	if len(ops) == 0 {
+		return rotator.OperationStatus{}, rotator.Errorf(rotator.CodeNotFound, "there is no operation %s", id).WithHint("cmkd history lists the operations")
+	}
+	v := operationView{e: e, op: &ops[0], limit: limit, read: map[uint32]rotator.Tracker{}}
+	if err := v.load(ctx); err != nil {
+		return rotator.OperationStatus{}, err
+	}
+	s := rotator.OperationStatus{Operation: ops[0], Total: len(v.all), Trackers: []rotator.TrackerStatus{}}
+	for _, n := range v.first(func(*rotator.Tracker) bool { return true }) {
+		t, err := v.tracker(ctx, n)
+		if err != nil {
+			return rotator.OperationStatus{}, err
+		}
+		s.Trackers = append(s.Trackers, e.trackerStatus(v.op, t))
+	}
+	s.Blockers, err = v.blockers(ctx)
+	return s, err
+}
+
+// operationView reads as much of an operation as is shown: of a hundred thousand
+// trackers all the small parts, but only few of the large ones.
+type operationView struct {
+	e     *Engine
+	op    *rotator.Operation
+	limit int
+	all   []rotator.Tracker // the small parts
+	read  map[uint32]rotator.Tracker
+}
+
+// fewOfMany is how many times as many trackers there must be as are shown for them to
+// be read one by one.
+const fewOfMany = 8
+
+func (v *operationView) load(ctx context.Context) (err error) {
+	if v.limit > 0 {
+		if v.all, err = v.e.o.Store.Progress(ctx, v.op.ID); err != nil || len(v.all) > fewOfMany*v.limit {
+			return err
+		}
+	}
+	if v.all, err = v.e.o.Store.Trackers(ctx, v.op.ID, 0, 0); err != nil {
+		return err
+	}
+	for _, t := range v.all {
+		v.read[t.Number] = t
+	}
+	return nil
+}
+
+// first returns the numbers of the first trackers that are wanted, in the order in
+// which people want to see them.
+func (v *operationView) first(wanted func(*rotator.Tracker) bool) (numbers []uint32) {
+	var ranked [len(stateCounts{})][]uint32
+	for i := range v.all {
+		if t := &v.all[i]; wanted(t) {
+			r := stateIndex(t.State)
+			if v.limit <= 0 || len(ranked[r]) < v.limit {
+				ranked[r] = append(ranked[r], t.Number)
+			}
+		}
+	}
+	numbers = slices.Concat(ranked[:]...)
+	if v.limit > 0 {
+		numbers = numbers[:min(v.limit, len(numbers))]
+	}
+	return numbers
+}
+
+// tracker returns a tracker with its large part.
+func (v *operationView) tracker(ctx context.Context, number uint32) (rotator.Tracker, error) {
+	if t, ok := v.read[number]; ok {
+		return t, nil
+	}
+	one, err := v.e.o.Store.Trackers(ctx, v.op.ID, number, 1)
+	if err != nil {
+		return rotator.Tracker{}, err
+	}
+	if len(one) == 0 || one[0].Number != number {
+		return rotator.Tracker{}, rotator.Errorf(rotator.CodeInternal, "%s has no tracker %d", v.op.ID, number)
+	}
+	v.read[number] = one[0]
+	return one[0], nil
+}
+
+// blockers returns what would speak against retiring the previous versions as far as
+// is known without asking; of dependents only the first are looked at.
+func (v *operationView) blockers(ctx context.Context) ([]rotator.Objection, error) {
+	if v.op.Kind != rotator.KindRotation || v.op.Target.ID == "" || v.op.State.Final() {
+		return nil, nil
+	}
+	g := &guardView{op: v.op, require: rotator.EvidenceInferred}
+	if key, ok := (*v.e.keys.Load())[v.op.Key]; ok && key.ID.Same(v.op.KeyID) {
+		g.configured, g.soak, g.require = true, key.Soak, cmp.Or(key.Require, rotator.EvidenceInferred)
+	}
+	for i := range v.all {
+		g.seen = later(g.seen, v.all[i].Seen)
+	}
+	for _, n := range v.first(func(t *rotator.Tracker) bool { return !settled(t, g.require) }) {
+		t, err := v.tracker(ctx, n)
+		if err != nil {
+			return nil, err
+		}
+		g.trackers = append(g.trackers, t)
+	}
+	return objections(g), nil
+}
+
+func (e *Engine) trackerStatus(op *rotator.Operation, t rotator.Tracker) rotator.TrackerStatus {
+	d := &t.Detail.Dependent
+	l := look{op: op, traits: e.traits[d.Kind]}
+	s := rotator.TrackerStatus{Tracker: t, Window: windowOf(d, l.traits)}
+	if op.Kind != rotator.KindRotation {
+		s.Window = accessWindow(d, l.traits)
+	}
+	if t.State == rotator.TrackerDone || t.State == rotator.TrackerExcluded || op.State.Final() {
+		return s
+	}
+	s.Deadline = tracker(t).deadline(l)
+	if t.State == rotator.TrackerPropagating || t.State == rotator.TrackerApplying {
+		s.Expected, s.Latest = e.book.Load().expectation(&t, op.Kind, s.Deadline.Add(-s.Window))
+		if s.Expected.IsZero() {
+			s.Expected, s.Latest = s.Deadline, s.Deadline
+		}
+	}
+	return s
+}
