@@ -1,0 +1,106 @@
+package simtest
+
+import (
+	"fmt"
+	"reflect"
+	"slices"
+	"strings"
+
+	"cmkd/rotator"
+	"cmkd/rotator/engine"
+)
+
+// derived is what follows of a configuration and what happened, by key and not by
+// name.
+type derived map[rotator.KeyID]derivedKey
+
+// derivedKey is what is known of one key.
+type derivedKey struct {
+	next, spec, current string
+	unretired           []string
+	operation           rotator.OperationID
+	live                []derivedOperation
+}
+
+// derivedOperation is a live operation, but for its audit trail.
+type derivedOperation struct {
+	id                rotator.OperationID
+	state             rotator.OperationState
+	target            string
+	previous, retired []string
+	waitsFor          []string
+}
+
+// derive reads what is known of the configured keys now.
+func (o *oracle) derive() derived {
+	states := o.s.reactor.Keys()
+	live, err := o.s.reactor.Live()
+	o.s.must(err)
+	all := derived{}
+	for _, s := range o.s.estate.slots {
+		state := states[s.names[s.name]]
+		if !s.in {
+			continue
+		}
+		k := derivedKey{spec: state.Spec, current: state.Current.ID, unretired: state.Unretired, operation: state.Operation}
+		slices.Sort(k.unretired)
+		if !state.NextRotation.IsZero() {
+			k.next = state.NextRotation.String()
+		}
+		for i := range live {
+			if live[i].Operation.KeyID.Same(s.id()) {
+				k.live = append(k.live, deriveOperation(&live[i]))
+			}
+		}
+		all[s.id()] = k
+	}
+	return all
+}
+
+func deriveOperation(p *engine.Progress) derivedOperation {
+	op := derivedOperation{
+		id: p.Operation.ID, state: p.Operation.State, target: p.Operation.Target.ID,
+		previous: p.Operation.Previous, retired: p.Operation.Retired,
+	}
+	for i := range p.Trackers {
+		if t := &p.Trackers[i]; t.State != rotator.TrackerExcluded {
+			op.waitsFor = append(op.waitsFor, strings.ToLower(t.Detail.Dependent.ID))
+		}
+	}
+	slices.Sort(op.waitsFor)
+	return op
+}
+
+// compare checks that a detour left nothing behind. A rotation that changed nothing
+// yet may have ended with its key's absence.
+func (o *oracle) compare(detour string, before, after derived) {
+	for _, s := range o.s.estate.slots {
+		a, ok := before[s.id()]
+		b, still := after[s.id()]
+		if !ok || !still {
+			continue
+		}
+		if len(b.live) < len(a.live) && a.live[0].state == rotator.StatePending {
+			continue
+		}
+		for _, f := range differences(&a, &b) {
+			o.violated("residue", detour+": "+f, fmt.Sprintf("%s was %+v and is %+v", s.id(), a, b))
+		}
+	}
+}
+
+// differences names what of a key differs.
+func differences(a, b *derivedKey) (all []string) {
+	note := func(differs bool, field string) {
+		if differs {
+			all = append(all, field)
+		}
+	}
+	note(a.next != b.next, "next time")
+	note(a.spec != b.spec, "schedule")
+	note(a.current != b.current, "current version")
+	note(!slices.Equal(a.unretired, b.unretired), "unretired")
+	note(a.operation != b.operation, "operation")
+	note(!reflect.DeepEqual(a.live, b.live), "live operations")
+	return all
+}
