@@ -2,7 +2,6 @@ package engine
 
 import (
 	"slices"
-	"strings"
 	"time"
 
 	"cmkd/rotator"
@@ -12,10 +11,8 @@ import (
 type Progress struct {
 	Operation rotator.Operation
 	Trackers  []rotator.Tracker
-	// Due is when the operation or one of its trackers wants attention, zero if never;
-	// Planned is true if it will get it then.
-	Due     time.Time
-	Planned bool
+	// Due is when the operation or one of its trackers wants attention, zero if never.
+	Due time.Time
 	// Calls are those intended, waiting to begin or out.
 	Calls int
 	// Person is for whom it waits, empty if for nobody.
@@ -32,7 +29,7 @@ const (
 )
 
 // CanMove reports whether something will move the operation.
-func (p *Progress) CanMove() bool { return p.Planned || p.Calls > 0 || p.Person != "" }
+func (p *Progress) CanMove() bool { return !p.Due.IsZero() || p.Calls > 0 || p.Person != "" }
 
 // Intent is an effect that the reactor has decided on, and that is not carried out
 // before it is committed.
@@ -66,17 +63,6 @@ func (r *Reactor) Keys() map[string]rotator.KeyState {
 	return all
 }
 
-// Scheduled reports whether the next time of a configured key is going to be served.
-func (r *Reactor) Scheduled(name string) bool {
-	state, ok := r.Keys()[name]
-	if !ok || state.NextRotation.IsZero() {
-		return false
-	}
-	return state.NextRotation.After(r.core.filled) || slices.ContainsFunc(r.core.agenda, func(i agendaItem) bool {
-		return i.stored() && i.at == state.NextRotation.UnixNano() && (i.key == name || strings.EqualFold(i.key, string(state.ID)))
-	})
-}
-
 // Live returns how the live operations stand, in the order in which they began.
 func (r *Reactor) Live() ([]Progress, error) {
 	calls := map[rotator.OperationID]int{}
@@ -93,7 +79,6 @@ func (r *Reactor) Live() ([]Progress, error) {
 			return nil, err
 		}
 		p := Progress{Operation: l.snapshot(), Trackers: slices.Clone(l.trackers), Due: l.due(), Calls: calls[id]}
-		p.Planned = r.planned(id, p.Due)
 		switch {
 		case l.op.State == rotator.StateAwaitingApproval:
 			p.Person = PersonApproves
@@ -103,17 +88,6 @@ func (r *Reactor) Live() ([]Progress, error) {
 		all = append(all, p)
 	}
 	return all, nil
-}
-
-// planned reports whether the agenda, or the store's due index beyond it, has an
-// operation by the time at which it is due.
-func (r *Reactor) planned(id rotator.OperationID, due time.Time) bool {
-	if due.IsZero() {
-		return false
-	}
-	return due.After(r.core.filled) || slices.ContainsFunc(r.core.agenda, func(i agendaItem) bool {
-		return i.operation == id && i.at <= due.UnixNano()
-	})
 }
 
 // Intended returns the effects on versions that were decided since the last commit.

@@ -300,6 +300,9 @@ func (a Answer) Err() *rotator.Error {
 // Operation returns the operation that a call is for, zero if it is for none.
 func (call *Call) Operation() rotator.OperationID { return call.task.operation }
 
+// CallCreates is the kind of the call that makes a version.
+const CallCreates = string(taskCreate)
+
 // Kind says what a call does, in two or three words.
 func (call *Call) Kind() string { return string(call.task.kind) }
 

@@ -8,6 +8,7 @@ import (
 	"hash/fnv"
 	"io"
 	"math/rand/v2"
+	"slices"
 	"time"
 
 	"cmkd/rotator"
@@ -36,10 +37,13 @@ type sim struct {
 	// skew is by how much the daemon's clock is ahead of Azure's, jump by how much it
 	// was set since the daemon looked.
 	skew, jump time.Duration
+	// told is the time that the reactor knows.
+	told time.Time
 	// change is on its way into the store.
 	change *rotator.Change
 	out    []pending
 	open   map[int]engine.Command // commands that are not answered
+	temper temper
 	// healing is true once nothing new goes wrong.
 	healing bool
 	moment  int
@@ -47,6 +51,25 @@ type sim struct {
 	trace hash.Hash64
 	log   io.Writer // where the trace is told, or nil
 	Stats
+}
+
+// temper is what goes wrong how often in one run, so that runs differ in more than
+// their order.
+type temper struct {
+	// disturbs and disk are one in how many moves and commits something happens.
+	disturbs, disk int
+	// slow and lost are how many of a hundred calls are so.
+	slow, lost int
+	// kinds are the weights of what disturbs, see [sim.disturb].
+	kinds [6]int
+}
+
+func newTemper(rng *rand.Rand) temper {
+	t := temper{disturbs: 40 + rng.IntN(260), disk: 8 + rng.IntN(150), slow: rng.IntN(30), lost: rng.IntN(6)}
+	for i := range t.kinds {
+		t.kinds[i] = 1 + rng.IntN(8)
+	}
+	return t
 }
 
 // Stats counts what happened in runs.
@@ -77,7 +100,7 @@ type pending struct {
 func newSim(seed uint64, log io.Writer) *sim {
 	rng := rand.New(rand.NewPCG(seed, 0))
 	s := &sim{seed: seed, rng: rng, w: newWorld(rng), store: rotatortest.NewStore(), trace: fnv.New64a(), log: log, open: map[int]engine.Command{}}
-	s.estate = newEstate(s.w, rng)
+	s.estate, s.temper = newEstate(s.w, rng), newTemper(rng)
 	s.oracle = newOracle(s)
 	s.w.now = start
 	s.Seeds = 1
@@ -139,8 +162,9 @@ func (s *sim) step() {
 		return
 	}
 	s.pass()
+	s.oracle.check()
 	switch busy := s.change != nil || s.reactor.Waiting() > 0 || s.due() >= 0; {
-	case !s.healing && s.rng.IntN(150) == 0:
+	case !s.healing && s.rng.IntN(s.rarely(s.temper.disturbs)) == 0:
 		s.disturb()
 	case busy && s.rng.IntN(200) > 0:
 		s.work()
@@ -148,12 +172,21 @@ func (s *sim) step() {
 		s.wait()
 	}
 	s.took()
-	s.oracle.check()
+}
+
+// rarely returns one in how many times something happens: more often while a version
+// is being made, which is when most is at stake.
+func (s *sim) rarely(n int) int {
+	if slices.ContainsFunc(s.out, func(p pending) bool { return p.call.Kind() == engine.CallCreates }) {
+		return 1 + n/10
+	}
+	return n
 }
 
 // pass tells the reactor the time.
 func (s *sim) pass() {
-	s.must(s.reactor.Pass(s.clock(), s.jump))
+	s.told = s.clock()
+	s.must(s.reactor.Pass(s.told, s.jump))
 	s.jump = 0
 }
 
@@ -227,7 +260,7 @@ var errDisk = errors.New("write: input/output error")
 func (s *sim) commit() {
 	change := s.change
 	s.change = nil
-	fails := !s.healing && s.rng.IntN(60) == 0
+	fails := !s.healing && s.rng.IntN(s.rarely(s.temper.disk)) == 0
 	stored := !fails || s.rng.IntN(3) == 0
 	if stored {
 		s.stored(change)
@@ -257,18 +290,20 @@ func (s *sim) stored(c *rotator.Change) {
 // comes, if it does.
 func (s *sim) begin(n int) {
 	p := pending{call: s.reactor.Begin(n), at: s.w.now}
-	late := false
+	late, troubled, slow := false, !s.healing && s.w.trouble > 0, s.temper.slow
+	if p.call.Kind() == engine.CallCreates {
+		slow *= 3
+	}
 	switch x := s.rng.IntN(100); {
-	case x < 70:
-	case x < 94 || s.healing || s.w.trouble == 0:
-		p.at = p.at.Add(time.Duration(s.rng.IntN(2000)) * time.Millisecond)
-	case x < 98:
+	case troubled && x < s.temper.lost:
+		p.at, p.lost = p.at.Add(time.Minute), true
+		s.Faults++
+	case troubled && x < s.temper.lost+slow:
 		p.at = p.at.Add(time.Duration(1+s.rng.IntN(55)) * time.Second)
 		late = s.rng.IntN(2) == 0
 		s.Faults++
-	default:
-		p.at, p.lost = p.at.Add(time.Minute), true
-		s.Faults++
+	case x > 75:
+		p.at = p.at.Add(time.Duration(s.rng.IntN(2000)) * time.Millisecond)
 	}
 	s.tell("%s begins", p.call)
 	if !late && (!p.lost || s.rng.IntN(2) == 0) {

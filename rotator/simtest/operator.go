@@ -9,20 +9,14 @@ import (
 
 // disturb does something that nobody expects.
 func (s *sim) disturb() {
-	switch n := s.rng.IntN(100); {
-	case n < 40:
-		s.command()
-	case n < 65:
-		s.reload()
-	case n < 72:
-		s.crash()
-	case n < 77:
-		s.setClock()
-	case n < 84:
-		s.outside()
-	default:
-		s.ail()
+	kinds := []func(){s.command, s.reload, s.outside, s.ail, s.setClock, s.crash}
+	var moves []func()
+	for i, kind := range kinds {
+		for range s.temper.kinds[i] {
+			moves = append(moves, kind)
+		}
 	}
+	moves[s.rng.IntN(len(moves))]()
 }
 
 // setClock sets the daemon's clock ahead or back, seldom both far.
@@ -75,6 +69,9 @@ func (s *sim) command() {
 	number := s.reactor.Command(c)
 	s.open[number] = c
 	s.tell("command %d: %s %s %s by %s", number, c.Verb, c.Key, c.Operation, c.Actor)
+	if c.Verb == engine.VerbRetire && s.rng.IntN(6) == 0 {
+		s.outside() // while the guard looks
+	}
 }
 
 // about makes a command one about a live operation.

@@ -6,6 +6,7 @@ import (
 	"maps"
 	"slices"
 	"strings"
+	"time"
 
 	"cmkd/rotator"
 	"cmkd/rotator/engine"
@@ -30,16 +31,19 @@ type oracle struct {
 	decided map[engine.Intent]bool
 	// waited are the operations that have to end once the world is healthy.
 	waited map[rotator.OperationID]bool
+	// overdue are the things that are due, by name, and since when.
+	overdue map[string]time.Time
 	// strict is true if nothing is tolerated, lenient if everything is.
 	strict, lenient bool
 }
 
 func newOracle(s *sim) *oracle {
-	return &oracle{s: s, tolerated: map[fault]int{}, decided: map[engine.Intent]bool{}, waited: map[rotator.OperationID]bool{}}
+	return &oracle{s: s, tolerated: map[fault]int{}, decided: map[engine.Intent]bool{}, waited: map[rotator.OperationID]bool{}, overdue: map[string]time.Time{}}
 }
 
 func (o *oracle) violated(invariant, shape, detail string) {
-	if f := (fault{invariant, shape}); o.lenient || known[f] != "" && !o.strict {
+	f := fault{invariant, shape}
+	if o.lenient || !o.strict && f.tolerated() {
 		o.tolerated[f]++
 		return
 	}
@@ -67,11 +71,35 @@ func (o *oracle) check() {
 	o.scheduled()
 }
 
+// lateMost is how late something may be served: the reactor holds the near future in
+// memory, and what is stored meanwhile may be nearer.
+const lateMost = 6 * time.Minute
+
 // moves checks that a live operation can move.
 func (o *oracle) moves(p *engine.Progress) {
 	if !p.CanMove() {
-		o.violated("stuck", o.shape(p), fmt.Sprintf("%s of %s: nothing will ever move it (due %s)", p.Operation.ID, p.Operation.KeyID, p.Due))
+		o.violated("stuck", o.shape(p), fmt.Sprintf("%s of %s: nothing will ever move it", p.Operation.ID, p.Operation.KeyID))
 	}
+	if p.Operation.Problem != nil && p.Operation.Problem.Code == "defect" {
+		o.violated("stuck", o.shape(p)+": defect", p.Operation.Problem.Message)
+	}
+	if o.late(p.Operation.ID.String(), p.Due) {
+		o.violated("late", o.shape(p), fmt.Sprintf("%s of %s was due at %s", p.Operation.ID, p.Operation.KeyID, p.Due))
+	}
+}
+
+// late reports whether something has been overdue for too long, whatever the daemon's
+// clock says.
+func (o *oracle) late(what string, due time.Time) bool {
+	if due.IsZero() || due.After(o.s.told) {
+		delete(o.overdue, what)
+		return false
+	}
+	since, ok := o.overdue[what]
+	if !ok {
+		o.overdue[what] = o.s.w.now
+	}
+	return ok && o.s.w.now.Sub(since) > lateMost
 }
 
 // shape says of what kind an operation is, and what is special about it.
@@ -80,7 +108,14 @@ func (o *oracle) shape(p *engine.Progress) string {
 	if len(p.Trackers) == p.Operation.Trackers[rotator.TrackerExcluded] {
 		shape += ", nobody to wait for"
 	}
+	if twice(p.Operation.Previous) {
+		shape += ", a version twice"
+	}
 	return shape + o.standing(&p.Operation)
+}
+
+func twice(versions []string) bool {
+	return len(slices.Compact(slices.Sorted(slices.Values(versions)))) < len(versions)
 }
 
 // standing says how the configuration has the key of an operation, if not plainly.
@@ -145,8 +180,8 @@ func (o *oracle) scheduled() {
 			o.violated("schedule", "no state", key.Name)
 		case state.NextRotation.IsZero():
 			o.violated("schedule", "no next time", key.Name)
-		case !o.s.reactor.Scheduled(key.Name):
-			o.violated("schedule", "never served", fmt.Sprintf("%s at %s", key.Name, state.NextRotation))
+		case o.late(key.Name, state.NextRotation):
+			o.violated("schedule", "not served", fmt.Sprintf("%s at %s", key.Name, state.NextRotation))
 		}
 	}
 }
@@ -231,7 +266,7 @@ func (o *oracle) ended() {
 	o.s.must(err)
 	for i := range live {
 		if p := &live[i]; o.waited[p.Operation.ID] && !o.waits(p) {
-			o.violated("bound", o.shape(p), fmt.Sprintf("%s of %s is not over %s after the world healed: waiting %q, problem %v, trackers %v",
+			o.violated("bound", o.shape(p)+why(&p.Operation), fmt.Sprintf("%s of %s is not over %s after the world healed: waiting %q, problem %v, trackers %v",
 				p.Operation.ID, p.Operation.KeyID, bound, p.Operation.Waiting, p.Operation.Problem, p.Operation.Trackers))
 		}
 	}
@@ -240,12 +275,22 @@ func (o *oracle) ended() {
 	}
 }
 
+// why names the problem that an operation says it has.
+func why(op *rotator.Operation) string {
+	if op.Problem == nil {
+		return ""
+	}
+	return ": " + op.Problem.Code
+}
+
 // waits reports whether an operation waits for a person, or is where it stays.
 func (o *oracle) waits(p *engine.Progress) bool {
 	_, configured := o.s.estate.configured(p.Operation.KeyID)
 	switch {
 	case p.Person != "", p.Operation.State == rotator.StateEffective:
 		return true
+	case p.Operation.Problem != nil && p.Operation.Problem.Code == rotator.ReasonRevocationUndone:
+		return true // somebody made a version that is not revoked
 	case !configured && p.Operation.Kind == rotator.KindRotation:
 		return true // to be put back, or cancelled
 	}

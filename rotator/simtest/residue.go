@@ -2,7 +2,6 @@ package simtest
 
 import (
 	"fmt"
-	"reflect"
 	"slices"
 	"strings"
 
@@ -25,6 +24,7 @@ type derivedKey struct {
 // derivedOperation is a live operation, but for its audit trail.
 type derivedOperation struct {
 	id                rotator.OperationID
+	kind              rotator.OperationKind
 	state             rotator.OperationState
 	target            string
 	previous, retired []string
@@ -59,7 +59,7 @@ func (o *oracle) derive() derived {
 
 func deriveOperation(p *engine.Progress) derivedOperation {
 	op := derivedOperation{
-		id: p.Operation.ID, state: p.Operation.State, target: p.Operation.Target.ID,
+		id: p.Operation.ID, kind: p.Operation.Kind, state: p.Operation.State, target: p.Operation.Target.ID,
 		previous: p.Operation.Previous, retired: p.Operation.Retired,
 	}
 	for i := range p.Trackers {
@@ -96,11 +96,36 @@ func differences(a, b *derivedKey) (all []string) {
 			all = append(all, field)
 		}
 	}
-	note(a.next != b.next, "next time")
+	note(a.next != b.next && b.next == "", "no next time")
+	note(a.next != b.next && b.next != "", "another next time")
 	note(a.spec != b.spec, "schedule")
 	note(a.current != b.current, "current version")
 	note(!slices.Equal(a.unretired, b.unretired), "unretired")
-	note(a.operation != b.operation, "operation")
-	note(!reflect.DeepEqual(a.live, b.live), "live operations")
+	ended := false
+	for i := range a.live {
+		x := &a.live[i]
+		n := slices.IndexFunc(b.live, func(y derivedOperation) bool { return y.id == x.id })
+		if n < 0 {
+			ended = true
+			note(true, x.name()+": ended")
+			continue
+		}
+		y := &b.live[n]
+		note(x.state != y.state, x.name()+": another state")
+		note(x.target != y.target, x.name()+": another target")
+		note(!slices.Equal(x.previous, y.previous) || !slices.Equal(x.retired, y.retired), x.name()+": what is retired")
+		note(!slices.Equal(x.waitsFor, y.waitsFor), x.name()+": dependents")
+	}
+	note(len(b.live) > len(a.live), "another operation")
+	note(a.operation != b.operation && !ended, "operation")
 	return all
+}
+
+// name says of what kind an operation is.
+func (op *derivedOperation) name() string {
+	name := string(op.kind) + " " + string(op.state)
+	if len(op.waitsFor) == 0 {
+		name += ", nobody to wait for"
+	}
+	return name
 }

@@ -10,7 +10,7 @@ import (
 )
 
 // seeds is how many runs the tests make.
-const seeds = 8
+const seeds = 24
 
 // runSeed makes one run. strict tolerates nothing.
 func runSeed(seed uint64, log io.Writer, strict bool) *sim {
@@ -45,8 +45,19 @@ func TestSimulation(t *testing.T) {
 	fmt.Printf("simulation: %d seeds, %d operations, %d crashes, %d faults, %d reloads, %d commits in %.1f s: each second %.1f seeds, %.0f operations, %.0f crashes, %.0f faults\n",
 		total.Seeds, total.Operations, total.Crashes, total.Faults, total.Reloads, total.Commits, took,
 		float64(total.Seeds)/took, float64(total.Operations)/took, float64(total.Crashes)/took, float64(total.Faults)/took)
+	tellTolerated(t, tolerated)
+}
+
+// tellTolerated says what was tolerated how often, and what was not needed.
+func tellTolerated(t *testing.T, tolerated map[fault]int) {
+	t.Helper()
+	times := map[*tolerance]int{}
 	for f, n := range tolerated {
-		t.Logf("tolerated %d times: %s: %s (%s)", n, f.invariant, f.shape, known[f])
+		times[f.known()] += n
+	}
+	for i := range known {
+		k := &known[i]
+		t.Logf("tolerated %d times: %s: %s (%s)", times[k], k.invariant, k.shape, k.why)
 	}
 }
 

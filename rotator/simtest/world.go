@@ -81,12 +81,27 @@ func (w *world) fault(call, _ string) *rotatortest.Fault {
 
 // Create implements [rotator.Vault], and counts the versions made for each operation.
 func (w *world) Create(ctx context.Context, key rotator.KeyID, method rotator.Method, tag string) (rotator.Version, error) {
+	w.apart(key)
 	before := len(w.List(key))
 	v, err := w.Azure.Create(ctx, key, method, tag)
 	if len(w.List(key)) > before {
 		w.made[tag] = append(w.made[tag], w.now)
 	}
 	return v, err
+}
+
+// Outside makes a version as somebody else would.
+func (w *world) Outside(key rotator.KeyID) rotator.Version {
+	w.apart(key)
+	return w.Azure.Outside(key)
+}
+
+// apart lets no two versions of a key be made in one second: which of them is the
+// newest nobody could say.
+func (w *world) apart(key rotator.KeyID) {
+	if newest, ok := rotator.Newest(w.List(key), nil); ok && newest.Created.Equal(w.now.Truncate(time.Second)) {
+		w.now = w.now.Add(time.Second)
+	}
 }
 
 // services are the kinds, with searches in a fixed order.
