@@ -232,7 +232,7 @@ func (r *Reactor) forget(b *batch, why error) error {
 		c.withdraw([]task{call.task})
 	}
 	r.waiting = nil
-	clear(c.state.out)
+	clear(c.out)
 	if err := c.reset(context.Background(), r.keys, c.now); err != nil {
 		return err
 	}

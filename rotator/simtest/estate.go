@@ -23,8 +23,7 @@ type slot struct {
 	uri, name int
 	retire    rotator.Retire
 	scheduled bool
-	spec      string
-	misfire   rotator.Misfire
+	schedule  rotator.Schedule
 	soak      time.Duration
 	twoPerson bool
 	discover  bool
@@ -52,9 +51,7 @@ func newSlot(w *world, rng *rand.Rand, n int) *slot {
 	base := fmt.Sprintf("key%d", n)
 	s := &slot{
 		names: [2]string{base, base + "-renamed"}, in: true, left: map[string]bool{}, scheduled: rng.IntN(3) > 0,
-		spec:    []string{"0 */3 * * *", "30 4 * * *", "15 * * * *"}[rng.IntN(3)],
-		misfire: []rotator.Misfire{rotator.MisfireCatchUp, rotator.MisfireSkip, rotator.MisfireAlert}[rng.IntN(3)],
-		retire:  anyRetire(rng), soak: time.Duration(rng.IntN(3)) * 20 * time.Minute,
+		schedule: anySchedule(rng), retire: anyRetire(rng), soak: time.Duration(rng.IntN(3)) * 20 * time.Minute,
 		twoPerson: rng.IntN(4) == 0, discover: rng.IntN(4) == 0,
 		method: []rotator.Method{rotator.MethodAuto, rotator.MethodCreate}[rng.IntN(2)],
 	}
@@ -64,6 +61,17 @@ func newSlot(w *world, rng *rand.Rand, n int) *slot {
 		for r := range rng.IntN(4) {
 			s.deps[u] = append(s.deps[u], w.addResource(s.uris[u], r))
 		}
+	}
+	return s
+}
+
+// anySchedule draws a schedule without jitter, which would depend on the key's name.
+func anySchedule(rng *rand.Rand) rotator.Schedule {
+	spec := []string{"0 */3 * * *", "30 4 * * *", "15 * * * *"}[rng.IntN(3)]
+	misfire := []rotator.Misfire{rotator.MisfireCatchUp, rotator.MisfireSkip, rotator.MisfireAlert}[rng.IntN(3)]
+	s, err := rotator.ParseSchedule(spec, "", 0, misfire, "")
+	if err != nil {
+		panic(err) // each of them is right
 	}
 	return s
 }
@@ -81,11 +89,7 @@ func (s *slot) key() rotator.Key {
 		Name: s.names[s.name], ID: s.id(), Retire: s.retire, Soak: s.soak, TwoPerson: s.twoPerson, Method: s.method,
 	}
 	if s.scheduled {
-		schedule, err := rotator.ParseSchedule(s.spec, "", 0, s.misfire, "")
-		if err != nil {
-			panic(err)
-		}
-		k.Schedule = schedule
+		k.Schedule = s.schedule
 	}
 	if s.discover {
 		k.Discover = []string{subscription}

@@ -32,9 +32,9 @@ var known = []tolerance{
 	{fault{"stuck", "rotation propagating, nobody to wait for*"}, nobody},
 	{fault{"bound", "reinstatement recovering, nobody to wait for"}, nobody},
 	{fault{"bound", "rotation propagating, nobody to wait for*"}, nobody},
-	{fault{"residue", "*: rotation propagating, nobody to wait for: another state"}, nobody},
-	{fault{"residue", "*: rotation propagating, nobody to wait for: ended"}, nobody},
-	{fault{"residue", "*: reinstatement recovering, nobody to wait for: ended"}, nobody},
+	{fault{"residue", "*: rotation propagating, nobody to wait for*: another state"}, nobody},
+	{fault{"residue", "*: rotation propagating, nobody to wait for*: ended"}, nobody},
+	{fault{"residue", "*: reinstatement recovering, nobody to wait for*: ended"}, nobody},
 
 	{fault{"left", "removed*"}, "a dependent removed from the configuration never leaves its operation"},
 
@@ -50,9 +50,11 @@ var known = []tolerance{
 	{fault{"residue", "rename: operation"}, renamed},
 	{fault{"residue", "rename: another next time"}, renamed},
 	{fault{"residue", "rename and back: * dependents"}, renamed},
+	{fault{"residue", "rename and back: rotation propagating, renamed: another state"}, renamed},
 
 	{fault{"foreign", "*"}, another},
 	{fault{"policy", "retired, another key under its name"}, another},
+	{fault{"retired in use", "*, with another key's versions"}, another},
 	{fault{"bound", "rotation pending*: other-key"}, another},
 	{fault{"stuck", "rotation retiring*, a version twice*"}, another},
 	{fault{"bound", "rotation retiring*, a version twice*"}, another},

@@ -1,11 +1,9 @@
 package simtest
 
 import (
-	"context"
 	"fmt"
 	"maps"
 	"slices"
-	"strings"
 	"time"
 
 	"cmkd/rotator"
@@ -234,11 +232,21 @@ func (o *oracle) retires(op *rotator.Operation, key *rotator.Key, version string
 	}
 	for _, d := range key.Dependents {
 		if d.Excluded == "" && o.s.w.Uses(d.ID) == version {
-			o.violated("retired in use", d.Kind+o.standing(op), fmt.Sprintf("%s of %s is used by %s", version, key.ID, d.ID))
+			o.violated("retired in use", d.Kind+o.mixed(op)+o.standing(op), fmt.Sprintf("%s of %s is used by %s", version, key.ID, d.ID))
 		}
 	}
 }
 
+// mixed says so if an operation is to retire versions that its key does not have.
+func (o *oracle) mixed(op *rotator.Operation) string {
+	all := o.s.w.List(op.KeyID)
+	if slices.ContainsFunc(op.Previous, func(id string) bool { _, ok := rotator.FindVersion(all, id); return !ok }) {
+		return ", with another key's versions"
+	}
+	return ""
+}
+
+// operation returns a live operation.
 func (o *oracle) operation(id rotator.OperationID) (*rotator.Operation, bool) {
 	live, err := o.s.reactor.Live()
 	if err != nil {
@@ -295,16 +303,11 @@ func (o *oracle) waits(p *engine.Progress) bool {
 		return true // to be put back, or cancelled
 	}
 	return slices.ContainsFunc(p.Trackers, func(t rotator.Tracker) bool {
-		return t.State == rotator.TrackerNeedsAction && t.Detail.Binding == rotator.BindingFixed && !t.Detail.Dependent.Recreate
+		d := t.Detail
+		if t.State != rotator.TrackerNeedsAction || d.Binding == rotator.BindingFollows {
+			return false
+		}
+		// To be deployed anew, or on a version that was retired while nobody listed it.
+		return d.Binding == rotator.BindingFixed && !d.Dependent.Recreate || d.Problem != nil && d.Problem.Code == "access-denied"
 	})
-}
-
-// events returns the audit trail in words, for whoever replays a seed.
-func (o *oracle) events() string {
-	all, _ := o.s.store.Events(context.Background(), rotator.EventFilter{})
-	var b strings.Builder
-	for _, e := range all {
-		fmt.Fprintf(&b, "%s %s %s %s\n", e.At.Format("02 15:04:05"), e.Type, e.Operation, e.Message)
-	}
-	return b.String()
 }

@@ -29,6 +29,8 @@ type derivedOperation struct {
 	target            string
 	previous, retired []string
 	waitsFor          []string
+	// standing says how the configuration has its key, if not plainly.
+	standing string
 }
 
 // derive reads what is known of the configured keys now.
@@ -49,7 +51,9 @@ func (o *oracle) derive() derived {
 		}
 		for i := range live {
 			if live[i].Operation.KeyID.Same(s.id()) {
-				k.live = append(k.live, deriveOperation(&live[i]))
+				op := deriveOperation(&live[i])
+				op.standing = o.standing(&live[i].Operation)
+				k.live = append(k.live, op)
 			}
 		}
 		all[s.id()] = k
@@ -127,5 +131,5 @@ func (op *derivedOperation) name() string {
 	if len(op.waitsFor) == 0 {
 		name += ", nobody to wait for"
 	}
-	return name
+	return name + op.standing
 }
