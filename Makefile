@@ -7,10 +7,11 @@ GOLANGCI    := v2.15.0
 STATICCHECK := v0.8.2
 BENCHTIME   ?= 1s
 TESTFLAGS   ?=
+SIM_TIME    ?= 2m
 export CGO_ENABLED ?= 1
 
 .DEFAULT_GOAL := help
-.PHONY: help tools deps cc build demo test crash fuzz bench conformance lint arch vuln install uninstall clean
+.PHONY: help tools deps cc build demo test sim crash fuzz bench conformance lint arch vuln install uninstall clean
 
 help: ## list the targets
 	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  make %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -38,6 +39,9 @@ test: tools cc deps ## run all tests with the race detector
 	go vet ./...
 	go test -race -timeout 10m $(TESTFLAGS) ./...
 	@go test -count=1 -v -run Recordings ./providers/... | sed -n 's/^ *[a-z_]*_test.go:[0-9]*: \(recordings: .*\)/\1/p; /ground truth/p'
+
+sim: tools ## drive the engine through simulated worlds for SIM_TIME, from one seed each
+	CMKD_SIM_TIME=$(SIM_TIME) go test -count=1 -timeout 0 -run TestSimulation -v ./rotator/simtest
 
 crash: build ## kill the daemon at 200 random moments of rotations
 	CMKD_CRASHES=200 go test -count=1 -timeout 30m -run 'TestCrash' ./cmd/internal/e2e

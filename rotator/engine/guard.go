@@ -137,7 +137,9 @@ func soakOver(g *guardView) []rotator.Objection {
 	}
 	seen := g.seen
 	for i := range g.trackers {
-		seen = later(seen, g.trackers[i].Seen)
+		if g.trackers[i].State != rotator.TrackerExcluded { // nobody looks at these
+			seen = later(seen, g.trackers[i].Seen)
+		}
 	}
 	if left := g.soak - seen.Sub(g.op.Settled); !seen.IsZero() && left > 0 {
 		return []rotator.Objection{{Check: rotator.ReasonSoak, Message: fmt.Sprintf("the soak time of %s runs for another %s", g.soak, left.Round(time.Second))}}

@@ -109,7 +109,9 @@ func (v *operationView) blockers(ctx context.Context) ([]rotator.Objection, erro
 		g.configured, g.soak, g.require = true, key.Soak, cmp.Or(key.Require, rotator.EvidenceInferred)
 	}
 	for i := range v.all {
-		g.seen = later(g.seen, v.all[i].Seen)
+		if v.all[i].State != rotator.TrackerExcluded {
+			g.seen = later(g.seen, v.all[i].Seen)
+		}
 	}
 	for _, n := range v.first(func(t *rotator.Tracker) bool { return !settled(t, g.require) }) {
 		t, err := v.tracker(ctx, n)

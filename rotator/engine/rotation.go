@@ -281,7 +281,7 @@ func (c rotation) searched(l *live, r *result) {
 	if v, ok := rotator.Newest(fresh, func(v rotator.Version) bool { return v.Operation == tag }); ok {
 		for _, other := range fresh {
 			if other.ID != v.ID {
-				l.op.Base, l.op.Previous = append(l.op.Base, other.ID), append([]string{other.ID}, l.op.Previous...)
+				l.op.Base, l.op.Previous = append(l.op.Base, other.ID), newestFirst(other.ID, l.op.Previous)
 			}
 		}
 		c.adopt(l, v, v.Operation == tag || len(fresh) == 1 && v.Operation == "")
@@ -299,11 +299,13 @@ func (c rotation) searched(l *live, r *result) {
 func (c rotation) adopt(l *live, v rotator.Version, ours bool) {
 	op := &l.op
 	if op.Target.ID != "" && op.Target.ID != v.ID {
-		op.Previous = append([]string{op.Target.ID}, op.Previous...)
+		op.Previous = newestFirst(op.Target.ID, op.Previous)
 	}
 	op.Target, op.Adopted, op.Attempt.Uncertain, l.uncertain = v, !ours, time.Time{}, time.Time{}
 	op.Base = append(op.Base, v.ID)
+	op.Previous = slices.DeleteFunc(slices.Clone(op.Previous), func(old string) bool { return old == v.ID })
 	op.Settled, op.Retirer, op.Held = time.Time{}, "", nil
+	c.answerRetirers(l, rotator.Errorf(rotator.CodeConflict, "version %s was made meanwhile", v.ID).WithHint("cmkd status %s shows how far its dependents are", op.ID))
 	c.draft.changedKey(op.KeyID).Current = v
 	t, who := rotator.EventVersionCreated, actorDaemon
 	if !ours {
@@ -323,6 +325,11 @@ func (c rotation) adopt(l *live, v rotator.Version, ours bool) {
 			c.draft.observed(l, follow(t, c.now), false)
 		}
 	}
+}
+
+// newestFirst puts a version before those that are older, each only once.
+func newestFirst(version string, older []string) []string {
+	return append([]string{version}, slices.DeleteFunc(slices.Clone(older), func(v string) bool { return v == version })...)
 }
 
 // follow lets a tracker begin to follow a new target. What follows by itself is
@@ -400,7 +407,7 @@ func (c rotation) outside(l *live, versions []rotator.Version) {
 	}
 	for _, v := range versions {
 		if v.ID != newest.ID && !slices.Contains(l.op.Base, v.ID) {
-			l.op.Base, l.op.Previous = append(l.op.Base, v.ID), append([]string{v.ID}, l.op.Previous...)
+			l.op.Base, l.op.Previous = append(l.op.Base, v.ID), newestFirst(v.ID, l.op.Previous)
 		}
 	}
 	c.adopt(l, newest, false)

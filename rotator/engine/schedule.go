@@ -15,7 +15,7 @@ func (c schedule) reschedule(key *rotator.Key, state *rotator.KeyState) {
 	}
 	state = c.draft.changedKey(key.ID)
 	state.Spec = key.Schedule.Spec()
-	state.NextRotation = key.Schedule.Next(c.now)
+	state.NextRotation = key.Schedule.Next(later(c.now, state.LastFired)) // a time served never fires again
 	c.plan(agendaItem{key: canonical(key.ID)}, state.NextRotation)
 }
 

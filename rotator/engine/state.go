@@ -167,6 +167,16 @@ func (c *state) fill(ctx context.Context) error {
 	for _, i := range items {
 		c.agenda.add(agendaItem{at: i.At.UnixNano(), key: i.Key, operation: i.Operation})
 	}
+	// What is on its way into the store was not read.
+	for _, l := range c.live {
+		if l.loaded {
+			l.planned = time.Time{}
+			c.planOperation(l)
+		}
+	}
+	for id, s := range c.states {
+		c.plan(agendaItem{key: id}, s.NextRotation)
+	}
 	return nil
 }
 
@@ -208,7 +218,7 @@ func (c *state) busy(l *live) bool { return c.out[l.op.ID] > 0 }
 
 // planOperation puts the next due time of an operation on the agenda.
 func (c *state) planOperation(l *live) {
-	if due := l.due(); !due.IsZero() && !due.Equal(l.planned) {
+	if due := l.due(); !due.IsZero() && !due.Equal(l.planned) && !due.After(c.filled) {
 		l.planned = due
 		c.plan(agendaItem{operation: l.op.ID}, due)
 	}

@@ -44,15 +44,8 @@ func now(run func(c *core) (*live, error)) func(*core, func(rotator.Operation, e
 func (e *Engine) Reload(ctx context.Context, keys []rotator.Key, alerting Alerting) error {
 	_, err := e.ask(ctx, func(c *core, answer func(rotator.Operation, error)) (*live, error) {
 		e.setKeys(keys)
-		e.setAlerting(alerting)
-		c.agenda = c.agenda.only(func(i *agendaItem) bool { return !i.watch }) // they are planned anew
-		configuring{c.state}.all(keys)
-		c.draft.notedOfDaemon(rotator.EventConfigLoaded, "configuration loaded")
-		for _, id := range c.liveIDs() {
-			c.advance(c.live[id], false)
-		}
-		alerts{c.state}.judgeAll()
-		posting{c.state}.all()
+		e.receivers.Store(&alerting.Receivers)
+		c.reload(keys, alerting)
 		c.draft.answered(func(err error) { answer(rotator.Operation{}, err) })
 		return nil, nil
 	})

@@ -123,7 +123,7 @@ func (c watch) rotatedOutside(key *rotator.Key, state *rotator.KeyState, v rotat
 			l.op.Base = append(l.op.Base, other.ID)
 		}
 	}
-	l.op.Previous = append([]string{before}, slices.DeleteFunc(slices.Clone(state.Unretired), func(u string) bool { return u == before })...)
+	l.op.Previous = newestFirst(before, state.Unretired)
 	rotation(c).adopt(l, v, false)
 }
 

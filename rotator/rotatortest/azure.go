@@ -111,6 +111,26 @@ func (a *Azure) Change(id string, f func(*Resource)) {
 	f(a.deps[strings.ToLower(id)])
 }
 
+// Uses returns the version that a resource really uses now.
+func (a *Azure) Uses(id string) string {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return a.uses(a.deps[strings.ToLower(id)], a.Clock.Now())
+}
+
+// Slow has a resource take so long from now on, and never go back to a version that
+// it has left.
+func (a *Azure) Slow(id string, delay time.Duration) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	r := a.deps[strings.ToLower(id)]
+	used := a.uses(r, a.Clock.Now())
+	if v, ok := rotator.FindVersion(a.versions[r.Key], used); ok && v.Created.After(r.told) {
+		r.told = v.Created
+	}
+	r.Delay = delay
+}
+
 // Outside makes a version as somebody else would.
 func (a *Azure) Outside(key rotator.KeyID) rotator.Version {
 	a.mu.Lock()

@@ -1,0 +1,107 @@
+package engine
+
+import (
+	"slices"
+	"time"
+
+	"cmkd/rotator"
+)
+
+// Progress is how a live operation stands, for whoever checks that it can move.
+type Progress struct {
+	Operation rotator.Operation
+	Trackers  []rotator.Tracker
+	// Due is when the operation or one of its trackers wants attention, zero if never.
+	Due time.Time
+	// Calls are those intended, waiting to begin or out.
+	Calls int
+	// Person is for whom it waits, empty if for nobody.
+	Person Person
+}
+
+// Person is what a person has to say before an operation goes on.
+type Person string
+
+// What persons say.
+const (
+	PersonApproves Person = "approves"
+	PersonRetires  Person = "retires"
+)
+
+// CanMove reports whether something will move the operation.
+func (p *Progress) CanMove() bool { return !p.Due.IsZero() || p.Calls > 0 || p.Person != "" }
+
+// Intent is an effect that the reactor has decided on, and that is not carried out
+// before it is committed.
+type Intent struct {
+	Kind      string
+	Operation rotator.OperationID
+	KeyID     rotator.KeyID
+	Tag       string
+	Version   string
+	Enable    bool
+	Attempt   int
+}
+
+// Settled reports whether everything that was decided is committed.
+func (r *Reactor) Settled() bool {
+	return r.under == nil && !r.core.draft.hard && r.core.draft.softSince.IsZero()
+}
+
+// Keys returns the state of each configured key, by name.
+func (r *Reactor) Keys() map[string]rotator.KeyState {
+	all := map[string]rotator.KeyState{}
+	for name, key := range r.core.keys {
+		for _, s := range r.core.states {
+			if s.Name == name && s.ID.Same(key.ID) {
+				state := *s
+				state.Unretired = slices.Clone(s.Unretired)
+				all[name] = state
+			}
+		}
+	}
+	return all
+}
+
+// Live returns how the live operations stand, in the order in which they began.
+func (r *Reactor) Live() ([]Progress, error) {
+	calls := map[rotator.OperationID]int{}
+	for _, call := range slices.Concat(r.waiting, r.out) {
+		calls[call.task.operation]++
+	}
+	for _, t := range r.core.draft.tasks {
+		calls[t.operation]++
+	}
+	var all []Progress
+	for _, id := range r.core.liveIDs() {
+		l := r.core.live[id]
+		if err := r.core.load(l); err != nil {
+			return nil, err
+		}
+		p := Progress{Operation: l.snapshot(), Trackers: slices.Clone(l.trackers), Due: l.due(), Calls: calls[id]}
+		switch {
+		case l.op.State == rotator.StateAwaitingApproval:
+			p.Person = PersonApproves
+		case awaitsRetirement(&l.op):
+			p.Person = PersonRetires
+		}
+		all = append(all, p)
+	}
+	return all, nil
+}
+
+// Intended returns the effects on versions that were decided since the last commit.
+func (r *Reactor) Intended() []Intent {
+	var all []Intent
+	for _, t := range r.core.draft.tasks {
+		if t.effect == nil || t.kind != taskCreate && t.kind != taskSetEnabled {
+			continue
+		}
+		i := Intent{Kind: string(t.kind), Operation: t.operation, KeyID: t.keyID, Tag: t.tag, Enable: t.enable, Attempt: t.attempt}
+		if t.version != nil {
+			i.Version = t.version.ID
+		}
+		all = append(all, i)
+	}
+	return all
+}

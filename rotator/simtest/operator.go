@@ -1,0 +1,170 @@
+package simtest
+
+import (
+	"time"
+
+	"cmkd/rotator"
+	"cmkd/rotator/engine"
+)
+
+// disturb does something that nobody expects.
+func (s *sim) disturb() {
+	kinds := []func(){s.command, s.reload, s.outside, s.ail, s.setClock, s.crash}
+	var moves []func()
+	for i, kind := range kinds {
+		for range s.temper.kinds[i] {
+			moves = append(moves, kind)
+		}
+	}
+	moves[s.rng.IntN(len(moves))]()
+}
+
+// setClock sets the daemon's clock ahead or back, seldom both far.
+func (s *sim) setClock() {
+	by := time.Duration(s.rng.IntN(240)-120) * time.Second
+	if s.rng.IntN(2) == 0 {
+		by *= 60
+	}
+	s.skew += by
+	s.jump += by
+	s.Faults++
+	s.tell("the clock is set by %s", by)
+}
+
+// outside makes a version as somebody else would.
+func (s *sim) outside() {
+	slot := s.any()
+	v := s.w.Outside(slot.id())
+	s.tell("somebody makes version %s of %s", v.ID, slot.id())
+}
+
+// ail lets something be wrong with a resource, or mends it.
+func (s *sim) ail() {
+	slot := s.any()
+	deps := slot.deps[slot.uri]
+	if len(deps) == 0 {
+		return
+	}
+	d := &deps[s.rng.IntN(len(deps))]
+	s.Faults++
+	s.tell("%s is %s", d.ID, s.w.ail(d))
+}
+
+func (s *sim) any() *slot { return s.estate.slots[s.rng.IntN(len(s.estate.slots))] }
+
+var people = []string{"alice", "bob", "carol"}
+
+// command lets a person ask for something: mostly for what the moment calls for.
+func (s *sim) command() {
+	slot := s.any()
+	c := engine.Command{
+		Key: slot.names[slot.name], Actor: people[s.rng.IntN(len(people))], Reason: "because", For: time.Hour,
+	}
+	c.Confirm = c.Key
+	verbs := []engine.Verb{engine.VerbRotate, engine.VerbRotate, engine.VerbRevoke, engine.VerbRetire, engine.VerbReinstate, engine.VerbSilence}
+	c.Verb = verbs[s.rng.IntN(len(verbs))]
+	if live, err := s.reactor.Live(); err == nil && len(live) > 0 && s.rng.IntN(3) > 0 {
+		s.about(&c, &live[s.rng.IntN(len(live))])
+	}
+	number := s.reactor.Command(c)
+	s.open[number] = c
+	s.tell("command %d: %s %s %s by %s", number, c.Verb, c.Key, c.Operation, c.Actor)
+	if c.Verb == engine.VerbRetire && s.rng.IntN(6) == 0 {
+		s.outside() // while the guard looks
+	}
+}
+
+// about makes a command one about a live operation.
+func (s *sim) about(c *engine.Command, p *engine.Progress) {
+	c.Operation, c.Key, c.Confirm = p.Operation.ID, p.Operation.Key, p.Operation.Key
+	switch p.Operation.State {
+	case rotator.StateAwaitingApproval:
+		c.Verb = engine.VerbApprove
+	case rotator.StateRetiring:
+		c.Verb = engine.VerbRetire
+	case rotator.StateEffective, rotator.StateTakingEffect, rotator.StateDisabling:
+		c.Verb = engine.VerbReinstate
+	default:
+		c.Verb = engine.VerbCancel
+	}
+	if s.rng.IntN(5) == 0 {
+		c.Verb = engine.VerbCancel
+	}
+}
+
+// reload changes the configuration, or takes a detour that must leave nothing behind.
+func (s *sim) reload() {
+	s.Reloads++
+	slot := s.any()
+	switch s.rng.IntN(14) {
+	case 0:
+		s.detour("reload", func() {})
+	case 1:
+		s.detour("out and back", func() { slot.in = !slot.in }, func() { slot.in = !slot.in })
+	case 2:
+		s.detour("rename", func() { slot.name = 1 - slot.name })
+	case 3:
+		s.detour("rename and back", func() { slot.name = 1 - slot.name }, func() { slot.name = 1 - slot.name })
+	case 4:
+		s.detour("another key and back", func() { slot.uri = 1 - slot.uri }, func() { slot.uri = 1 - slot.uri })
+	case 5:
+		s.configure("another key", func() { slot.uri = 1 - slot.uri })
+	case 6:
+		s.configure("in or out", func() { slot.in = !slot.in })
+	case 7:
+		s.configure("retire", func() { slot.retire = anyRetire(s.rng) })
+	case 8:
+		s.configure("schedule", func() { slot.scheduled = !slot.scheduled })
+	case 9:
+		s.configure("soak", func() { slot.soak = time.Duration(s.rng.IntN(3)) * 20 * time.Minute })
+	default:
+		s.dependents(slot)
+	}
+}
+
+// dependents takes a dependent out of the configuration, puts one back, or excludes
+// one.
+func (s *sim) dependents(slot *slot) {
+	deps := slot.deps[slot.uri]
+	if len(deps) == 0 {
+		return
+	}
+	d := &deps[s.rng.IntN(len(deps))]
+	if s.rng.IntN(3) > 0 {
+		s.configure("dependent "+d.DisplayName()+" in or out", func() { slot.left[d.ID] = !slot.left[d.ID] })
+		return
+	}
+	s.configure("dependent "+d.DisplayName()+" excluded or not", func() {
+		if d.Excluded == "" {
+			d.Excluded = "is moved by hand"
+		} else {
+			d.Excluded = ""
+		}
+	})
+}
+
+// configure changes the configuration and loads it.
+func (s *sim) configure(what string, change func()) {
+	change()
+	s.tell("configuration: %s", what)
+	s.reactor.Configure(s.estate.keys(), engine.Alerting{})
+}
+
+// detour changes the configuration step by step to one that means the same. If
+// everything was committed before, the oracle compares.
+func (s *sim) detour(name string, steps ...func()) {
+	calm := s.reactor.Settled() && s.change == nil
+	var before derived
+	if calm {
+		before = s.oracle.derive()
+	}
+	for _, step := range steps {
+		s.configure(name, step)
+		if calm {
+			s.settle()
+		}
+	}
+	if calm {
+		s.oracle.compare(name, before, s.oracle.derive())
+	}
+}

@@ -1,0 +1,313 @@
+package simtest
+
+import (
+	"fmt"
+	"maps"
+	"slices"
+	"time"
+
+	"cmkd/rotator"
+	"cmkd/rotator/engine"
+)
+
+// Violation is something that must not happen. The invariant and the shape say what
+// kind of thing it is.
+type Violation struct {
+	Invariant, Shape string
+	Detail           string
+}
+
+func (v *Violation) String() string { return v.Invariant + ": " + v.Shape + ": " + v.Detail }
+
+// oracle knows the truth, and compares with it what the reactor says and does.
+type oracle struct {
+	s *sim
+	// found is the first violation that is not known, tolerated counts the others.
+	found     *Violation
+	tolerated map[fault]int
+	// decided are the effects that were looked at already.
+	decided map[engine.Intent]bool
+	// waited are the operations that have to end once the world is healthy.
+	waited map[rotator.OperationID]bool
+	// overdue are the things that are due, by name, and since when.
+	overdue map[string]time.Time
+	// strict is true if nothing is tolerated, lenient if everything is.
+	strict, lenient bool
+}
+
+func newOracle(s *sim) *oracle {
+	return &oracle{s: s, tolerated: map[fault]int{}, decided: map[engine.Intent]bool{}, waited: map[rotator.OperationID]bool{}, overdue: map[string]time.Time{}}
+}
+
+func (o *oracle) violated(invariant, shape, detail string) {
+	f := fault{invariant, shape}
+	if o.lenient || !o.strict && f.tolerated() {
+		o.tolerated[f]++
+		return
+	}
+	if o.found == nil {
+		o.found = &Violation{invariant, shape, detail}
+		o.s.tell("VIOLATION %s", o.found)
+	}
+}
+
+// check looks at everything that must hold whenever all is committed.
+func (o *oracle) check() {
+	o.onlyOneVersion()
+	if o.found != nil || o.s.change != nil || !o.s.reactor.Settled() {
+		return
+	}
+	live, err := o.s.reactor.Live()
+	if err != nil {
+		o.s.must(err)
+		return
+	}
+	for i := range live {
+		o.moves(&live[i])
+		o.belongs(&live[i])
+	}
+	o.scheduled()
+}
+
+// lateMost is how late something may be served: the reactor holds the near future in
+// memory, and what is stored meanwhile may be nearer.
+const lateMost = 6 * time.Minute
+
+// moves checks that a live operation can move.
+func (o *oracle) moves(p *engine.Progress) {
+	if !p.CanMove() {
+		o.violated("stuck", o.shape(p), fmt.Sprintf("%s of %s: nothing will ever move it", p.Operation.ID, p.Operation.KeyID))
+	}
+	if p.Operation.Problem != nil && p.Operation.Problem.Code == "defect" {
+		o.violated("stuck", o.shape(p)+": defect", p.Operation.Problem.Message)
+	}
+	if o.late(p.Operation.ID.String(), p.Due) {
+		o.violated("late", o.shape(p), fmt.Sprintf("%s of %s was due at %s", p.Operation.ID, p.Operation.KeyID, p.Due))
+	}
+}
+
+// late reports whether something has been overdue for too long, whatever the daemon's
+// clock says.
+func (o *oracle) late(what string, due time.Time) bool {
+	if due.IsZero() || due.After(o.s.told) {
+		delete(o.overdue, what)
+		return false
+	}
+	since, ok := o.overdue[what]
+	if !ok {
+		o.overdue[what] = o.s.w.now
+	}
+	return ok && o.s.w.now.Sub(since) > lateMost
+}
+
+// shape says of what kind an operation is, and what is special about it.
+func (o *oracle) shape(p *engine.Progress) string {
+	shape := string(p.Operation.Kind) + " " + string(p.Operation.State)
+	if len(p.Trackers) == p.Operation.Trackers[rotator.TrackerExcluded] {
+		shape += ", nobody to wait for"
+	}
+	if twice(p.Operation.Previous) {
+		shape += ", a version twice"
+	}
+	return shape + o.standing(&p.Operation)
+}
+
+func twice(versions []string) bool {
+	return len(slices.Compact(slices.Sorted(slices.Values(versions)))) < len(versions)
+}
+
+// standing says how the configuration has the key of an operation, if not plainly.
+func (o *oracle) standing(op *rotator.Operation) string {
+	key, ok := o.s.estate.configured(op.KeyID)
+	switch {
+	case ok && key.Name != op.Key:
+		return ", renamed"
+	case ok:
+		return ""
+	case slices.ContainsFunc(o.s.estate.slots, func(s *slot) bool { return s.in && s.names[s.name] == op.Key }):
+		return ", another key under its name"
+	default:
+		return ", not configured"
+	}
+}
+
+// belongs checks that an operation waits only for dependents of its key: those that
+// are configured for it, or that a search found.
+func (o *oracle) belongs(p *engine.Progress) {
+	key, ok := o.s.estate.configured(p.Operation.KeyID)
+	for i := range p.Trackers {
+		t := &p.Trackers[i]
+		if !open(t) || t.Detail.Dependent.Discovered {
+			continue
+		}
+		id := t.Detail.Dependent.ID
+		switch {
+		case !o.s.estate.known[p.Operation.KeyID][id]:
+			o.violated("foreign", string(p.Operation.Kind)+o.standing(&p.Operation), fmt.Sprintf("%s of %s waits for %s of another key", p.Operation.ID, p.Operation.KeyID, id))
+		case ok && !lists(&key, id):
+			o.violated("left", o.how(p, id)+o.standing(&p.Operation), fmt.Sprintf("%s of %s waits for %s, which is not configured any more", p.Operation.ID, p.Operation.KeyID, id))
+		}
+	}
+}
+
+// how says in which way a dependent is not listed.
+func (o *oracle) how(p *engine.Progress, id string) string {
+	key, _ := o.s.estate.configured(p.Operation.KeyID)
+	if slices.ContainsFunc(key.Dependents, func(d rotator.Dependent) bool { return d.Same(id) }) {
+		return "excluded"
+	}
+	return "removed"
+}
+
+// open reports whether an operation waits for a tracker.
+func open(t *rotator.Tracker) bool {
+	return t.State == rotator.TrackerWaiting || t.State == rotator.TrackerApplying || t.State == rotator.TrackerPropagating || t.State.Troubled()
+}
+
+// scheduled checks that each configured schedule has a next time.
+func (o *oracle) scheduled() {
+	states := o.s.reactor.Keys()
+	for _, s := range o.s.estate.slots {
+		key := s.key()
+		if !s.in || key.Schedule.IsZero() {
+			continue
+		}
+		state, ok := states[key.Name]
+		switch {
+		case !ok:
+			o.violated("schedule", "no state", key.Name)
+		case state.NextRotation.IsZero():
+			o.violated("schedule", "no next time", key.Name)
+		case o.late(key.Name, state.NextRotation):
+			o.violated("schedule", "not served", fmt.Sprintf("%s at %s", key.Name, state.NextRotation))
+		}
+	}
+}
+
+// onlyOneVersion checks that no second version is made for an operation as long as a
+// list may not show the first one.
+func (o *oracle) onlyOneVersion() {
+	for tag, made := range o.s.w.made {
+		for i := 1; i < len(made); i++ {
+			if made[i].Sub(made[i-1]) <= lagMost {
+				o.violated("second version", "within the read lag", fmt.Sprintf("%s: at %s and %s", tag, made[i-1], made[i]))
+			} else {
+				o.violated("second version", "beyond the read lag", fmt.Sprintf("%s: at %s and %s", tag, made[i-1], made[i]))
+			}
+		}
+	}
+}
+
+// intended looks at each effect on a version when it is decided.
+func (o *oracle) intended() {
+	for _, i := range o.s.reactor.Intended() {
+		if o.decided[i] {
+			continue
+		}
+		o.decided[i] = true
+		op, ok := o.operation(i.Operation)
+		if !ok || op.Kind != rotator.KindRotation {
+			continue
+		}
+		key, configured := o.s.estate.configured(i.KeyID)
+		switch {
+		case !configured && i.Tag != "":
+			o.violated("policy", "a version is made"+o.standing(op), string(i.KeyID))
+		case !configured:
+			o.violated("policy", "retired"+o.standing(op), string(i.KeyID)+" "+i.Version)
+		case i.Tag == "":
+			o.retires(op, &key, i.Version)
+		}
+	}
+}
+
+// retires checks the policy and the world when a version is to be disabled by a
+// rotation.
+func (o *oracle) retires(op *rotator.Operation, key *rotator.Key, version string) {
+	switch {
+	case key.Retire == rotator.RetireOff:
+		o.violated("policy", "retired, although retire is off", key.Name)
+	case key.Retire == rotator.RetireManual && op.Retirer == "":
+		o.violated("policy", "retired, although retire is manual", key.Name)
+	}
+	for _, d := range key.Dependents {
+		if d.Excluded == "" && o.s.w.Uses(d.ID) == version {
+			o.violated("retired in use", d.Kind+o.mixed(op)+o.standing(op), fmt.Sprintf("%s of %s is used by %s", version, key.ID, d.ID))
+		}
+	}
+}
+
+// mixed says so if an operation is to retire versions that its key does not have.
+func (o *oracle) mixed(op *rotator.Operation) string {
+	all := o.s.w.List(op.KeyID)
+	if slices.ContainsFunc(op.Previous, func(id string) bool { _, ok := rotator.FindVersion(all, id); return !ok }) {
+		return ", with another key's versions"
+	}
+	return ""
+}
+
+// operation returns a live operation.
+func (o *oracle) operation(id rotator.OperationID) (*rotator.Operation, bool) {
+	live, err := o.s.reactor.Live()
+	if err != nil {
+		return nil, false
+	}
+	n := slices.IndexFunc(live, func(p engine.Progress) bool { return p.Operation.ID == id })
+	if n < 0 {
+		return nil, false
+	}
+	return &live[n].Operation, true
+}
+
+// healed notes which operations have to end from now on.
+func (o *oracle) healed() {
+	live, err := o.s.reactor.Live()
+	o.s.must(err)
+	for i := range live {
+		o.waited[live[i].Operation.ID] = true
+	}
+}
+
+// ended checks that what was under way has ended, unless it waits for a person.
+func (o *oracle) ended() {
+	live, err := o.s.reactor.Live()
+	o.s.must(err)
+	for i := range live {
+		if p := &live[i]; o.waited[p.Operation.ID] && !o.waits(p) {
+			o.violated("bound", o.shape(p)+why(&p.Operation), fmt.Sprintf("%s of %s is not over %s after the world healed: waiting %q, problem %v, trackers %v",
+				p.Operation.ID, p.Operation.KeyID, bound, p.Operation.Waiting, p.Operation.Problem, p.Operation.Trackers))
+		}
+	}
+	for _, number := range slices.Sorted(maps.Keys(o.s.open)) {
+		o.violated("answer", "none to "+string(o.s.open[number].Verb), fmt.Sprintf("to command %d", number))
+	}
+}
+
+// why names the problem that an operation says it has.
+func why(op *rotator.Operation) string {
+	if op.Problem == nil {
+		return ""
+	}
+	return ": " + op.Problem.Code
+}
+
+// waits reports whether an operation waits for a person, or is where it stays.
+func (o *oracle) waits(p *engine.Progress) bool {
+	_, configured := o.s.estate.configured(p.Operation.KeyID)
+	switch {
+	case p.Person != "", p.Operation.State == rotator.StateEffective:
+		return true
+	case p.Operation.Problem != nil && p.Operation.Problem.Code == rotator.ReasonRevocationUndone:
+		return true // somebody made a version that is not revoked
+	case !configured && p.Operation.Kind == rotator.KindRotation:
+		return true // to be put back, or cancelled
+	}
+	return slices.ContainsFunc(p.Trackers, func(t rotator.Tracker) bool {
+		d := t.Detail
+		if t.State != rotator.TrackerNeedsAction || d.Binding == rotator.BindingFollows {
+			return false
+		}
+		// To be deployed anew, or on a version that was retired while nobody listed it.
+		return d.Binding == rotator.BindingFixed && !d.Dependent.Recreate || d.Problem != nil && d.Problem.Code == "access-denied"
+	})
+}

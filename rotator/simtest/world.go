@@ -1,0 +1,197 @@
+package simtest
+
+import (
+	"context"
+	"fmt"
+	"math/rand/v2"
+	"slices"
+	"strings"
+	"time"
+
+	"cmkd/rotator"
+	"cmkd/rotator/rotatortest"
+)
+
+// start is when every run begins.
+var start = time.Date(2027, 3, 1, 0, 0, 0, 0, time.UTC)
+
+const (
+	subscription = "00000000-0000-0000-0000-000000000000"
+	// lagMost is how long a list of versions may lag a write, as documented.
+	lagMost = 60 * time.Second
+	// windowFollower and windowSilent are how long the kinds may take.
+	windowFollower, windowSilent = time.Hour, 2 * time.Hour
+)
+
+// world is Azure on a clock of its own, with faults drawn from the seed.
+type world struct {
+	*rotatortest.Azure
+	now time.Time
+	rng *rand.Rand
+	// trouble is how many of a thousand calls go wrong; none once the world heals.
+	trouble int
+	faults  int
+	// made are the versions made for each operation, by tag.
+	made map[string][]time.Time
+	// ails are the resources that something is wrong with.
+	ails map[string]bool
+}
+
+// Now implements [rotator.Clock]. It is Azure's clock, which nobody sets.
+func (w *world) Now() time.Time { return w.now }
+
+// After implements [rotator.Clock]. Nothing in a simulation waits.
+func (w *world) After(time.Duration) <-chan time.Time { panic("the simulation has no timers") }
+
+func newWorld(rng *rand.Rand) *world {
+	w := &world{
+		Azure: rotatortest.NewAzure(), now: start.Add(-24 * time.Hour), rng: rng, trouble: rng.IntN(4) * 25,
+		made: map[string][]time.Time{}, ails: map[string]bool{},
+	}
+	w.Clock = w
+	w.ReadLag = time.Duration(rng.Int64N(int64(lagMost)))
+	w.FailWith(w.fault)
+	return w
+}
+
+// fault draws what happens to a call instead of its answer.
+func (w *world) fault(call, _ string) *rotatortest.Fault {
+	if w.trouble == 0 || w.rng.IntN(1000) >= w.trouble {
+		return nil
+	}
+	w.faults++
+	e := &rotator.Error{Code: rotator.CodeUnavailable, Message: "the service is unavailable"}
+	f := &rotatortest.Fault{Err: e}
+	switch w.rng.IntN(8) {
+	case 0, 1: // nobody knows
+		f.AfterEffect = true
+	case 2:
+		e.Code, e.NoEffect, e.RetryAfter = rotator.CodeThrottled, true, time.Duration(1+w.rng.IntN(60))*time.Second
+	case 3:
+		e.NoEffect = true
+	case 4:
+		e.Code, e.NoEffect = rotator.CodeConflict, true
+	case 5:
+		e.Code, e.Reason, e.NoEffect = rotator.CodeForbidden, "ForbiddenByRbac", true
+	default: // it looks the same, and changed nothing
+	}
+	e.Message += " for " + call
+	return f
+}
+
+// Create implements [rotator.Vault], and counts the versions made for each operation.
+func (w *world) Create(ctx context.Context, key rotator.KeyID, method rotator.Method, tag string) (rotator.Version, error) {
+	w.apart(key)
+	before := len(w.List(key))
+	v, err := w.Azure.Create(ctx, key, method, tag)
+	if len(w.List(key)) > before {
+		w.made[tag] = append(w.made[tag], w.now)
+	}
+	return v, err
+}
+
+// Outside makes a version as somebody else would.
+func (w *world) Outside(key rotator.KeyID) rotator.Version {
+	w.apart(key)
+	return w.Azure.Outside(key)
+}
+
+// apart lets no two versions of a key be made in one second: which of them is the
+// newest nobody could say.
+func (w *world) apart(key rotator.KeyID) {
+	if newest, ok := rotator.Newest(w.List(key), nil); ok && newest.Created.Equal(w.now.Truncate(time.Second)) {
+		w.now = w.now.Add(time.Second)
+	}
+}
+
+// services are the kinds, with searches in a fixed order.
+func (w *world) services() []rotator.Service {
+	return []rotator.Service{
+		finder{w.Service("follower", rotator.Traits{Window: windowFollower, Revocation: time.Hour, Best: rotator.EvidenceConfirmed, CanNudge: true})},
+		finder{w.Service("silent", rotator.Traits{Window: windowSilent, Revocation: time.Hour, Best: rotator.EvidenceInferred})},
+	}
+}
+
+type finder struct{ rotator.Service }
+
+// Find implements [rotator.Finder].
+func (f finder) Find(ctx context.Context, subscription string, key rotator.KeyID) ([]rotator.Dependent, error) {
+	found, err := f.Service.(rotator.Finder).Find(ctx, subscription, key)
+	slices.SortFunc(found, func(a, b rotator.Dependent) int { return strings.Compare(a.ID, b.ID) })
+	return found, err
+}
+
+// addResource makes a dependent of a key, with a behaviour drawn from the seed.
+func (w *world) addResource(key rotator.KeyID, n int) rotator.Dependent {
+	d := rotator.Dependent{
+		ID:   fmt.Sprintf("/subscriptions/%s/resourceGroups/rg/providers/Test/resources/%s-%d", subscription, key.Name(), n),
+		Kind: "follower",
+	}
+	r := rotatortest.Resource{ID: d.ID, Key: key, Delay: w.minutes(1, 50), NoAccess: w.rng.IntN(4) == 0}
+	switch w.rng.IntN(8) {
+	case 0, 1:
+		d.Kind, r.Hidden = "silent", true
+	case 2:
+		r.Binding = rotator.BindingPinned
+	case 3:
+		r.Binding, d.Recreate = rotator.BindingFixed, w.rng.IntN(3) > 0
+	case 4:
+		d.Nudge = rotator.NudgeAlways
+	default:
+	}
+	r.Kind = d.Kind
+	w.AddResource(r)
+	return d
+}
+
+func (w *world) minutes(least, most int) time.Duration {
+	return time.Duration(least+w.rng.IntN(most-least+1)) * time.Minute
+}
+
+// ail lets something be wrong with a resource, or mends it.
+func (w *world) ail(d *rotator.Dependent) string {
+	if w.ails[d.ID] {
+		w.mend(d.ID)
+		return "mended"
+	}
+	w.ails[d.ID] = true
+	switch n := w.rng.IntN(4); {
+	case n == 0:
+		w.Change(d.ID, func(r *rotatortest.Resource) { r.Gone = true })
+		return "gone"
+	case n == 1:
+		w.Change(d.ID, func(r *rotatortest.Resource) { r.Forbidden = true })
+		return "forbidden"
+	case n == 2:
+		w.Change(d.ID, func(r *rotatortest.Resource) {
+			r.Problem = &rotator.Problem{Code: "broken", Message: "says that it is broken"}
+		})
+		return "broken"
+	case d.Kind == "silent": // nobody could see that it stalls
+		w.Slow(d.ID, w.minutes(1, 50))
+		return "slower"
+	default:
+		w.Slow(d.ID, -1)
+		return "stalled"
+	}
+}
+
+// mend makes a resource healthy.
+func (w *world) mend(id string) {
+	delete(w.ails, id)
+	w.Change(id, func(r *rotatortest.Resource) { r.Gone, r.Forbidden, r.Problem = false, false, nil })
+	w.Slow(id, w.minutes(1, 30))
+}
+
+// heal ends all faults.
+func (w *world) heal() {
+	w.trouble = 0
+	ids := make([]string, 0, len(w.ails))
+	for id := range w.ails {
+		ids = append(ids, id)
+	}
+	slices.Sort(ids)
+	for _, id := range ids {
+		w.mend(id)
+	}
+}
