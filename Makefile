@@ -11,7 +11,7 @@ SIM_TIME    ?= 2m
 export CGO_ENABLED ?= 1
 
 .DEFAULT_GOAL := help
-.PHONY: help tools deps cc build demo test sim crash fuzz bench conformance lint arch vuln install uninstall clean
+.PHONY: help tools deps cc build demo test sim teeth crash fuzz bench conformance lint arch vuln install uninstall clean
 
 help: ## list the targets
 	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  make %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -42,6 +42,9 @@ test: tools cc deps ## run all tests with the race detector
 
 sim: tools ## drive the engine through simulated worlds for SIM_TIME, from one seed each
 	CMKD_SIM_TIME=$(SIM_TIME) go test -count=1 -timeout 0 -run TestSimulation -v ./rotator/simtest
+
+teeth: tools ## put each mended fault back and see the simulation find it
+	CMKD_SIM_TEETH=60s go test -count=1 -timeout 0 -run TestTeeth -v ./rotator/simtest
 
 crash: build ## kill the daemon at 200 random moments of rotations
 	CMKD_CRASHES=200 go test -count=1 -timeout 30m -run 'TestCrash' ./cmd/internal/e2e

@@ -19,30 +19,33 @@ type Violation struct {
 
 func (v *Violation) String() string { return v.Invariant + ": " + v.Shape + ": " + v.Detail }
 
+// fault is a kind of violation.
+type fault struct{ invariant, shape string }
+
 // oracle knows the truth, and compares with it what the reactor says and does.
 type oracle struct {
 	s *sim
-	// found is the first violation that is not known, tolerated counts the others.
-	found     *Violation
-	tolerated map[fault]int
+	// found is the first violation, passed counts those that a survey passes over.
+	found  *Violation
+	passed map[fault]int
 	// decided are the effects that were looked at already.
 	decided map[engine.Intent]bool
 	// waited are the operations that have to end once the world is healthy.
 	waited map[rotator.OperationID]bool
 	// overdue are the things that are due, by name, and since when.
 	overdue map[string]time.Time
-	// strict is true if nothing is tolerated, lenient if everything is.
-	strict, lenient bool
+	// lenient is true if a run goes on after a violation.
+	lenient bool
 }
 
 func newOracle(s *sim) *oracle {
-	return &oracle{s: s, tolerated: map[fault]int{}, decided: map[engine.Intent]bool{}, waited: map[rotator.OperationID]bool{}, overdue: map[string]time.Time{}}
+	return &oracle{s: s, passed: map[fault]int{}, decided: map[engine.Intent]bool{}, waited: map[rotator.OperationID]bool{}, overdue: map[string]time.Time{}}
 }
 
 func (o *oracle) violated(invariant, shape, detail string) {
 	f := fault{invariant, shape}
-	if o.lenient || !o.strict && f.tolerated() {
-		o.tolerated[f]++
+	if o.lenient {
+		o.passed[f]++
 		return
 	}
 	if o.found == nil {
