@@ -44,6 +44,7 @@ func (c *core) begin(now time.Time, jump time.Duration) {
 		}
 		c.filled = time.Time{} // the order may have changed: read the near future anew
 		c.agenda = c.agenda.only(func(i *agendaItem) bool { return !i.stored() })
+		schedule{c.state}.setBack()
 	}
 }
 

@@ -19,6 +19,19 @@ func (c schedule) reschedule(key *rotator.Key, state *rotator.KeyState) {
 	c.plan(agendaItem{key: canonical(key.ID)}, state.NextRotation)
 }
 
+// setBack computes the next times anew after the clock was set back: one that it
+// passed over comes again, unless it was served.
+func (c schedule) setBack() {
+	for id, key := range c.byID {
+		state := c.states[id]
+		next := key.Schedule.Next(later(c.now, state.LastFired))
+		if state.NextRotation.After(next) && !next.IsZero() {
+			c.draft.changedKey(key.ID).NextRotation = next
+			c.plan(agendaItem{key: id}, next)
+		}
+	}
+}
+
 // fire serves the schedule of a key.
 func (c schedule) fire(id string) {
 	key, state := c.byID[id], c.states[id]
