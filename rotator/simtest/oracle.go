@@ -307,10 +307,19 @@ func (o *oracle) waits(p *engine.Progress) bool {
 	}
 	return slices.ContainsFunc(p.Trackers, func(t rotator.Tracker) bool {
 		d := t.Detail
+		if t.State == rotator.TrackerStalled && d.Binding != rotator.BindingFollows {
+			return o.shut(p.Operation.KeyID, d.Dependent.ID) // by a version that this operation does not enable
+		}
 		if t.State != rotator.TrackerNeedsAction || d.Binding == rotator.BindingFollows {
 			return false
 		}
 		// To be deployed anew, or on a version that was retired while nobody listed it.
 		return d.Binding == rotator.BindingFixed && !d.Dependent.Recreate || d.Problem != nil && d.Problem.Code == "access-denied"
 	})
+}
+
+// shut reports whether a dependent uses a version that is disabled.
+func (o *oracle) shut(key rotator.KeyID, dependent string) bool {
+	used := o.s.w.Uses(dependent)
+	return slices.ContainsFunc(o.s.w.List(key), func(v rotator.Version) bool { return v.ID == used && !v.Enabled })
 }
