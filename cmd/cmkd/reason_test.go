@@ -79,7 +79,7 @@ func TestReason(t *testing.T) {
 	t.Parallel()
 	commands := map[string][]string{
 		"rotate": {"payments"}, "revoke": {"payments", "--confirm", "payments"}, "reinstate": {"payments"}, "retire": {"payments"},
-		"approve": {"op-17"}, "cancel": {"op-17"}, "silence": {"--key", "payments", "--for", "2h"},
+		"approve": {"op-17"}, "cancel": {"op-17"}, "silence": {"--key", "payments", "--for", "2h"}, "silence end": {"s-1"},
 	}
 	taking := withReason(newRoot(newApp(strings.NewReader(""), io.Discard, io.Discard, func(string) string { return "" })))
 	for _, name := range taking {

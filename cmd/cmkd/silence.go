@@ -164,7 +164,8 @@ func (a *app) printSilences(silences []rotator.Silence, now time.Time) {
 }
 
 func (a *app) silenceEndCmd() *cobra.Command {
-	return &cobra.Command{
+	var r control.CommandRequest
+	c := &cobra.Command{
 		Use:   "end SILENCE",
 		Short: "End a silence before its time",
 		Example: `  cmkd silence list      # shows the ids
@@ -174,11 +175,13 @@ func (a *app) silenceEndCmd() *cobra.Command {
 		RunE: func(c *cobra.Command, args []string) error {
 			client := a.client()
 			defer client.Close()
-			s, err := client.EndSilence(c.Context(), args[0])
+			s, err := client.EndSilence(c.Context(), args[0], r)
 			if err != nil {
 				return err
 			}
 			return a.print(s, func() error { a.say("%s: ended, %s", clean(s.ID), silenced(&s)); return nil })
 		},
 	}
+	c.Flags().StringVarP(&r.Reason, "reason", "r", "", "why, in your own words; kept in the audit trail")
+	return c
 }

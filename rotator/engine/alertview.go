@@ -66,9 +66,9 @@ func (e *Engine) Silence(ctx context.Context, r rotator.SilenceRequest) (s rotat
 }
 
 // EndSilence ends a silence before its time.
-func (e *Engine) EndSilence(ctx context.Context, id, actor string) (s rotator.Silence, err error) {
+func (e *Engine) EndSilence(ctx context.Context, id, actor, reason string) (s rotator.Silence, err error) {
 	_, err = e.ask(ctx, func(c *core, answer func(rotator.Operation, error)) (*live, error) {
-		ended, err := alerts{c.state}.endSilence(id, actor)
+		ended, err := alerts{c.state}.endSilence(id, actor, reason)
 		if err != nil {
 			return nil, err
 		}

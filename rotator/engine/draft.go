@@ -84,13 +84,13 @@ func (d *draft) notedOfAlert(a *rotator.Alert, t rotator.EventType) {
 	posting{d.of}.soon(d.of.now.Add(groupWait))
 }
 
-func (d *draft) notedOfSilence(s *rotator.Silence, t rotator.EventType, actor, message string) {
+func (d *draft) notedOfSilence(s *rotator.Silence, t rotator.EventType, actor, reason, message string) {
 	d.silences[s.ID] = s
 	d.of.alarm.published = false
 	d.hard = true
 	d.change.Events = append(d.change.Events, rotator.Event{
 		At: d.of.now, Type: t, Key: s.Key, Actor: actor, Message: message,
-		Data: map[string]string{"silence": s.ID, "reason": s.Reason},
+		Data: map[string]string{"silence": s.ID, "reason": reason},
 	})
 	posting{d.of}.soon(d.of.now)
 }

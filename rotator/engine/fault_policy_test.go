@@ -173,6 +173,13 @@ var reasoned = map[string]func(s *estate) error{
 		_, err := s.engine.Retire(s.t.Context(), rotator.Request{Key: "payments", Actor: "bob", Reason: ticket})
 		return err
 	},
+	"silence end": func(s *estate) error {
+		made, err := s.engine.Silence(s.t.Context(), rotator.SilenceRequest{Key: "payments", For: time.Hour, Actor: "alice"})
+		if err == nil {
+			_, err = s.engine.EndSilence(s.t.Context(), made.ID, "bob", ticket)
+		}
+		return err
+	},
 	"silence": func(s *estate) error {
 		_, err := s.engine.Silence(s.t.Context(), rotator.SilenceRequest{Key: "payments", For: time.Hour, Actor: "bob", Reason: ticket})
 		return err

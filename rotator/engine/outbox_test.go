@@ -226,10 +226,10 @@ func TestSilence_EndedEarly(t *testing.T) {
 		s.unstall()
 		s.pass(time.Minute)
 		s.wantHeard(receiver, "resolved "+stalledID) // whoever was told of its beginning is told of its end
-		if _, err := s.engine.EndSilence(s.t.Context(), made.ID, "bob"); err != nil {
+		if _, err := s.engine.EndSilence(s.t.Context(), made.ID, "bob", ticket); err != nil {
 			t.Fatal(err)
 		}
-		_, err = s.engine.EndSilence(s.t.Context(), made.ID, "bob")
+		_, err = s.engine.EndSilence(s.t.Context(), made.ID, "bob", ticket)
 		wantError(t, err, rotator.CodeConflict, made.ID)
 		s.pass(26 * time.Hour)
 		if silences, _ := s.engine.Silences(s.t.Context()); len(silences) != 0 {
@@ -257,7 +257,7 @@ func TestSilence_BadInput(t *testing.T) {
 			_, err := s.engine.Silence(s.t.Context(), c.r)
 			wantError(t, err, c.code, c.mentions)
 		}
-		_, err := s.engine.EndSilence(s.t.Context(), "s-7", "alice")
+		_, err := s.engine.EndSilence(s.t.Context(), "s-7", "alice", "")
 		wantError(t, err, rotator.CodeNotFound, "s-7")
 	})
 }

@@ -24,7 +24,7 @@ func (c alerts) silence(r rotator.SilenceRequest) (*rotator.Silence, error) {
 		Actor: r.Actor, Reason: r.Reason, Created: c.now, Until: c.now.Add(r.For),
 	}
 	c.alarm.silences[s.ID] = s
-	c.draft.notedOfSilence(s, rotator.EventSilenced, r.Actor, fmt.Sprintf("alerts about %s are silenced until %s", subjectOf(s), s.Until.UTC().Format("2006-01-02 15:04 MST")))
+	c.draft.notedOfSilence(s, rotator.EventSilenced, r.Actor, r.Reason, fmt.Sprintf("alerts about %s are silenced until %s", subjectOf(s), s.Until.UTC().Format("2006-01-02 15:04 MST")))
 	return s, nil
 }
 
@@ -45,7 +45,7 @@ func (c alerts) checkSilence(r *rotator.SilenceRequest) error {
 }
 
 // endSilence ends a silence now; the alerts it held back are told.
-func (c alerts) endSilence(id, actor string) (*rotator.Silence, error) {
+func (c alerts) endSilence(id, actor, reason string) (*rotator.Silence, error) {
 	s := c.alarm.silences[id]
 	switch {
 	case s == nil:
@@ -54,7 +54,7 @@ func (c alerts) endSilence(id, actor string) (*rotator.Silence, error) {
 		return nil, rotator.Errorf(rotator.CodeConflict, "silence %s has ended already", id)
 	}
 	s.Until = c.now
-	c.draft.notedOfSilence(s, rotator.EventSilenceEnded, actor, "the silence "+s.ID+" about "+subjectOf(s)+" was ended")
+	c.draft.notedOfSilence(s, rotator.EventSilenceEnded, actor, reason, "the silence "+s.ID+" about "+subjectOf(s)+" was ended")
 	return s, nil
 }
 

@@ -40,8 +40,8 @@ func (s *Server) silence(r *http.Request, body SilenceRequest) (rotator.Silence,
 	})
 }
 
-func (s *Server) endSilence(r *http.Request) (rotator.Silence, error) {
-	return s.o.Engine.EndSilence(r.Context(), r.PathValue("id"), actor(r))
+func (s *Server) endSilence(r *http.Request, body CommandRequest) (rotator.Silence, error) {
+	return s.o.Engine.EndSilence(r.Context(), r.PathValue("id"), actor(r), body.Reason)
 }
 
 func (s *Server) receivers(*http.Request) ([]rotator.ReceiverStatus, error) {

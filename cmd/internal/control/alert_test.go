@@ -104,7 +104,7 @@ func TestServer_AlertCommands(t *testing.T) {
 	if diff := cmp.Diff(want, asked); diff != "" {
 		t.Error(diff)
 	}
-	if s, err := client.EndSilence(ctx, "s-1/../x"); err != nil || s.ID != "s-1/../x" {
+	if s, err := client.EndSilence(ctx, "s-1/../x", CommandRequest{Reason: "over"}); err != nil || s.ID != "s-1/../x" {
 		t.Errorf("an id with slashes is only an id: %+v, %v", s, err)
 	}
 	if asked := engine.lastAsked(t).([2]string); asked[0] != "s-1/../x" || !isActor(asked[1]) {

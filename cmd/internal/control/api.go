@@ -24,7 +24,7 @@ type Alerter interface {
 	Alerts(ctx context.Context) ([]rotator.AlertStatus, error)
 	Silences(ctx context.Context) ([]rotator.Silence, error)
 	Silence(ctx context.Context, r rotator.SilenceRequest) (rotator.Silence, error)
-	EndSilence(ctx context.Context, id, actor string) (rotator.Silence, error)
+	EndSilence(ctx context.Context, id, actor, reason string) (rotator.Silence, error)
 	Receivers() []rotator.ReceiverStatus
 	TestReceivers(ctx context.Context, name, actor string) ([]rotator.TestResult, error)
 	Timings(ctx context.Context) ([]rotator.TimingStatus, error)

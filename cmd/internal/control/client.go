@@ -154,8 +154,12 @@ func (c *Client) Silence(ctx context.Context, r SilenceRequest) (s rotator.Silen
 }
 
 // EndSilence ends a silence before its time.
-func (c *Client) EndSilence(ctx context.Context, id string) (s rotator.Silence, err error) {
-	return s, c.exchange(ctx, http.MethodDelete, "/v1/silences/"+url.PathEscape(id), nil, &s)
+func (c *Client) EndSilence(ctx context.Context, id string, r CommandRequest) (s rotator.Silence, err error) {
+	body, err := json.Marshal(r)
+	if err != nil {
+		return s, fmt.Errorf("make the request: %w", err)
+	}
+	return s, c.exchange(ctx, http.MethodDelete, "/v1/silences/"+url.PathEscape(id), body, &s)
 }
 
 // Receivers returns how the deliveries go.

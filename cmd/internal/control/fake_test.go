@@ -87,7 +87,7 @@ func (e *fakeEngine) Silence(_ context.Context, r rotator.SilenceRequest) (rotat
 	return rotator.Silence{ID: "s-2", Alert: r.Alert, Actor: r.Actor}, err
 }
 
-func (e *fakeEngine) EndSilence(_ context.Context, id, actor string) (rotator.Silence, error) {
+func (e *fakeEngine) EndSilence(_ context.Context, id, actor, _ string) (rotator.Silence, error) {
 	_, err := e.note([2]string{id, actor})
 	return rotator.Silence{ID: id, Actor: actor}, err
 }

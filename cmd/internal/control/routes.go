@@ -122,7 +122,7 @@ func (s *Server) alertRoutes() []route {
 			detail:  "They are still shown. All of alert, rule and key that are given must match, and at least one is given.",
 		},
 		{
-			method: http.MethodDelete, path: "/v1/silences/{id}", role: RoleOperator, endpoint: gives(s.endSilence),
+			method: http.MethodDelete, path: "/v1/silences/{id}", role: RoleOperator, endpoint: takes(s.endSilence),
 			summary: "End a silence before its time",
 		},
 		{
