@@ -11,6 +11,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"syscall"
@@ -338,8 +339,10 @@ func TestAlertmanager_IsToldAgainAfterItsRestart(t *testing.T) {
 	if err := am.tell(time.Now(), alert); err != nil {
 		t.Fatal(err)
 	}
-	am.until("the webhook is told that it is over", func() bool { return len(am.notified()) >= 2 })
-	if want := []string{"CmkdClockJumped firing", "CmkdClockJumped resolved"}; !cmp.Equal(want, am.statuses()) {
-		t.Errorf("the webhook was sent: %s", cmp.Diff(want, am.statuses()))
+	// An Alertmanager that is stopped between sending and noting what it sent
+	// sends the beginning once more.
+	am.until("the webhook is told that it is over", func() bool { return slices.Contains(am.statuses(), "CmkdClockJumped resolved") })
+	if want, got := []string{"CmkdClockJumped firing", "CmkdClockJumped resolved"}, slices.Compact(am.statuses()); !cmp.Equal(want, got) {
+		t.Errorf("the webhook was sent: %s", cmp.Diff(want, got))
 	}
 }
