@@ -401,6 +401,10 @@ func awaitsRetirement(op *rotator.Operation) bool {
 // outside compares a list of versions with what a rotation knows: a version made
 // by someone else meanwhile becomes the target.
 func (c rotation) outside(l *live, versions []rotator.Version) {
+	if v, ok := followed(l, versions); ok {
+		c.adopt(l, v, slices.Contains(l.op.Base, v.ID)) // what was the target before
+		return
+	}
 	newest, ok := rotator.Newest(versions, func(v rotator.Version) bool { return v.ID == l.op.Target.ID })
 	if !ok || newest.ID == l.op.Target.ID || slices.Contains(l.op.Base, newest.ID) || newest.Created.Before(l.op.Target.Created) {
 		return
@@ -411,4 +415,25 @@ func (c rotation) outside(l *live, versions []rotator.Version) {
 		}
 	}
 	c.adopt(l, newest, false)
+}
+
+// followed returns the version that those who follow the key by themselves went to
+// though it is not the target, if it was made within the same second: the vault's
+// times do not tell which of the two is the newer one, and the services know. They
+// only go forward, so this ends.
+func followed(l *live, versions []rotator.Version) (found rotator.Version, ok bool) {
+	for i := range l.trackers {
+		d := l.trackers[i].Detail
+		if d.Binding != rotator.BindingFollows || d.Version == "" {
+			continue
+		}
+		if d.Version == l.op.Target.ID {
+			return rotator.Version{}, false
+		}
+		v, listed := rotator.FindVersion(versions, d.Version)
+		if listed && v.Enabled && v.Created.Equal(l.op.Target.Created) {
+			found, ok = v, true
+		}
+	}
+	return found, ok
 }
