@@ -130,6 +130,10 @@ func (p *pace) give(op rotator.OperationID, used bool, now time.Time) {
 	}
 }
 
+// calls reports whether an operation has a place: its call is out, or about to be, even
+// if nobody remembers why.
+func (p *pace) calls(op rotator.OperationID) bool { return p.held[op] != nil }
+
 // join lets an operation wait in line.
 func (p *pace) join(l *live) {
 	if p.waits(l.op.ID) {

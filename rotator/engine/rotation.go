@@ -214,7 +214,12 @@ func (c rotation) created(l *live, r *result) {
 	case r.err == nil:
 		c.succeeded(l, r)
 		return
-	case l.op.State != rotator.StateCreating || r.attempt != l.op.Attempt.Number || !l.op.Attempt.Uncertain.IsZero():
+	case l.op.State != rotator.StateCreating || r.attempt != l.op.Attempt.Number:
+		return // it was done without this call
+	case !l.op.Attempt.Uncertain.IsZero():
+		if !r.err.NoEffect {
+			l.uncertain = c.steady // it may have made one just now
+		}
 		return // the world was looked at meanwhile, and will be again
 	}
 	switch {
@@ -288,8 +293,8 @@ func (c rotation) searched(l *live, r *result) {
 		return
 	}
 	waited := l.listed.Sub(l.uncertain)
-	if waited < readLag {
-		c.draft.waits(l, c.now.Add(min(max(waited, time.Second), readLag-waited)))
+	if waited < readLag || c.pace.calls(l.op.ID) {
+		c.draft.waits(l, c.now.Add(max(min(waited, readLag-waited), time.Second)))
 		return
 	}
 	c.attempt(l, a.Method)
