@@ -57,12 +57,12 @@ type alertSet struct {
 // gathered is an alert in the making.
 type gathered struct {
 	rotator.Alert
-	code string
+	code rotator.Reason
 	last *rotator.Tracker // nil if it is not about dependents
 }
 
 // add returns the alert of a rule and cause, made if it is the first of them.
-func (s *alertSet) add(rule rotator.Rule, code string) *gathered {
+func (s *alertSet) add(rule rotator.Rule, code rotator.Reason) *gathered {
 	if r := s.recent; r != nil && r.Rule == rule && r.code == code {
 		return r
 	}
@@ -104,7 +104,7 @@ func ID(rule rotator.Rule, scope, cause string) string {
 
 // causeOf makes a cause of a code, which may be anything that a service answers:
 // people type it, and a store takes no id of any length.
-func causeOf(code string) string {
+func causeOf(code rotator.Reason) string {
 	const most = 64
 	cause := strings.Map(func(r rune) rune {
 		switch {
@@ -113,7 +113,7 @@ func causeOf(code string) string {
 		default:
 			return '-'
 		}
-	}, code)
+	}, string(code))
 	return cause[:min(len(cause), most)]
 }
 
@@ -131,7 +131,7 @@ func (s *alertSet) ofOperation() {
 	}
 	switch {
 	case op.State == rotator.StateAwaitingApproval:
-		a := s.add(rotator.RuleRevocationStalled, string(rotator.StateAwaitingApproval))
+		a := s.add(rotator.RuleRevocationStalled, rotator.Reason(rotator.StateAwaitingApproval))
 		a.Summary = fmt.Sprintf("the %s of %s, asked for by %s, waits for a second person", op.Kind, op.Key, op.Actor)
 		a.Hint, a.Next = "cmkd plan "+op.Key+" --revoke shows what it breaks", "cmkd approve "+op.ID.String()
 	case p == nil, p.Code == rotator.ReasonSoak: // that passes by itself
@@ -180,9 +180,9 @@ func (s *alertSet) ofTracker(t *rotator.Tracker) {
 	a.last = t
 }
 
-func ruleOfTracker(op *rotator.Operation, t *rotator.Tracker) (rule rotator.Rule, cause string) {
+func ruleOfTracker(op *rotator.Operation, t *rotator.Tracker) (rule rotator.Rule, cause rotator.Reason) {
 	p := t.Detail.Problem
-	cause = t.Detail.Dependent.Kind
+	cause = rotator.Reason(t.Detail.Dependent.Kind)
 	// What may pass by itself is no cause: the alert would be another one with each
 	// answer of Azure.
 	if p != nil && p.Code != "" && !p.Class.Passes() {
@@ -260,7 +260,7 @@ type KeyView struct {
 // operation.
 func OfKey(v *KeyView) (found []rotator.Alert) {
 	s := v.State
-	add := func(rule rotator.Rule, code, next, format string, args ...any) *rotator.Alert {
+	add := func(rule rotator.Rule, code rotator.Reason, next, format string, args ...any) *rotator.Alert {
 		cause := causeOf(code)
 		found = append(found, rotator.Alert{
 			ID: ID(rule, s.Name, cause), Rule: rule, Severity: SeverityOf(rule), Key: s.Name, Cause: cause,
@@ -283,7 +283,7 @@ func OfKey(v *KeyView) (found []rotator.Alert) {
 		add(rotator.RuleScheduleMissed, rotator.ReasonScheduleMissed, status, "no rotation of %s began at %s", s.Name, s.Missed.Format(time.RFC3339))
 	}
 	if s.Failed != 0 {
-		add(rotator.RuleOperationFailed, s.Failed.String(), "cmkd status "+s.Failed.String(), "%s of key %s failed", s.Failed, s.Name).Operation = s.Failed
+		add(rotator.RuleOperationFailed, rotator.Reason(s.Failed.String()), "cmkd status "+s.Failed.String(), "%s of key %s failed", s.Failed, s.Name).Operation = s.Failed
 	}
 	if p := s.Preflight; p != nil && !v.Busy {
 		a := add(rotator.RulePreflightFailing, p.Code, "cmkd rotate "+s.Name+" --dry-run",

@@ -140,6 +140,7 @@ func (c revocation) changeFailed(l *live, r *result) {
 	l.op.Failures++
 	if r.err == nil {
 		r.err = rotator.Errorf(rotator.CodeUnavailable, "version %s did not change", r.task.version.ID)
+		r.err.Reason = rotator.ReasonVersionUnchanged
 	}
 	c.draft.held(l, rotator.ProblemOf(r.err), max(backoff(l.op.Failures), r.err.RetryAfter))
 }

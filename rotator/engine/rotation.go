@@ -101,15 +101,15 @@ func preflight(l *live) *rotator.Problem {
 	newest, ok := rotator.Newest(l.versions, nil)
 	switch {
 	case !ok:
-		return &rotator.Problem{Code: "no-version", Message: "key " + string(l.op.KeyID) + " has no version"}
+		return &rotator.Problem{Code: rotator.ReasonNoVersion, Message: "key " + string(l.op.KeyID) + " has no version"}
 	case !newest.Enabled:
 		return &rotator.Problem{
-			Code: "version-disabled", Message: "the current version " + newest.ID + " is disabled",
+			Code: rotator.ReasonCurrentVersionDisabled, Message: "the current version " + newest.ID + " is disabled",
 			Hint: "enable it, or if it was revoked: cmkd reinstate " + l.op.Key,
 		}
 	case !newest.PurgeProtected:
 		return &rotator.Problem{
-			Code: "no-purge-protection", Message: "vault " + l.op.KeyID.Host() + " has no purge protection, which every service demands of it",
+			Code: rotator.ReasonNoPurgeProtection, Message: "vault " + l.op.KeyID.Host() + " has no purge protection, which every service demands of it",
 			Hint: "az keyvault update --name VAULT --enable-purge-protection true",
 		}
 	}

@@ -77,7 +77,7 @@ func goldenVersion(digit string) rotator.Version {
 	}
 }
 
-func goldenProblem(code string) *rotator.Problem {
+func goldenProblem(code rotator.Reason) *rotator.Problem {
 	return &rotator.Problem{Code: code, Message: "m <&>", Hint: "h", Class: rotator.CodeForbidden}
 }
 

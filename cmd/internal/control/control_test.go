@@ -289,7 +289,7 @@ func TestClient_OperationStatus(t *testing.T) {
 			},
 			Window: time.Hour, Deadline: at.Add(time.Hour),
 		}},
-		Blockers: []rotator.Objection{{Check: "dependent-not-settled", Message: "no"}},
+		Blockers: []rotator.Objection{{Check: rotator.ReasonDependentNotSettled, Message: "no"}},
 	}
 	client, _ := serve(t, &fakeEngine{op: want}, nil)
 	got, err := client.Operation(t.Context(), 17)
