@@ -96,7 +96,7 @@ type ReasonInfo struct {
 	// Cause is why it happens, likeliest first, and whose move it is.
 	Cause string `json:"cause"`
 	// Next is the next step, commands in backquotes. In them KEY is the short name of
-	// a key, OP an operation id and DEPENDENT a resource id.
+	// a key, OPERATION an id such as op-17 and DEPENDENT a resource id.
 	Next string `json:"next"`
 }
 
@@ -148,7 +148,7 @@ func Reasons() []ReasonInfo {
 		{
 			ReasonDefect, "An operation has nothing that would move it: a defect of cmkd.",
 			"A fault of cmkd itself; it tries again every minute.",
-			"Please report it with the output of `cmkd events --operation OP`.",
+			"Please report it with the output of `cmkd events --operation OPERATION`.",
 		},
 
 		{
@@ -200,22 +200,22 @@ func Reasons() []ReasonInfo {
 		{
 			ReasonKeyNotConfigured, "The key is not in the configuration any more, so nobody knows its dependents.",
 			"Somebody took it out while a rotation was under way.",
-			"Add it again, or `cmkd cancel OP`.",
+			"Add it again, or `cmkd cancel OPERATION`.",
 		},
 		{
 			ReasonDependentNotSettled, "A dependent still uses the previous version, or its use of the new one is not known well enough.",
 			"It takes its time, its update was refused, or the evidence is weaker than `require` demands.",
-			"`cmkd status OP` shows how far it is.",
+			"`cmkd status OPERATION` shows how far it is.",
 		},
 		{
 			ReasonDependentUnreachable, "A dependent cannot be read, so nobody knows which version it uses.",
 			"It was deleted or moved, or a permission is missing.",
-			"`cmkd status OP` shows what to grant; if the resource is gone, take it out of the configuration.",
+			"`cmkd status OPERATION` shows what to grant; if the resource is gone, take it out of the configuration.",
 		},
 		{
 			ReasonDependentUnknown, "A dependent is not known to have left the previous version.",
 			"Its service does not tell which version it uses, or it was not seen yet.",
-			"`cmkd status OP` shows what was seen of it.",
+			"`cmkd status OPERATION` shows what was seen of it.",
 		},
 		{
 			ReasonDependentDiscovered, "A dependent that nobody listed uses the key, and still the previous version.",
@@ -225,7 +225,7 @@ func Reasons() []ReasonInfo {
 		{
 			ReasonDependentNotSeenAfresh, "A dependent was not seen again since the retirement was asked for.",
 			"Its service has not answered yet.",
-			"Wait a moment; `cmkd status OP` shows if it cannot be read.",
+			"Wait a moment; `cmkd status OPERATION` shows if it cannot be read.",
 		},
 		{
 			ReasonVersionsUnknown, "The versions of the key cannot be read, so nobody knows whether the new one is in order.",
@@ -235,7 +235,7 @@ func Reasons() []ReasonInfo {
 		{
 			ReasonTargetMissing, "The vault does not list the version that the rotation made.",
 			"The key was deleted and restored or made anew, or another vault has its name.",
-			"Look at the key: `az keyvault key list-versions --vault-name VAULT --name NAME`; then `cmkd cancel OP` and `cmkd rotate KEY`.",
+			"Look at the key: `az keyvault key list-versions --vault-name VAULT --name NAME`; then `cmkd cancel OPERATION` and `cmkd rotate KEY`.",
 		},
 		{
 			ReasonTargetSuperseded, "There is a newer version than the one that the rotation made.",
@@ -245,7 +245,7 @@ func Reasons() []ReasonInfo {
 		{
 			ReasonSoak, "The soak time is not over.",
 			"Every dependent is on the new version, for a shorter time than `soak` demands.",
-			"Wait; `cmkd status OP` shows how long.",
+			"Wait; `cmkd status OPERATION` shows how long.",
 		},
 		{
 			ReasonInventoryIncomplete, "The search for dependents that nobody listed failed.",
@@ -369,7 +369,13 @@ func Reasons() []ReasonInfo {
 
 // InfoOf returns what is to be said of a reason, the zero value if it is none of
 // cmkd's own.
-func InfoOf(r Reason) ReasonInfo { return reasonInfos[r] }
+func InfoOf(r Reason) ReasonInfo {
+	stem := r[:strings.LastIndexByte(string(r), '-')+1]
+	if _, err := strconv.Atoi(string(r[len(stem):])); err == nil {
+		r = stem + placeholder // as ReasonOfStatus makes them
+	}
+	return reasonInfos[r]
+}
 
 // reasonInfos are the reasons by code.
 var reasonInfos = func() map[Reason]ReasonInfo {
