@@ -179,8 +179,8 @@ func (c retirement) advance(l *live) {
 		c.leaveUnretired(l)
 		c.draft.entered(l, rotator.StateCompleted, actorDaemon, "the previous version stays enabled")
 	case awaitsRetirement(&l.op):
-		if l.op.Waiting == "" {
-			l.op.Waiting = "for somebody to say: cmkd retire " + l.op.Key
+		if l.op.Waiting.For == "" {
+			l.op.Waiting.For = rotator.WaitRetire
 			c.draft.changed(l)
 		}
 	case !l.guarding:
@@ -215,7 +215,7 @@ func (c retirement) beginGuard(l *live) {
 			l.stale[uint32(i)] = true
 		}
 	}
-	l.op.Verify, l.op.Waiting, l.op.Problem = c.now, "for a fresh look at every dependent", nil
+	l.op.Verify, l.op.Waiting, l.op.Problem = c.now, rotator.Wait{For: rotator.WaitObservations}, nil
 	l.versions, l.listErr, l.searchErr, l.listed, l.verify = nil, nil, nil, c.steady, c.steady
 	c.draft.changed(l)
 	observing(c).all(l)
@@ -269,7 +269,7 @@ func (c retirement) heldBack(l *live, objs []rotator.Objection) {
 		c.draft.entered(l, rotator.StatePropagating, actorDaemon, first.Message)
 		return
 	}
-	l.guarding, l.stale, l.op.Waiting = false, nil, ""
+	l.guarding, l.stale, l.op.Waiting = false, nil, rotator.Wait{}
 	c.draft.held(l, p, heldRetry)
 }
 
@@ -303,7 +303,7 @@ func (c *state) answerRetirers(l *live, err error) {
 func (c retirement) retireNext(l *live) {
 	for _, v := range l.op.Previous {
 		if !slices.Contains(l.op.Retired, v) {
-			l.op.Waiting = "for the vault to disable " + v
+			l.op.Waiting = rotator.Wait{For: rotator.WaitDisabled, Version: v}
 			if l.op.Held != nil && l.op.Held.Class == "" {
 				l.op.Held = nil // an objection; what the vault refused may go on
 			}

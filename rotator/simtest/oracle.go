@@ -278,7 +278,7 @@ func (o *oracle) ended() {
 	for i := range live {
 		if p := &live[i]; o.waited[p.Operation.ID] && !o.waits(p) {
 			o.violated("bound", o.shape(p)+why(&p.Operation), fmt.Sprintf("%s of %s is not over %s after the world healed: waiting %q, problem %v, trackers %v",
-				p.Operation.ID, p.Operation.KeyID, bound, p.Operation.Waiting, p.Operation.Problem, p.Operation.Trackers))
+				p.Operation.ID, p.Operation.KeyID, bound, p.Operation.WaitingText(), p.Operation.Problem, p.Operation.Trackers))
 		}
 	}
 	for _, number := range slices.Sorted(maps.Keys(o.s.open)) {

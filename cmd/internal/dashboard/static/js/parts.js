@@ -53,7 +53,7 @@ export function operationCard(op) {
       h('h3', null, link(['operations', op.id], `${op.id} ${op.kind}`), ' of ', link(['keys', op.key], op.key)),
       state(op.state), h('span', { class: 'quiet' }, 'began ', rel(op.created))),
     operationBar(op),
-    h('p', { class: 'meta' }, h('span', null, countWords(op)), op.waiting ? h('span', null, op.waiting) : null),
+    h('p', { class: 'meta' }, h('span', null, countWords(op)), op.waiting ? h('span', null, op.waiting.text) : null),
     problem(op.problem));
 }
 
