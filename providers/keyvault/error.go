@@ -174,6 +174,7 @@ func hint(key rotator.KeyID, e *rotator.Error, message string) string {
 		return "recover the key: " + az(key, "recover") + " --name " + key.Name()
 	case "ObjectIsBeingDeleted", "ObjectIsBeingRecovered":
 		return "wait until the vault has finished, then try again"
+	default: // what else there is, its class tells
 	}
 	switch e.Code {
 	case rotator.CodeForbidden:
