@@ -377,6 +377,11 @@ func InfoOf(r Reason) ReasonInfo {
 	return reasonInfos[r]
 }
 
+// NextFor is the next step for a key and an operation, as it can be typed.
+func (i ReasonInfo) NextFor(key string, op OperationID) string {
+	return strings.NewReplacer("KEY", key, "OPERATION", op.String(), "`", "").Replace(i.Next)
+}
+
 // reasonInfos are the reasons by code.
 var reasonInfos = func() map[Reason]ReasonInfo {
 	all := map[Reason]ReasonInfo{}

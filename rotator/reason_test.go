@@ -222,6 +222,19 @@ func TestReasons_haveOneHome_teeth(t *testing.T) {
 	}
 }
 
+func TestReasonInfo_NextFor(t *testing.T) {
+	t.Parallel()
+	for reason, want := range map[rotator.Reason]string{
+		rotator.ReasonDependentNotSettled: "cmkd status op-17 shows how far it is.",
+		rotator.ReasonScheduleMissed:      "cmkd rotate payments, or wait for the next scheduled time.",
+		"": "",
+	} {
+		if got := rotator.InfoOf(reason).NextFor("payments", 17); got != want {
+			t.Errorf("next for %s is %q, want %q", reason, got, want)
+		}
+	}
+}
+
 func TestInfoOf(t *testing.T) {
 	t.Parallel()
 	for given, want := range map[rotator.Reason]rotator.Reason{

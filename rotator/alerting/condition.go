@@ -4,6 +4,7 @@
 package alerting
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 	"strings"
@@ -158,8 +159,14 @@ func (s *alertSet) preflight(p *rotator.Problem) {
 
 func (s *alertSet) problem(rule rotator.Rule, p *rotator.Problem, what string) *gathered {
 	a := s.add(rule, p.Code)
-	a.Summary, a.Hint = what+": "+p.Message, p.Hint
+	a.Summary, a.Hint = what+": "+p.Message, hint(p, s.op.Key, s.op.ID)
 	return a
+}
+
+// hint is the next step as the problem tells it, or else as is to be said of its
+// reason.
+func hint(p *rotator.Problem, key string, op rotator.OperationID) string {
+	return cmp.Or(p.Hint, rotator.InfoOf(p.Code).NextFor(key, op))
 }
 
 // ofTracker judges one dependent.
@@ -277,7 +284,7 @@ func OfKey(v *KeyView) (found []rotator.Alert) {
 		case p.Code == rotator.ReasonVaultUnreachable:
 			rule, what = rotator.RuleUnreachable, "key "+s.Name+" cannot be read"
 		}
-		add(rule, p.Code, status, "%s: %s", what, p.Message).Hint = p.Hint
+		add(rule, p.Code, status, "%s: %s", what, p.Message).Hint = hint(p, s.Name, s.Operation)
 	}
 	if !s.Missed.IsZero() {
 		add(rotator.RuleScheduleMissed, rotator.ReasonScheduleMissed, status, "no rotation of %s began at %s", s.Name, s.Missed.Format(time.RFC3339))
@@ -288,7 +295,7 @@ func OfKey(v *KeyView) (found []rotator.Alert) {
 	if p := s.Preflight; p != nil && !v.Busy {
 		a := add(rotator.RulePreflightFailing, p.Code, "cmkd rotate "+s.Name+" --dry-run",
 			"the rotation of %s on %s could not begin: %s", s.Name, s.NextRotation.Format(time.RFC3339), p.Message)
-		a.Hint = p.Hint
+		a.Hint = hint(p, s.Name, s.Operation)
 	}
 	if left, soon := v.expiring(); soon {
 		add(rotator.RuleVersionExpiring, "", "cmkd rotate "+s.Name, "version %s of key %s %s on %s, and no rotation is scheduled before",
