@@ -227,7 +227,7 @@ func TestReasonInfo_NextFor(t *testing.T) {
 	for reason, want := range map[rotator.Reason]string{
 		rotator.ReasonDependentNotSettled: "cmkd status op-17 shows how far it is.",
 		rotator.ReasonScheduleMissed:      "cmkd rotate payments, or wait for the next scheduled time.",
-		"": "",
+		"":                                "",
 	} {
 		if got := rotator.InfoOf(reason).NextFor("payments", 17); got != want {
 			t.Errorf("next for %s is %q, want %q", reason, got, want)
