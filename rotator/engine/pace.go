@@ -192,7 +192,7 @@ func (c making) stand(l *live) {
 	c.pace.join(l)
 	c.room()
 	if c.queued(l) {
-		l.op.Waiting = "for a place in vault " + l.op.KeyID.Host() + ", which makes only so many versions at a time"
+		l.op.Waiting = rotator.Wait{For: rotator.WaitPlace}
 		c.draft.changed(l)
 	}
 }
@@ -216,7 +216,7 @@ func (c making) room() {
 // serve lets an operation go on that has a place; what it saw before is looked at
 // again if that was long ago.
 func (c making) serve(l *live) {
-	l.op.Waiting = ""
+	l.op.Waiting = rotator.Wait{}
 	c.draft.changed(l)
 	if c.steady.Sub(l.listed) > freshFor {
 		l.listed = time.Time{}

@@ -101,15 +101,15 @@ func preflight(l *live) *rotator.Problem {
 	newest, ok := rotator.Newest(l.versions, nil)
 	switch {
 	case !ok:
-		return &rotator.Problem{Code: "no-version", Message: "key " + string(l.op.KeyID) + " has no version"}
+		return &rotator.Problem{Code: rotator.ReasonNoVersion, Message: "key " + string(l.op.KeyID) + " has no version"}
 	case !newest.Enabled:
 		return &rotator.Problem{
-			Code: "version-disabled", Message: "the current version " + newest.ID + " is disabled",
+			Code: rotator.ReasonCurrentVersionDisabled, Message: "the current version " + newest.ID + " is disabled",
 			Hint: "enable it, or if it was revoked: cmkd reinstate " + l.op.Key,
 		}
 	case !newest.PurgeProtected:
 		return &rotator.Problem{
-			Code: "no-purge-protection", Message: "vault " + l.op.KeyID.Host() + " has no purge protection, which every service demands of it",
+			Code: rotator.ReasonNoPurgeProtection, Message: "vault " + l.op.KeyID.Host() + " has no purge protection, which every service demands of it",
 			Hint: "az keyvault update --name VAULT --enable-purge-protection true",
 		}
 	}
@@ -195,16 +195,16 @@ func (c rotation) creating(l *live, due bool) {
 	case due:
 		c.attempt(l, a.Method)
 	default:
-		c.uncertain(l, "the daemon was stopped during the call")
+		c.uncertain(l, &rotator.Problem{Code: rotator.ReasonDaemonStopped, Message: "the daemon was stopped during the call"})
 	}
 }
 
 // uncertain notes that nobody knows whether the call had an effect.
-func (c rotation) uncertain(l *live, why string) {
+func (c rotation) uncertain(l *live, why *rotator.Problem) {
 	l.op.Attempt.Uncertain, l.uncertain = c.now, c.steady
-	l.op.Waiting = "to see whether the vault made a version: " + why
+	l.op.Waiting = rotator.Wait{For: rotator.WaitOutcome, Problem: why}
 	c.draft.changed(l)
-	c.draft.noted(l, rotator.EventCallUncertain, actorDaemon, "attempt %d may have made a version: %s", l.op.Attempt.Number, why)
+	c.draft.noted(l, rotator.EventCallUncertain, actorDaemon, "attempt %d may have made a version: %s", l.op.Attempt.Number, why.Message)
 	c.draft.waits(l, c.now.Add(time.Second))
 }
 
@@ -227,12 +227,12 @@ func (c rotation) created(l *live, r *result) {
 		if l.op.Failures++; l.op.Failures >= alerting.Patience {
 			l.op.Problem = rotator.ProblemOf(r.err)
 		}
-		c.uncertain(l, r.err.Error())
+		c.uncertain(l, rotator.ProblemOf(r.err))
 	case r.err.Code == rotator.CodeForbidden && r.err.Reason != rotator.ReasonKeyDisabled && r.method == rotator.MethodRotate && c.keyMethod(l) == rotator.MethodAuto:
 		c.attempt(l, rotator.MethodCreate)
 	case r.err.Passes():
 		l.op.Failures++
-		l.op.Waiting = "to try again: " + r.err.Error()
+		l.op.Waiting = rotator.Wait{For: rotator.WaitRetry, Problem: rotator.ProblemOf(r.err)}
 		c.draft.changed(l)
 		again := max(backoff(l.op.Failures), r.err.RetryAfter)
 		if l.op.Failures >= alerting.Patience {
