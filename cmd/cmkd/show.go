@@ -83,8 +83,8 @@ func (a *app) printTrackers(m *moment) {
 		t := &m.op.Trackers[i]
 		d := t.Detail
 		name := clean(d.Dependent.DisplayName())
-		if d.Last != nil && d.Last.Via != "" {
-			name += " via " + clean(d.Last.Via[strings.LastIndexByte(d.Last.Via, '/')+1:])
+		for _, via := range d.Via {
+			name += " via " + clean(via[strings.LastIndexByte(via, '/')+1:])
 		}
 		g.add(name, d.Dependent.Kind, dash(string(d.Binding)), a.shade(stateWord(t.State)), dash(string(t.Evidence)),
 			short(d.Version), ago(t.Since, m.now), expected(t, m.now), ahead(t.Deadline, m.now), trackerProblem(t))
