@@ -365,7 +365,7 @@ func (r *fieldReader) observation() *rotator.Observation {
 		use.Via = r.str()
 		o.Facts = r.pairs()
 		o.Region = r.str()
-		if use.Key != "" || len(use.Held) > 0 {
+		if use.Key != "" || use.Version != "" || len(use.Held) > 0 {
 			o.Uses = append(o.Uses, use)
 		}
 		for range r.count() {
