@@ -32,7 +32,11 @@ func tracker(n uint32, kind, provider, name string, state rotator.TrackerState, 
 		Before: oldID, Version: oldID, Region: "westeurope",
 		Last: &rotator.Observation{
 			At: epoch().Add(-30 * time.Second), Region: "westeurope",
-			Uses: []rotator.Use{{Path: "properties.encryption", Key: paymentID, Binding: rotator.BindingFollows, Version: oldID}},
+			Uses: []rotator.Use{
+				{Path: "properties.encryption", Key: paymentID, Binding: rotator.BindingFollows, Version: oldID},
+				{Path: "properties.etcd", Key: paymentID, Binding: rotator.BindingPinned, Version: oldID, Held: []rotator.Held{{Key: paymentID, Version: newID}}},
+			},
+			BlindSpots: []rotator.BlindSpot{{What: "backups", Why: "they need the version that was current when they were made"}},
 			Facts: map[string]string{
 				"properties.encryption.keyvaultproperties.currentVersionedKeyIdentifier": paymentID.WithVersion(oldID),
 				"properties.encryption.keyvaultproperties.lastKeyRotationTimestamp":      "2025-10-11T06:00:04Z",
