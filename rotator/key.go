@@ -53,7 +53,9 @@ func ParseKeyID(uri string) (id KeyID, version string, err error) {
 
 // Same reports whether two identifiers name one key. Key Vault compares names
 // without regard to case.
-func (k KeyID) Same(other KeyID) bool { return strings.EqualFold(string(k), string(other)) }
+func (k KeyID) Same(other KeyID) bool {
+	return k == other || strings.EqualFold(string(k), string(other)) // mostly they are spelled alike
+}
 
 // Host returns the host name of the vault.
 func (k KeyID) Host() string {

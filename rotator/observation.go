@@ -36,29 +36,20 @@ type Observation struct {
 	// At is when, by Azure's clock (the Date header of its answer) where it
 	// told, so that a jump of the daemon's clock cannot make evidence.
 	At time.Time `json:"at"`
-	// Key is the key the dependent uses; empty if it uses none of ours, for
-	// instance a Microsoft-managed one.
-	Key     KeyID   `json:"key,omitempty"`
-	Binding Binding `json:"binding,omitempty"`
-	// Version is the version in use as the service reports it; empty where the
-	// service does not tell.
-	Version string `json:"version,omitempty"`
-	// Previous are versions that still wrap some of the dependent's data.
-	Previous []string `json:"previous,omitempty"`
-	// RotatedAt is when the service says that it switched to Version.
-	RotatedAt time.Time `json:"rotated_at,omitzero"`
+	// Uses are the places where the dependent names a key or holds versions of
+	// one; none if it uses no customer-managed key.
+	Uses []Use `json:"uses,omitempty"`
+	// BlindSpots may use a key, too, and are not seen.
+	BlindSpots []BlindSpot `json:"blind_spots,omitempty"`
 	// Updating is true while the resource has an update of its own under way.
 	Updating bool `json:"updating,omitempty"`
-	// Access is what was seen of the use of the key, with the service's code.
+	// Access is what was seen of the use of the keys, with the service's code.
 	Access     Access `json:"access,omitempty"`
 	AccessCode string `json:"access_code,omitempty"`
 	// AccessEvidence is how good Access is.
 	AccessEvidence Evidence `json:"access_evidence,omitempty"`
 	// Problem is what the service itself complains of.
 	Problem *Problem `json:"problem,omitempty"`
-	// Via names what was looked at where it is not the dependent itself, for
-	// instance the disk encryption set of a managed cluster.
-	Via string `json:"via,omitempty"`
 	// Region is where the resource is, as Azure writes it, for instance
 	// "westeurope".
 	Region string `json:"region,omitempty"`

@@ -60,20 +60,25 @@ type Tracker struct {
 // modified in place: a change makes a new one.
 type TrackerDetail struct {
 	Dependent Dependent `json:"dependent"`
-	Binding   Binding   `json:"binding,omitempty"`
-	// Before is the version in use when the operation began.
-	Before string `json:"before,omitempty"`
-	// Version is the version in use when last seen.
+	// Binding is that of the use of the key that is hardest to change.
+	Binding Binding `json:"binding,omitempty"`
+	// Version sums up the uses of the key when last seen, for people: the version
+	// of the one that is furthest from the target, see [Observation.Furthest].
+	// Last has each use.
 	Version string `json:"version,omitempty"`
-	// Via is what is looked at in the dependent's place, if anything: the disk
-	// encryption set of a managed cluster.
-	Via string `json:"via,omitempty"`
+	// Before is Version when the operation began.
+	Before string `json:"before,omitempty"`
+	// Via are the resources that are looked at in the dependent's place, if any:
+	// the disk encryption set of a managed cluster.
+	Via []string `json:"via,omitempty"`
 	// Region is where the dependent is, as Azure writes it.
 	Region string `json:"region,omitempty"`
-	// Applied is when the last update of the dependent was accepted, and for
-	// which version, so that it is not repeated for the same one at once.
+	// Applied is when the last update of the dependent was accepted, for which
+	// version, and which it was, so that it is not repeated for the same one at
+	// once.
 	Applied        time.Time `json:"applied,omitzero"`
 	AppliedVersion string    `json:"applied_version,omitempty"`
+	AppliedAction  Action    `json:"applied_action,omitempty"`
 	// DoneAt is when Evidence was reached, by Azure's clock.
 	DoneAt time.Time `json:"done_at,omitzero"`
 	// Problem is what keeps the dependent from being done.

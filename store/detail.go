@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"slices"
 	"time"
+	"unique"
 
 	"cmkd/rotator"
 )
@@ -24,6 +25,10 @@ func EncodeDetail(d *rotator.TrackerDetail) ([]byte, error) { return AppendDetai
 func AppendDetail(dst []byte, d *rotator.TrackerDetail) ([]byte, error) {
 	start := len(dst)
 	w := &fieldWriter{b: appendFrame(dst)}
+	first, rest := "", d.Via // the first stands where there was but one
+	if len(rest) > 0 {
+		first, rest = rest[0], rest[1:]
+	}
 	w.dependent(&d.Dependent)
 	w.str(string(d.Binding))
 	w.str(d.Before)
@@ -33,8 +38,10 @@ func AppendDetail(dst []byte, d *rotator.TrackerDetail) ([]byte, error) {
 	w.time(d.DoneAt)
 	w.problem(d.Problem)
 	w.observation(d.Last)
-	w.str(d.Via)
+	w.str(first)
 	w.str(d.Region)
+	w.strs(rest)
+	w.str(string(d.AppliedAction))
 	if w.err != nil {
 		return nil, w.err
 	}
@@ -59,8 +66,12 @@ func DecodeDetail(value []byte) (*rotator.TrackerDetail, error) {
 	d.DoneAt = r.time()
 	d.Problem = r.problem()
 	d.Last = r.observation()
-	d.Via = r.str()
+	if via := r.str(); via != "" {
+		d.Via = append(d.Via, via)
+	}
 	d.Region = r.str()
+	d.Via = append(d.Via, r.strs()...)
+	d.AppliedAction = rotator.Action(r.str())
 	return d, r.err
 }
 
@@ -75,6 +86,13 @@ func (w *fieldWriter) uint(n uint64) { w.b = binary.AppendUvarint(w.b, n) }
 func (w *fieldWriter) str(s string) {
 	w.uint(uint64(len(s)))
 	w.b = append(w.b, s...)
+}
+
+func (w *fieldWriter) strs(all []string) {
+	w.uint(uint64(len(all)))
+	for _, s := range all {
+		w.str(s)
+	}
 }
 
 func (w *fieldWriter) bool(v bool) { w.b = append(w.b, boolByte(v)) }
@@ -151,22 +169,54 @@ func (w *fieldWriter) observation(o *rotator.Observation) {
 	}
 	w.group(func() {
 		w.time(o.At)
-		w.str(string(o.Key))
-		w.str(string(o.Binding))
-		w.str(o.Version)
-		w.uint(uint64(len(o.Previous)))
-		for _, v := range o.Previous {
-			w.str(v)
-		}
-		w.time(o.RotatedAt)
+		w.noUse()
 		w.bool(o.Updating)
 		w.str(string(o.Access))
 		w.str(o.AccessCode)
 		w.str(string(o.AccessEvidence))
 		w.problem(o.Problem)
-		w.str(o.Via)
+		w.str("")
 		w.pairs(o.Facts)
 		w.str(o.Region)
+		w.uint(uint64(len(o.Uses)))
+		for i := range o.Uses {
+			w.use(&o.Uses[i])
+		}
+		w.uint(uint64(len(o.BlindSpots)))
+		for _, b := range o.BlindSpots {
+			w.group(func() { w.str(b.What); w.str(b.Why) })
+		}
+	})
+}
+
+// noUse leaves the fields unset in which an observation had its one use, before it
+// could have several: see [fieldReader.oneUse].
+func (w *fieldWriter) noUse() {
+	w.str("")
+	w.str("")
+	w.str("")
+	w.uint(0)
+	w.time(time.Time{})
+}
+
+// use writes a use; a held version of the use's own key stands without that key.
+func (w *fieldWriter) use(u *rotator.Use) {
+	w.group(func() {
+		w.str(u.Path)
+		w.str(string(u.Key))
+		w.str(string(u.Binding))
+		w.str(u.Version)
+		w.time(u.RotatedAt)
+		w.uint(uint64(len(u.Held)))
+		for _, h := range u.Held {
+			key := h.Key
+			if key == u.Key {
+				key = ""
+			}
+			w.str(string(key))
+			w.str(h.Version)
+		}
+		w.str(u.Via)
 	})
 }
 
@@ -209,6 +259,16 @@ func (r *fieldReader) take(what string, n uint64) []byte {
 }
 
 func (r *fieldReader) str() string { return string(r.take("string", r.uint())) }
+
+func (r *fieldReader) strs() (all []string) {
+	for range r.count() {
+		all = append(all, r.str())
+	}
+	return all
+}
+
+// shared reads a text that many records have, which is kept once.
+func (r *fieldReader) shared() string { return unique.Make(r.str()).Value() }
 
 func (r *fieldReader) bool() bool {
 	return len(r.b) > 0 && r.take("flag", 1)[0] != 0
@@ -296,21 +356,60 @@ func (r *fieldReader) observation() *rotator.Observation {
 	o := &rotator.Observation{}
 	r.group(func(r *fieldReader) {
 		o.At = r.time()
-		o.Key = rotator.KeyID(r.str())
-		o.Binding = rotator.Binding(r.str())
-		o.Version = r.str()
-		for range r.count() {
-			o.Previous = append(o.Previous, r.str())
-		}
-		o.RotatedAt = r.time()
+		use := r.oneUse()
 		o.Updating = r.bool()
 		o.Access = rotator.Access(r.str())
 		o.AccessCode = r.str()
 		o.AccessEvidence = rotator.Evidence(r.str())
 		o.Problem = r.problem()
-		o.Via = r.str()
+		use.Via = r.str()
 		o.Facts = r.pairs()
 		o.Region = r.str()
+		if use.Key != "" || use.Version != "" || len(use.Held) > 0 {
+			o.Uses = append(o.Uses, use)
+		}
+		for range r.count() {
+			o.Uses = append(o.Uses, r.use())
+		}
+		for range r.count() {
+			r.group(func(r *fieldReader) {
+				o.BlindSpots = append(o.BlindSpots, rotator.BlindSpot{What: r.shared(), Why: r.shared()})
+			})
+		}
 	})
 	return o
+}
+
+// oneUse reads the use that an observation had before it could have several, but for
+// what was looked at. Its held versions were of its own key, or of that of the
+// operation where the dependent was given another: which of them was not written.
+func (r *fieldReader) oneUse() (u rotator.Use) {
+	u.Key = rotator.KeyID(r.str())
+	u.Binding = rotator.Binding(r.str())
+	u.Version = r.str()
+	for range r.count() {
+		u.Held = append(u.Held, rotator.Held{Key: u.Key, Version: r.str()})
+	}
+	u.RotatedAt = r.time()
+	return u
+}
+
+func (r *fieldReader) use() (u rotator.Use) {
+	r.group(func(r *fieldReader) {
+		u.Path = r.shared()
+		u.Key = rotator.KeyID(r.str())
+		u.Binding = rotator.Binding(r.shared())
+		u.Version = r.str()
+		u.RotatedAt = r.time()
+		for range r.count() {
+			h := rotator.Held{Key: rotator.KeyID(r.str())}
+			if h.Key == "" {
+				h.Key = u.Key
+			}
+			h.Version = r.str()
+			u.Held = append(u.Held, h)
+		}
+		u.Via = r.str()
+	})
+	return u
 }

@@ -128,8 +128,8 @@ func newWorld(name string, clock rotator.Clock) (*rotatortest.Azure, rotator.Key
 	azure := rotatortest.NewAzure()
 	azure.Clock = clock
 	azure.AddKey(paymentsID)
-	ledger := rotatortest.Resource{ID: ledgerID, Kind: "follower", Key: paymentsID, Delay: 20 * time.Minute}
-	orders := rotatortest.Resource{ID: ordersID, Kind: "silent", Key: paymentsID, Hidden: true, Delay: 10 * time.Minute}
+	ledger := rotatortest.Resource{ID: ledgerID, Kind: "follower", Use: rotatortest.Use{Key: paymentsID, Delay: 20 * time.Minute}}
+	orders := rotatortest.Resource{ID: ordersID, Kind: "silent", Use: rotatortest.Use{Key: paymentsID, Hidden: true, Delay: 10 * time.Minute}}
 	key := rotator.Key{
 		Name: "payments", ID: paymentsID, Retire: rotator.RetireManual, Soak: time.Hour,
 		Dependents: []rotator.Dependent{{ID: ledgerID, Kind: "follower"}, {ID: ordersID, Kind: "silent", Window: 2 * time.Hour}},

@@ -82,14 +82,19 @@ func (a *app) printTrackers(m *moment) {
 	for i := range m.op.Trackers {
 		t := &m.op.Trackers[i]
 		d := t.Detail
-		name := clean(d.Dependent.DisplayName())
-		if d.Last != nil && d.Last.Via != "" {
-			name += " via " + clean(d.Last.Via[strings.LastIndexByte(d.Last.Via, '/')+1:])
-		}
-		g.add(name, d.Dependent.Kind, dash(string(d.Binding)), a.shade(stateWord(t.State)), dash(string(t.Evidence)),
+		g.add(clean(d.Dependent.DisplayName())+through(d.Via), d.Dependent.Kind, dash(string(d.Binding)), a.shade(stateWord(t.State)), dash(string(t.Evidence)),
 			short(d.Version), ago(t.Since, m.now), expected(t, m.now), ahead(t.Deadline, m.now), trackerProblem(t))
 	}
 	g.render()
+}
+
+// through says what is looked at in a dependent's place, if anything.
+func through(ids []string) string {
+	var b strings.Builder
+	for _, id := range ids {
+		b.WriteString(" via " + clean(id[strings.LastIndexByte(id, '/')+1:]))
+	}
+	return b.String()
 }
 
 // expected says when a dependent is expected to be done, by what was learned.

@@ -107,7 +107,7 @@ func TestMachines(t *testing.T) {
 				return wiretest.Answer{Body: `{"id":"` + setID + `","properties":{"activeKey":{"keyUrl":"` + string(key) + "/" + v2 + `"}}}`}
 			})
 			o, err := k.kinds["disk-encryption-set"].Observe(t.Context(), &rotator.Dependent{ID: setID}, rotator.Ask{Key: key, Access: true})
-			if err != nil || o.Access != tt.access || o.AccessEvidence != tt.evidence || o.Version != v2 {
+			if err != nil || o.Access != tt.access || o.AccessEvidence != tt.evidence || !o.On(key, v2) {
 				t.Errorf("got %+v, %v", o, err)
 			}
 		})

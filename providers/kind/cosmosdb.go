@@ -29,7 +29,7 @@ func cosmosDB() *Declaration {
 		},
 		Bindings:   []rotator.Binding{rotator.BindingFollows},
 		Uses:       []UseAt{{Path: keyURI, URI: keyURI, Hidden: true}},
-		BlindSpots: []BlindSpot{{"backups", "they need the version that was current when they were made, still enabled"}},
+		BlindSpots: []rotator.BlindSpot{{What: "backups", Why: "they need the version that was current when they were made, still enabled"}},
 		State:      provisioning,
 		Status:     &StatusAt{At: status, Read: keyStatus},
 		Facts:      []Path{keyURI, status, identity, provisioning},

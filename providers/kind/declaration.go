@@ -27,7 +27,7 @@ type Declaration struct {
 	// Uses are the places where the resource names a key.
 	Uses []UseAt
 	// BlindSpots may use the key, and are not looked at or not shown by Azure.
-	BlindSpots []BlindSpot
+	BlindSpots []rotator.BlindSpot
 	// State is the resource's provisioningState.
 	State Path
 	// Faults are complaints of the service about its key.
@@ -109,7 +109,7 @@ type StatusAt struct {
 // the resource's document.
 type Probe struct {
 	At   Path
-	Look func(ctx context.Context, r *Resource, d *rotator.Dependent, doc document, s *Sighting) error
+	Look func(ctx context.Context, r *Resource, d *rotator.Dependent, doc document, o *rotator.Observation) error
 }
 
 // Update is how a use with a binding is told a version: by a document that

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"cmkd/providers/kind"
+	"cmkd/rotator"
 )
 
 var update = flag.Bool("update", false, "write docs/azure.md anew")
@@ -79,7 +80,7 @@ func document(kinds []*kind.Declaration) string {
 			fmt.Fprintf(&b, "| %s | %s | `%s` | %s |\n", p.Role, p.Scope, p.Action, p.When)
 		}
 		list(&b, "Settings", k.Settings, func(s kind.Setting) string { return "`" + s.Name + "`: " + s.Doc })
-		list(&b, "Blind spots", k.BlindSpots, func(s kind.BlindSpot) string { return s.What + ": " + s.Why })
+		list(&b, "Blind spots", k.BlindSpots, func(s rotator.BlindSpot) string { return s.What + ": " + s.Why })
 		list(&b, "Limits", k.Limits, func(s string) string { return s })
 		list(&b, "Sources", k.Sources, func(s string) string { return s })
 		b.WriteString("\n")

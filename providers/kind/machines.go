@@ -49,14 +49,14 @@ type machines struct {
 const maxAssociated = 500
 
 // probeMachines looks at the machines with disks of a set.
-func probeMachines(ctx context.Context, r *Resource, d *rotator.Dependent, _ document, s *Sighting) error {
+func probeMachines(ctx context.Context, r *Resource, d *rotator.Dependent, _ document, o *rotator.Observation) error {
 	m := machines{arm: r.deps.ARM, kind: r.Name, setVersion: r.APIVersion, paths: newMachinePaths()}
-	return wrap("look at the machines of", d, m.look(ctx, d.ID, s))
+	return wrap("look at the machines of", d, m.look(ctx, d.ID, o))
 }
 
 // look fills in access. One machine seen running means allowed, all of them seen
 // off means denied, anything else is unknown.
-func (m machines) look(ctx context.Context, set string, s *Sighting) error {
+func (m machines) look(ctx context.Context, set string, o *rotator.Observation) error {
 	owners, whole, err := m.owners(ctx, set)
 	if err != nil {
 		return err
@@ -70,25 +70,25 @@ func (m machines) look(ctx context.Context, set string, s *Sighting) error {
 		if err != nil {
 			return err
 		}
-		s.At = earlier(s.At, at)
+		o.At = earlier(o.At, at)
 		switch {
 		case strings.EqualFold(power, "running"):
-			s.Access, s.AccessCode, s.AccessEvidence = rotator.AccessAllowed, "", rotator.EvidenceConfirmed
-			s.Facts["PowerState"] = fmt.Sprintf("running: %s", id)
+			o.Access, o.AccessCode, o.AccessEvidence = rotator.AccessAllowed, "", rotator.EvidenceConfirmed
+			o.Facts["PowerState"] = fmt.Sprintf("running: %s", id)
 			return nil
 		case strings.EqualFold(power, "stopped"), strings.EqualFold(power, "deallocated"):
 			off++
-			s.AccessCode = "PowerState/" + strings.ToLower(power)
+			o.AccessCode = "PowerState/" + strings.ToLower(power)
 		default:
 			unclear++
 		}
 	}
-	s.Facts["PowerState"] = fmt.Sprintf("%d off, %d unclear", off, unclear)
+	o.Facts["PowerState"] = fmt.Sprintf("%d off, %d unclear", off, unclear)
 	if off == 0 || unclear > 0 || !whole {
-		s.AccessCode = ""
+		o.AccessCode = ""
 		return nil
 	}
-	s.Access, s.AccessEvidence = rotator.AccessDenied, rotator.EvidenceConfirmed
+	o.Access, o.AccessEvidence = rotator.AccessDenied, rotator.EvidenceConfirmed
 	return nil
 }
 

@@ -31,8 +31,11 @@ func whole(t *testing.T) map[string]document {
 // each update sends, what a probe or another resource is found by.
 func shows(t *testing.T, d *Declaration, doc document) string {
 	t.Helper()
-	s := d.decode(doc)
-	all := []any{s.observation(key), s.Updating}
+	o := d.decode(doc)
+	for i := range o.Uses {
+		o.Uses[i].Path = ""
+	}
+	all := []any{o}
 	if via := d.via(); via != nil {
 		all = append(all, doc.text(via.At))
 	}
@@ -40,6 +43,8 @@ func shows(t *testing.T, d *Declaration, doc document) string {
 		all = append(all, doc.text(d.Probe.At))
 	}
 	for _, u := range d.Uses {
+		_, named := u.decode(doc, &o)
+		all = append(all, named)
 		for _, how := range u.Updates {
 			raw, err := json.Marshal(doc)
 			if err != nil {
@@ -47,10 +52,6 @@ func shows(t *testing.T, d *Declaration, doc document) string {
 			}
 			all = append(all, u.change(parse(t, string(raw)), &how, key, v2)) // it alters what it is given
 		}
-	}
-	for _, use := range s.Uses {
-		use.Path, use.at = "", nil
-		all = append(all, use)
 	}
 	raw, err := json.Marshal(all)
 	if err != nil {
@@ -148,10 +149,12 @@ func FuzzObserve(f *testing.F) {
 		}
 		strs := texts(doc.root, nil)
 		for _, d := range All() {
-			o := d.decode(doc).observation(key)
-			for _, version := range append([]string{o.Version}, o.Previous...) {
-				if version != "" && !occurs(version, strs) {
-					t.Fatalf("version %s is not in %s", version, text)
+			o := d.decode(doc)
+			for _, u := range o.Uses {
+				for _, h := range append(u.Held, rotator.Held{Version: u.Version}) {
+					if h.Version != "" && !occurs(h.Version, strs) {
+						t.Fatalf("version %s is not in %s", h.Version, text)
+					}
 				}
 			}
 			if o.Access == rotator.AccessUnknown && o.AccessEvidence != "" {

@@ -190,16 +190,18 @@ func wantClassified(e wiretest.Exchange, err error) error {
 // version may be reported that the answer does not show in use.
 func agrees(answer string, o rotator.Observation) error {
 	lower := strings.ToLower(answer)
-	for _, version := range append([]string{o.Version}, o.Previous...) {
-		if version != "" && !strings.Contains(lower, version) {
-			return fmt.Errorf("version %s does not occur in the answer", version)
+	for _, u := range o.Uses {
+		for _, h := range append(u.Held, rotator.Held{Key: u.Key, Version: u.Version}) {
+			if !strings.Contains(lower, h.Version) {
+				return fmt.Errorf("version %s does not occur in the answer", h.Version)
+			}
+			if !strings.Contains(lower, strings.ToLower(h.Key.Name())) {
+				return fmt.Errorf("key %s does not occur in the answer", h.Key)
+			}
 		}
-	}
-	if o.Key != "" && !strings.Contains(lower, strings.ToLower(o.Key.Name())) {
-		return fmt.Errorf("key %s does not occur in the answer", o.Key)
-	}
-	if o.Key == "" && (o.Version != "" || o.Binding != "") {
-		return fmt.Errorf("version %q, binding %q without a key", o.Version, o.Binding)
+		if u.Key == "" && (u.Version != "" || u.Binding != "") {
+			return fmt.Errorf("version %q, binding %q without a key", u.Version, u.Binding)
+		}
 	}
 	if o.At.IsZero() {
 		return fmt.Errorf("the moment of the answer is not known")

@@ -43,9 +43,11 @@ func TestObserve_Recordings(t *testing.T) {
 			raw, _ := json.Marshal(doc)
 			text := strings.ToLower(string(raw))
 			seen[kind]++
-			for _, version := range append([]string{o.Version}, o.Previous...) {
-				if !strings.Contains(text, version) {
-					t.Errorf("%s: version %s is not in %s", file, version, text)
+			for _, u := range o.Uses {
+				for _, h := range append(u.Held, rotator.Held{Key: u.Key, Version: u.Version}) {
+					if !strings.Contains(text, h.Version) {
+						t.Errorf("%s: version %s is not in %s", file, h.Version, text)
+					}
 				}
 			}
 			if location := doc.text("location"); !strings.EqualFold(o.Region, strings.ReplaceAll(location, " ", "")) || (o.Region == "") != (location == "") {
@@ -55,8 +57,8 @@ func TestObserve_Recordings(t *testing.T) {
 				t.Errorf("%s: problem %v in %s", file, o.Problem, text)
 			}
 			named := strings.Contains(text, "keyvaultkeyuri") || strings.Contains(text, `"activekey"`) || strings.Contains(text, `"keysource":"microsoft.keyvault"`)
-			if named != (o.Key != "") {
-				t.Errorf("%s: key %q seen in %s", file, o.Key, text)
+			if named != namesAny(&o) {
+				t.Errorf("%s: uses %+v seen in %s", file, o.Uses, text)
 			}
 		}
 	}
@@ -92,9 +94,9 @@ func TestObserve_Recordings_storage(t *testing.T) {
 			continue
 		}
 		o, _ := observe(parse(t, wiretest.Text(e.Response.Body)))
-		s := step{string(o.Key), o.Binding, o.Version, ""}
-		if !o.RotatedAt.IsZero() {
-			s.rotated = o.RotatedAt.Format("2006-01-02T15:04:05.0000000Z")
+		var s step
+		for _, u := range o.Uses {
+			s = step{string(u.Key), u.Binding, u.Version, u.RotatedAt.Format("2006-01-02T15:04:05.0000000Z")}
 		}
 		got = append(got, s)
 	}
@@ -137,7 +139,7 @@ func TestObserve_Examples(t *testing.T) {
 				check(t, file, o, doc.text("properties.activeKey.keyUrl")[:strings.LastIndex(doc.text("properties.activeKey.keyUrl"), "/")], binding)
 			case kind == "cosmosdb" && doc.text("properties.keyVaultKeyUri") != "" && !strings.Contains(doc.text("properties.keyVaultKeyUri"), "/keys/"):
 				// The examples give a vault where the service takes a key.
-				if o.Key != "" || o.Problem == nil {
+				if namesAny(&o) || o.Problem == nil {
 					t.Errorf("%s: a key was guessed: %+v", file, o)
 				}
 			case kind == "cosmosdb" && doc.text("properties.keyVaultKeyUri") != "":
@@ -155,8 +157,8 @@ func TestObserve_Examples(t *testing.T) {
 
 func check(t *testing.T, file string, o rotator.Observation, key string, binding rotator.Binding) {
 	t.Helper()
-	if !o.Key.Same(rotator.KeyID(key)) || o.Binding != binding {
-		t.Errorf("%s: key %q, %s; want %q, %s", file, o.Key, o.Binding, key, binding)
+	if !o.Names(rotator.KeyID(key)) || o.Binding(rotator.KeyID(key)) != binding {
+		t.Errorf("%s: uses %+v; want %q, %s", file, o.Uses, key, binding)
 	}
 }
 

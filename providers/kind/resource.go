@@ -58,34 +58,26 @@ func (r *Resource) Kind() string { return r.Name }
 // Traits implements [rotator.Service].
 func (r *Resource) Traits() rotator.Traits { return r.Declaration.Traits }
 
-// Observe implements [rotator.Service].
+// Observe implements [rotator.Service]: it reads the resource, and what else its
+// kind is seen by.
 func (r *Resource) Observe(ctx context.Context, d *rotator.Dependent, ask rotator.Ask) (rotator.Observation, error) {
-	s, err := r.look(ctx, d, ask)
-	if err != nil {
-		return rotator.Observation{}, err
-	}
-	return s.observation(ask.Key), nil
-}
-
-// look reads a resource, and what else its kind is seen by.
-func (r *Resource) look(ctx context.Context, d *rotator.Dependent, ask rotator.Ask) (Sighting, error) {
 	doc, resp, err := r.read(ctx, d.ID)
 	if err != nil {
-		return Sighting{}, wrap("observe", d, err)
+		return rotator.Observation{}, wrap("observe", d, err)
 	}
-	s := r.decode(doc)
-	s.At = resp.Date
+	o := r.decode(doc)
+	o.At = resp.Date
 	if r.via != nil {
-		if err := r.lookThrough(ctx, d, doc, ask, &s); err != nil {
-			return Sighting{}, err
+		if err := r.lookThrough(ctx, d, doc, ask, &o); err != nil {
+			return rotator.Observation{}, err
 		}
 	}
-	if ask.Access && r.Probe != nil && s.named() {
-		if err := r.Probe.Look(ctx, r, d, doc, &s); err != nil {
-			return Sighting{}, err
+	if ask.Access && r.Probe != nil && namesAny(&o) {
+		if err := r.Probe.Look(ctx, r, d, doc, &o); err != nil {
+			return rotator.Observation{}, err
 		}
 	}
-	return s, nil
+	return o, nil
 }
 
 // Find implements [rotator.Finder]: it lists the kind's type. Whatever uses its
@@ -94,8 +86,8 @@ func (r *Resource) Find(ctx context.Context, subscription string, key rotator.Ke
 	var found []rotator.Dependent
 	var through []document
 	err := r.list(ctx, subscription, func(doc document) {
-		switch {
-		case r.decode(doc).names(key):
+		switch o := r.decode(doc); {
+		case uses(&o, key):
 			found = append(found, r.dependent(doc))
 		case r.via != nil && doc.text(r.Declaration.via().At) != "":
 			through = append(through, doc)

@@ -89,7 +89,7 @@ func observe(doc document) (o rotator.Observation, kind string) {
 	if !ok {
 		return o, ""
 	}
-	return named(kind).decode(doc).observation(""), kind
+	return named(kind).decode(doc), kind
 }
 
 const storageDoc = `{"id":"` + accountID + `","name":"acc","properties":{"encryption":{"keySource":"Microsoft.Keyvault","keyvaultproperties":{
@@ -97,6 +97,8 @@ const storageDoc = `{"id":"` + accountID + `","name":"acc","properties":{"encryp
 	"lastKeyRotationTimestamp":"2024-06-20T04:47:52.9788262Z","currentVersionedKeyExpirationTimestamp":"1970-01-01T00:00:00.0000000Z"},
 	"services":{"blob":{"keyType":"Account","enabled":true,"lastEnabledTime":"2024-06-20T04:45:52.0173643Z"}},"identity":{"userAssignedIdentity":"/x"}},
 	"provisioningState":"Succeeded","primaryEndpoints":{"blob":"https://acc.blob.core.windows.net/"}}}`
+
+func one(u rotator.Use) []rotator.Use { return []rotator.Use{u} }
 
 func TestObserve_by_kind(t *testing.T) {
 	t.Parallel()
@@ -106,24 +108,24 @@ func TestObserve_by_kind(t *testing.T) {
 		want      rotator.Observation
 		problem   rotator.Reason
 	}{
-		{"storage follows", fmt.Sprintf(storageDoc, ""), rotator.Observation{Key: key, Binding: rotator.BindingFollows, Version: v1, RotatedAt: stamp}, ""},
-		{"storage pinned", fmt.Sprintf(storageDoc, v1), rotator.Observation{Key: key, Binding: rotator.BindingPinned, Version: v1, RotatedAt: stamp}, ""},
-		{"storage in other cases", strings.NewReplacer("keyvaultproperties", "keyVaultProperties", "keyname", "keyName", "Microsoft.Keyvault", "microsoft.KEYVAULT").Replace(fmt.Sprintf(storageDoc, "")), rotator.Observation{Key: key, Binding: rotator.BindingFollows, Version: v1, RotatedAt: stamp}, ""},
+		{"storage follows", fmt.Sprintf(storageDoc, ""), rotator.Observation{Uses: one(rotator.Use{Key: key, Binding: rotator.BindingFollows, Version: v1, RotatedAt: stamp})}, ""},
+		{"storage pinned", fmt.Sprintf(storageDoc, v1), rotator.Observation{Uses: one(rotator.Use{Key: key, Binding: rotator.BindingPinned, Version: v1, RotatedAt: stamp})}, ""},
+		{"storage in other cases", strings.NewReplacer("keyvaultproperties", "keyVaultProperties", "keyname", "keyName", "Microsoft.Keyvault", "microsoft.KEYVAULT").Replace(fmt.Sprintf(storageDoc, "")), rotator.Observation{Uses: one(rotator.Use{Key: key, Binding: rotator.BindingFollows, Version: v1, RotatedAt: stamp})}, ""},
 		{"storage's own key", `{"id":"` + accountID + `","properties":{"encryption":{"keySource":"Microsoft.Storage"}}}`, rotator.Observation{}, ""},
 		{"storage without encryption", `{"id":"` + accountID + `","properties":null}`, rotator.Observation{}, ""},
 		{"storage with a source of the future", `{"id":"` + accountID + `","properties":{"encryption":{"keySource":"Microsoft.Moon"}}}`, rotator.Observation{}, rotator.ReasonUnknownKeySource},
-		{"storage on another key still", strings.Replace(fmt.Sprintf(storageDoc, ""), "/keys/payments/", "/keys/old/", 1), rotator.Observation{Key: key, Binding: rotator.BindingFollows}, rotator.ReasonKeyMismatch},
+		{"storage on another key still", strings.Replace(fmt.Sprintf(storageDoc, ""), "/keys/payments/", "/keys/old/", 1), rotator.Observation{Uses: one(rotator.Use{Key: key, Binding: rotator.BindingFollows})}, rotator.ReasonKeyMismatch},
 		{"storage with a bad vault", strings.Replace(fmt.Sprintf(storageDoc, ""), `"https://contoso.vault.azure.net/"`, `"http://contoso"`, 1), rotator.Observation{}, rotator.ReasonUnreadableKey},
-		{"storage updating", strings.Replace(fmt.Sprintf(storageDoc, ""), "Succeeded", "ResolvingDNS", 1), rotator.Observation{Key: key, Binding: rotator.BindingFollows, Version: v1, RotatedAt: stamp, Updating: true}, ""},
-		{"cosmos", `{"id":"` + cosmosID + `","properties":{"keyVaultKeyUri":"` + string(key) + `","customerManagedKeyStatus":"Access to the configured customer managed key confirmed."}}`, rotator.Observation{Key: key, Binding: rotator.BindingFollows, Access: rotator.AccessAllowed, AccessEvidence: rotator.EvidenceConfirmed}, ""},
+		{"storage updating", strings.Replace(fmt.Sprintf(storageDoc, ""), "Succeeded", "ResolvingDNS", 1), rotator.Observation{Uses: one(rotator.Use{Key: key, Binding: rotator.BindingFollows, Version: v1, RotatedAt: stamp}), Updating: true}, ""},
+		{"cosmos", `{"id":"` + cosmosID + `","properties":{"keyVaultKeyUri":"` + string(key) + `","customerManagedKeyStatus":"Access to the configured customer managed key confirmed."}}`, rotator.Observation{Uses: one(rotator.Use{Key: key, Binding: rotator.BindingFollows}), Access: rotator.AccessAllowed, AccessEvidence: rotator.EvidenceConfirmed}, ""},
 		{"cosmos without key", `{"id":"` + cosmosID + `","properties":{"keyVaultKeyUri":null}}`, rotator.Observation{}, ""},
-		{"set pinned", `{"id":"` + setID + `","properties":{"activeKey":{"keyUrl":"` + string(key) + "/" + v2 + `"},"previousKeys":[{"keyUrl":"` + string(key) + "/" + v1 + `"}]}}`, rotator.Observation{Key: key, Binding: rotator.BindingPinned, Version: v2, Previous: []string{v1}}, ""},
-		{"set follows", `{"id":"` + setID + `","properties":{"activeKey":{"keyUrl":"` + string(key) + "/" + v2 + `"},"rotationToLatestKeyVersionEnabled":true,"lastKeyRotationTimestamp":"2024-06-20T04:47:52.9788262+00:00","previousKeys":[],"provisioningState":"Updating"}}`, rotator.Observation{Key: key, Binding: rotator.BindingFollows, Version: v2, RotatedAt: stamp, Updating: true}, ""},
-		{"set with an error", `{"id":"` + setID + `","properties":{"activeKey":{"keyUrl":"` + string(key) + "/" + v2 + `"},"rotationToLatestKeyVersionEnabled":true,"autoKeyRotationError":{"code":"ManagedServiceIdentityNotFound","message":"m"}}}`, rotator.Observation{Key: key, Binding: rotator.BindingFollows, Version: v2}, "ManagedServiceIdentityNotFound"},
-		{"set with a version that is none", `{"id":"` + setID + `","properties":{"activeKey":{"keyUrl":"` + string(key) + `/keyVersion1"}}}`, rotator.Observation{Key: key, Binding: rotator.BindingPinned}, rotator.ReasonUnreadableKey},
-		{"group", `{"id":"` + groupID + `","properties":{"encryptionProperties":{"vaultBaseUrl":"https://contoso.vault.azure.net","keyName":"payments","keyVersion":"` + v1 + `"}}}`, rotator.Observation{Key: key, Binding: rotator.BindingFixed, Version: v1}, ""},
+		{"set pinned", `{"id":"` + setID + `","properties":{"activeKey":{"keyUrl":"` + string(key) + "/" + v2 + `"},"previousKeys":[{"keyUrl":"` + string(key) + "/" + v1 + `"}]}}`, rotator.Observation{Uses: one(rotator.Use{Key: key, Binding: rotator.BindingPinned, Version: v2, Held: []rotator.Held{{Key: key, Version: v1}}})}, ""},
+		{"set follows", `{"id":"` + setID + `","properties":{"activeKey":{"keyUrl":"` + string(key) + "/" + v2 + `"},"rotationToLatestKeyVersionEnabled":true,"lastKeyRotationTimestamp":"2024-06-20T04:47:52.9788262+00:00","previousKeys":[],"provisioningState":"Updating"}}`, rotator.Observation{Uses: one(rotator.Use{Key: key, Binding: rotator.BindingFollows, Version: v2, RotatedAt: stamp}), Updating: true}, ""},
+		{"set with an error", `{"id":"` + setID + `","properties":{"activeKey":{"keyUrl":"` + string(key) + "/" + v2 + `"},"rotationToLatestKeyVersionEnabled":true,"autoKeyRotationError":{"code":"ManagedServiceIdentityNotFound","message":"m"}}}`, rotator.Observation{Uses: one(rotator.Use{Key: key, Binding: rotator.BindingFollows, Version: v2})}, "ManagedServiceIdentityNotFound"},
+		{"set with a version that is none", `{"id":"` + setID + `","properties":{"activeKey":{"keyUrl":"` + string(key) + `/keyVersion1"}}}`, rotator.Observation{Uses: one(rotator.Use{Key: key, Binding: rotator.BindingPinned})}, rotator.ReasonUnreadableKey},
+		{"group", `{"id":"` + groupID + `","properties":{"encryptionProperties":{"vaultBaseUrl":"https://contoso.vault.azure.net","keyName":"payments","keyVersion":"` + v1 + `"}}}`, rotator.Observation{Uses: one(rotator.Use{Key: key, Binding: rotator.BindingFixed, Version: v1})}, ""},
 		{"group without key", `{"id":"` + groupID + `","properties":{}}`, rotator.Observation{}, ""},
-		{"group without version", `{"id":"` + groupID + `","properties":{"encryptionProperties":{"vaultBaseUrl":"https://contoso.vault.azure.net","keyName":"payments"}}}`, rotator.Observation{Key: key, Binding: rotator.BindingFixed}, rotator.ReasonVersionNotNamed},
+		{"group without version", `{"id":"` + groupID + `","properties":{"encryptionProperties":{"vaultBaseUrl":"https://contoso.vault.azure.net","keyName":"payments"}}}`, rotator.Observation{Uses: one(rotator.Use{Key: key, Binding: rotator.BindingFixed})}, rotator.ReasonVersionNotNamed},
 		{"group with a path for a name", `{"id":"` + groupID + `","properties":{"encryptionProperties":{"vaultBaseUrl":"https://contoso.vault.azure.net","keyName":"payments/` + v2 + `"}}}`, rotator.Observation{}, rotator.ReasonUnreadableKey},
 		{"group failed", `{"id":"` + groupID + `","properties":{"provisioningState":"Failed"}}`, rotator.Observation{}, rotator.ReasonProvisioningFailed},
 	} {
@@ -137,7 +139,10 @@ func TestObserve_by_kind(t *testing.T) {
 			if problem != tt.problem {
 				t.Errorf("problem %q, want %q", problem, tt.problem)
 			}
-			got.Facts, got.Problem = nil, nil
+			got.Facts, got.Problem, got.BlindSpots = nil, nil, nil
+			for i := range got.Uses {
+				got.Uses[i].Path = ""
+			}
 			if !reflect.DeepEqual(got, tt.want) {
 				t.Errorf("got  %+v\nwant %+v", got, tt.want)
 			}
@@ -207,7 +212,7 @@ func TestManagedCluster_without_a_set(t *testing.T) {
 		return wiretest.Answer{Body: `{"id":"` + clusterID + `","location":"East US","properties":{}}`}
 	})
 	o, err := k.kinds["managed-cluster"].Observe(t.Context(), &rotator.Dependent{ID: clusterID}, rotator.Ask{Key: key})
-	if err != nil || o.Key != "" || o.Region != "eastus" {
+	if err != nil || len(o.Uses) > 0 || o.Region != "eastus" {
 		t.Errorf("got %+v, %v", o, err)
 	}
 }
@@ -291,7 +296,7 @@ func TestManagedCluster_resolves_to_its_set(t *testing.T) {
 	})
 	s, d := k.kinds["managed-cluster"], &rotator.Dependent{ID: clusterID}
 	o, err := s.Observe(t.Context(), d, rotator.Ask{Key: key})
-	if err != nil || o.Key != key || o.Version != v1 || !strings.EqualFold(o.Via, setID) || o.Binding != rotator.BindingFollows {
+	if err != nil || len(o.Uses) != 1 || !o.On(key, v1) || !strings.EqualFold(o.Uses[0].Via, setID) || o.Binding(key) != rotator.BindingFollows {
 		t.Fatalf("got %+v, %v", o, err)
 	}
 	if err := s.Apply(t.Context(), d, rotator.ActionNudge, key, rotator.Version{ID: v2}); err != nil {

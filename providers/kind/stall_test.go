@@ -50,7 +50,7 @@ func poll(window time.Duration) time.Duration {
 
 func failToSwitch(t *testing.T, info *kind.Declaration, binding rotator.Binding) {
 	w := newWorld(t, info, rotatortest.Resource{
-		Binding: binding, Delay: -1, Deaf: true, Hidden: info.Traits.Best == rotator.EvidenceInferred,
+		Deaf: true, Use: rotatortest.Use{Binding: binding, Delay: -1, Hidden: info.Traits.Best == rotator.EvidenceInferred},
 	})
 	began, within := w.rotate(), poll(info.Traits.Window)
 	if binding != rotator.BindingFollows {
@@ -60,7 +60,7 @@ func failToSwitch(t *testing.T, info *kind.Declaration, binding rotator.Binding)
 }
 
 func failToLoseAccess(t *testing.T, info *kind.Declaration) {
-	w := newWorld(t, info, rotatortest.Resource{Delay: -1})
+	w := newWorld(t, info, rotatortest.Resource{Use: rotatortest.Use{Delay: -1}})
 	_, err := w.engine.Revoke(t.Context(), rotator.RevokeRequest{
 		Request: rotator.Request{Key: "payments", Actor: "alice"}, Confirm: "payments",
 	})

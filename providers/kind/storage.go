@@ -51,7 +51,7 @@ func storage() *Declaration {
 				{Action: rotator.ActionRepin, Binding: rotator.BindingPinned, Method: http.MethodPatch, Kept: kept, ReadOnly: readOnly},
 			},
 		}},
-		BlindSpots: []BlindSpot{{"encryption scopes", "a scope with a key of its own is not looked at"}},
+		BlindSpots: []rotator.BlindSpot{{What: "encryption scopes", Why: "a scope with a key of its own is not looked at"}},
 		State:      provisioning,
 		Probe:      &Probe{At: blobEndpoint, Look: probeBlobs},
 		Facts:      []Path{keySource, vault, name, version, current, rotatedAt, provisioning},
@@ -86,7 +86,7 @@ func storage() *Declaration {
 }
 
 // probeBlobs lists one blob of the container that the operator named.
-func probeBlobs(ctx context.Context, r *Resource, d *rotator.Dependent, doc document, s *Sighting) error {
+func probeBlobs(ctx context.Context, r *Resource, d *rotator.Dependent, doc document, o *rotator.Observation) error {
 	container := d.Settings[probeContainer]
 	if r.deps.Blob == nil || container == "" {
 		return nil
@@ -95,8 +95,8 @@ func probeBlobs(ctx context.Context, r *Resource, d *rotator.Dependent, doc docu
 	if err != nil {
 		return wrap("probe", d, err)
 	}
-	s.Access, s.AccessCode, s.AccessEvidence = seen.Access, seen.Code, rotator.EvidenceConfirmed
-	s.At = earlier(s.At, seen.At)
-	s.Facts["probe."+probeContainer] = container
+	o.Access, o.AccessCode, o.AccessEvidence = seen.Access, seen.Code, rotator.EvidenceConfirmed
+	o.At = earlier(o.At, seen.At)
+	o.Facts["probe."+probeContainer] = container
 	return nil
 }

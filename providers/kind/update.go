@@ -27,16 +27,16 @@ func (r *Resource) Apply(ctx context.Context, d *rotator.Dependent, action rotat
 	if err != nil {
 		return wrap("read", d, err)
 	}
-	s := r.decode(doc)
-	use, err := s.expect(d, u, key, how.Binding)
-	if err != nil {
+	o := r.decode(doc)
+	use, names := u.decode(doc, &o)
+	if err := expect(d, &o, &use, key, how.Binding); err != nil {
 		return err
 	}
-	named := version.ID
+	wanted := version.ID
 	if how.Versionless {
-		named = ""
+		wanted = ""
 	}
-	if strings.EqualFold(use.Version, version.ID) && strings.EqualFold(use.Named, named) {
+	if strings.EqualFold(use.Version, version.ID) && strings.EqualFold(names, wanted) {
 		return nil
 	}
 	if how.Lost != nil {
@@ -45,7 +45,7 @@ func (r *Resource) Apply(ctx context.Context, d *rotator.Dependent, action rotat
 				"deploy it anew from its template, with version "+version.ID)
 		}
 	}
-	return wrap(how.verb(), d, r.write(ctx, how, d.ID, doc, u.change(doc, how, use.Key, named)))
+	return wrap(how.verb(), d, r.write(ctx, how, d.ID, doc, u.change(doc, how, use.Key, wanted)))
 }
 
 // update returns which use is told a version by an action, and how; nil for
@@ -110,25 +110,18 @@ func (r *Resource) write(ctx context.Context, how *Update, id string, doc docume
 	return err
 }
 
-// expect returns the use that an update is for, or why it must not be made: the
-// resource uses another key by now, or names it in another way than the action
-// is for.
-func (s Sighting) expect(d *rotator.Dependent, at *UseAt, key rotator.KeyID, binding rotator.Binding) (Use, error) {
-	var use Use
-	for _, one := range s.Uses {
-		if one.at == at {
-			use = one
-		}
-	}
+// expect returns why an update of a use must not be made: it names another key by
+// now, or in another way than the action is for, or the resource is busy.
+func expect(d *rotator.Dependent, o *rotator.Observation, use *rotator.Use, key rotator.KeyID, binding rotator.Binding) error {
 	switch {
 	case use.Key == "" || !use.Key.Same(key):
-		return use, changed("%s uses %s by now, not %s", d.DisplayName(), orNone(string(use.Key)), key)
+		return changed("%s uses %s by now, not %s", d.DisplayName(), orNone(string(use.Key)), key)
 	case use.Binding != binding:
-		return use, changed("%s names its key as %s by now, not as %s", d.DisplayName(), orNone(string(use.Binding)), binding)
-	case s.Updating:
-		return use, changed("%s has another update under way", d.DisplayName())
+		return changed("%s names its key as %s by now, not as %s", d.DisplayName(), orNone(string(use.Binding)), binding)
+	case o.Updating:
+		return changed("%s has another update under way", d.DisplayName())
 	}
-	return use, nil
+	return nil
 }
 
 func orNone(s string) string {

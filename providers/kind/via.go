@@ -18,26 +18,26 @@ type Via struct {
 
 // lookThrough looks at the other resource and adds what it shows: what it says
 // of the key comes before what the resource says of itself.
-func (r *Resource) lookThrough(ctx context.Context, d *rotator.Dependent, doc document, ask rotator.Ask, s *Sighting) error {
+func (r *Resource) lookThrough(ctx context.Context, d *rotator.Dependent, doc document, ask rotator.Ask, o *rotator.Observation) error {
 	other, err := r.resolve(doc, d)
 	if err != nil || other == nil {
 		return err
 	}
-	through, err := r.via.look(ctx, other, ask)
+	through, err := r.via.Observe(ctx, other, ask)
 	if err != nil {
 		return wrap("observe", d, err)
 	}
 	for i := range through.Uses {
 		through.Uses[i].Via = other.ID
 	}
-	through.At = earlier(through.At, s.At)
-	through.BlindSpots = append(slices.Clip(through.BlindSpots), s.BlindSpots...)
-	through.Updating = through.Updating || s.Updating
-	if s.Problem != nil {
-		through.complain(s.Problem)
+	through.At = earlier(through.At, o.At)
+	through.BlindSpots = append(slices.Clip(through.BlindSpots), o.BlindSpots...)
+	through.Updating = through.Updating || o.Updating
+	if o.Problem != nil {
+		complain(&through, o.Problem)
 	}
-	maps.Copy(through.Facts, s.Facts)
-	*s = through
+	maps.Copy(through.Facts, o.Facts)
+	*o = through
 	return nil
 }
 
@@ -78,14 +78,14 @@ func (r *Resource) applyThrough(ctx context.Context, d *rotator.Dependent, actio
 // read once: seen holds what was found.
 func (r *Resource) usesThrough(ctx context.Context, doc document, key rotator.KeyID, seen map[string]bool) (bool, error) {
 	id := doc.text(r.Declaration.via().At)
-	if uses, known := seen[strings.ToLower(id)]; known {
-		return uses, nil
+	if found, known := seen[strings.ToLower(id)]; known {
+		return found, nil
 	}
 	other, _, err := r.via.read(ctx, id)
 	if err != nil && rotator.CodeOf(err) != rotator.CodeNotFound {
 		return false, err
 	}
-	uses := err == nil && r.via.decode(other).names(key)
-	seen[strings.ToLower(id)] = uses
-	return uses, nil
+	o := r.via.decode(other)
+	seen[strings.ToLower(id)] = err == nil && uses(&o, key)
+	return seen[strings.ToLower(id)], nil
 }

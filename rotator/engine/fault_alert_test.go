@@ -121,7 +121,7 @@ func TestAlert_A404AfterOurOwnRecreationIsNone(t *testing.T) {
 	inBubble(t, func(s *estate) {
 		receiver := s.listen()
 		s.key.Dependents = []rotator.Dependent{{ID: storageID, Kind: "follower", Recreate: true}}
-		s.azure.AddResource(rotatortest.Resource{ID: storageID, Kind: "follower", Key: keyID, Binding: rotator.BindingFixed})
+		s.azure.AddResource(rotatortest.Resource{ID: storageID, Kind: "follower", Use: rotatortest.Use{Key: keyID, Binding: rotator.BindingFixed}})
 		var mu sync.Mutex
 		var applied time.Time
 		s.azure.FailWith(func(call, _ string) *rotatortest.Fault {

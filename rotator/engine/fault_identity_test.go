@@ -25,7 +25,7 @@ func (s *estate) under(name string) rotator.Key {
 // moved returns another key, with a dependent of its own, under the name of the key.
 func (s *estate) moved() rotator.Key {
 	s.azure.AddKey(otherKey)
-	s.azure.AddResource(rotatortest.Resource{ID: otherKeys, Kind: "follower", Key: otherKey, Delay: time.Minute})
+	s.azure.AddResource(rotatortest.Resource{ID: otherKeys, Kind: "follower", Use: rotatortest.Use{Key: otherKey, Delay: time.Minute}})
 	key := s.key
 	key.ID, key.Dependents = otherKey, []rotator.Dependent{{ID: otherKeys, Kind: "follower"}}
 	return key

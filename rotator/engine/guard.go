@@ -247,7 +247,8 @@ func (c retirement) found(l *live, r *result) {
 // covers reports whether the tracker is of a resource, or looks at it in the
 // place of its own.
 func covers(t *rotator.Tracker, id string) bool {
-	return t.Detail.Dependent.Same(id) || strings.EqualFold(t.Detail.Via, id)
+	return t.Detail.Dependent.Same(id) ||
+		slices.ContainsFunc(t.Detail.Via, func(via string) bool { return strings.EqualFold(via, id) })
 }
 
 // heldBack handles the objections of the guard: the previous version stays

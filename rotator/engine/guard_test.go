@@ -30,7 +30,7 @@ func TestGuard(t *testing.T) {
 			s.azure.Change(storageID, func(r *rotatortest.Resource) { r.Gone = true })
 		}, rotator.ReasonDependentUnreachable, "storage"},
 		{"a dependent that nobody listed", func(s *estate, old string) {
-			s.azure.AddResource(rotatortest.Resource{ID: late, Kind: "follower", Key: keyID, Binding: rotator.BindingFixed, Pinned: old})
+			s.azure.AddResource(rotatortest.Resource{ID: late, Kind: "follower", Use: rotatortest.Use{Key: keyID, Binding: rotator.BindingFixed, Pinned: old}})
 		}, rotator.ReasonDependentDiscovered, "late"},
 		{"a search that is not permitted", func(s *estate, _ string) {
 			s.azure.FailWith(func(call, _ string) *rotatortest.Fault {

@@ -59,8 +59,8 @@ func inBubble(t *testing.T, f func(*estate)) {
 			},
 		}
 		s.azure.AddKey(keyID)
-		s.azure.AddResource(rotatortest.Resource{ID: storageID, Kind: "follower", Key: keyID, Delay: 20 * time.Minute})
-		s.azure.AddResource(rotatortest.Resource{ID: cosmosID, Kind: "silent", Key: keyID, Hidden: true, Delay: 10 * time.Minute})
+		s.azure.AddResource(rotatortest.Resource{ID: storageID, Kind: "follower", Use: rotatortest.Use{Key: keyID, Delay: 20 * time.Minute}})
+		s.azure.AddResource(rotatortest.Resource{ID: cosmosID, Kind: "silent", Use: rotatortest.Use{Key: keyID, Hidden: true, Delay: 10 * time.Minute}})
 		s.pass(time.Hour)
 		f(s)
 		if s.stop != nil {

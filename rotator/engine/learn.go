@@ -99,7 +99,7 @@ func (c alerts) learn(l *live, t *rotator.Tracker) {
 		}
 	}
 	end := d.DoneAt
-	if at := d.Last.RotatedAt; l.op.Kind == rotator.KindRotation && at.After(start) && at.Before(end) {
+	if at := d.Last.Switched(l.op.KeyID); l.op.Kind == rotator.KindRotation && at.After(start) && at.Before(end) {
 		end = at // the service itself says when
 	}
 	if start.IsZero() || !end.After(start) {

@@ -1,8 +1,10 @@
 package engine
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
+	"strings"
 	"time"
 
 	"cmkd/rotator"
@@ -56,19 +58,19 @@ func decide(from rotator.Tracker, l look) (rotator.Tracker, rotator.Action) {
 func (t tracker) step(l look) (tracker, rotator.Action) {
 	d := t.Detail
 	if l.applied != "" && l.applyErr == nil {
-		d.Applied, d.AppliedVersion = l.now, l.op.Target.ID
+		d.Applied, d.AppliedVersion, d.AppliedAction = l.now, l.op.Target.ID, l.applied
 	}
 	if l.err != nil {
 		return t.unseen(l), ""
 	}
 	t.Failures = 0
 	t.Seen = l.seen.At
-	d.Last, d.Version, d.Via, d.Problem = l.seen, l.seen.Version, l.seen.Via, nil
+	d.Last, d.Version, d.Via, d.Problem = l.seen, l.seen.Furthest(l.op.KeyID, l.op.Target.ID), l.seen.Via(), nil
 	if l.seen.Region != "" {
 		d.Region = l.seen.Region
 	}
-	if l.seen.Binding != "" {
-		d.Binding = l.seen.Binding
+	if b := l.seen.Binding(l.op.KeyID); b != "" {
+		d.Binding = b
 	}
 	if l.applied != "" && l.applyErr == nil {
 		d.Applied = l.seen.At
@@ -174,12 +176,12 @@ func (t *tracker) missed() bool {
 // the configuration says and healthy.
 func (t tracker) preflightLook(l look) tracker {
 	o := l.seen
-	t.Detail.Before = o.Version
+	t.Detail.Before = t.Detail.Version
 	switch {
 	case o.Problem != nil:
 		return t.block(rotator.TrackerNeedsAction, o.Problem, l)
-	case !o.Key.Same(l.op.KeyID):
-		return t.block(rotator.TrackerNeedsAction, otherKey(o.Key, l.op), l)
+	case !o.Names(l.op.KeyID):
+		return t.block(rotator.TrackerNeedsAction, otherKey(o, l.op), l)
 	case o.Access == rotator.AccessDenied:
 		return t.block(rotator.TrackerNeedsAction, deniedNow(o), l)
 	default:
@@ -187,11 +189,14 @@ func (t tracker) preflightLook(l look) tracker {
 	}
 }
 
-func otherKey(key rotator.KeyID, op *rotator.Operation) *rotator.Problem {
-	uses := "no customer-managed key"
-	if key != "" {
-		uses = string(key)
+func otherKey(o *rotator.Observation, op *rotator.Operation) *rotator.Problem {
+	var keys []string
+	for i := range o.Uses {
+		if key := string(o.Uses[i].Key); key != "" && !slices.Contains(keys, key) {
+			keys = append(keys, key)
+		}
 	}
+	uses := cmp.Or(strings.Join(keys, " and "), "no customer-managed key")
 	return &rotator.Problem{
 		Code: rotator.ReasonOtherKey, Message: fmt.Sprintf("uses %s, not %s", uses, op.KeyID),
 		Hint: "correct the dependents of key " + op.Key + " in the configuration, or exclude this one with a reason",
@@ -205,26 +210,28 @@ func deniedNow(o *rotator.Observation) *rotator.Problem {
 	}
 }
 
-// versionLook compares the version in use with the target of a rotation.
+// versionLook compares the versions in use with the target of a rotation. The
+// dependent is done when all its uses of the key are, and its evidence is the
+// weakest of theirs.
 func (t tracker) versionLook(l look) (tracker, rotator.Action) {
-	o := l.seen
+	o, key := l.seen, l.op.KeyID
 	switch {
 	case l.applyErr != nil && !t.onTarget(l):
 		return t.applyFailed(l), ""
 	case t.onTarget(l):
 		return t.done(rotator.EvidenceConfirmed, l), ""
-	case !o.Key.Same(l.op.KeyID) && !holdsOther(o, l.op):
-		t.Detail.Problem = otherKey(o.Key, l.op)
+	case !o.Names(key) && !o.Holds(key, l.op.Target.ID):
+		t.Detail.Problem = otherKey(o, l.op)
 		return t.done(rotator.EvidenceConfirmed, l), ""
 	case o.Problem != nil:
 		return t.block(rotator.TrackerNeedsAction, o.Problem, l), ""
-	case o.Version == "" && o.Binding == rotator.BindingFollows:
+	case l.silent():
 		return t.inferLook(l)
 	case o.Updating:
 		return t.pending(l), ""
-	case o.Binding == rotator.BindingPinned:
+	case l.behind(rotator.BindingPinned) && !t.told(rotator.ActionRepin, l):
 		return t.tell(rotator.ActionRepin, l)
-	case o.Binding == rotator.BindingFixed:
+	case l.behind(rotator.BindingFixed):
 		return t.fixed(l)
 	default:
 		return t.nudgeOrWait(l)
@@ -233,15 +240,28 @@ func (t tracker) versionLook(l look) (tracker, rotator.Action) {
 
 // onTarget reports whether the service itself says that it uses the target, and
 // nothing but the target, of this key.
-func (t tracker) onTarget(l look) bool {
-	o := l.seen
-	return o.Version != "" && o.Version == l.op.Target.ID && o.Key.Same(l.op.KeyID) && !holdsOther(o, l.op)
+func (t tracker) onTarget(l look) bool { return l.seen.On(l.op.KeyID, l.op.Target.ID) }
+
+// behind reports whether a use that names the key in this way is not known to be
+// on the target.
+func (l *look) behind(b rotator.Binding) bool {
+	for u := range l.seen.UsesOf(l.op.KeyID) {
+		if u.Binding == b && u.Version != l.op.Target.ID {
+			return true
+		}
+	}
+	return false
 }
 
-// holdsOther reports whether some of the dependent's data is still wrapped by a
-// version other than the target.
-func holdsOther(o *rotator.Observation, op *rotator.Operation) bool {
-	return slices.ContainsFunc(o.Previous, func(v string) bool { return v != op.Target.ID })
+// silent reports whether all that is left are uses that follow the key without
+// telling their version.
+func (l *look) silent() bool {
+	for u := range l.seen.UsesOf(l.op.KeyID) {
+		if u.Version != l.op.Target.ID && (u.Version != "" || u.Binding != rotator.BindingFollows) {
+			return false
+		}
+	}
+	return !l.seen.Holds(l.op.KeyID, l.op.Target.ID)
 }
 
 // inferLook handles a service that does not tell which version it uses: the
@@ -298,8 +318,7 @@ func (t tracker) pending(l look) tracker {
 // re-read the key where the operator allows that.
 func (t tracker) nudgeOrWait(l look) (tracker, rotator.Action) {
 	t = t.pending(l)
-	told := t.Detail.AppliedVersion == l.op.Target.ID
-	if !l.traits.CanNudge || told || l.seen.Updating {
+	if !l.traits.CanNudge || t.told(rotator.ActionNudge, l) || l.seen.Updating || !l.behind(rotator.BindingFollows) {
 		return t, ""
 	}
 	nudge := t.Detail.Dependent.Nudge
@@ -313,10 +332,22 @@ func (t tracker) nudgeOrWait(l look) (tracker, rotator.Action) {
 // already: to do it again and again would restart a container group every few
 // minutes. One that does not show stalls, and is a person's.
 func (t tracker) tell(a rotator.Action, l look) (tracker, rotator.Action) {
-	if t.Detail.AppliedVersion == l.op.Target.ID {
+	if t.told(a, l) {
 		return t.pending(l), ""
 	}
 	return t.enter(rotator.TrackerApplying, l.now, l.now), a
+}
+
+// turn is the order in which the updates of one dependent take place, where its
+// uses need several.
+var turn = map[rotator.Action]int{rotator.ActionRepin: 1, rotator.ActionRecreate: 2, rotator.ActionNudge: 3}
+
+// told reports whether the update was accepted for the target already, or one whose
+// turn comes after it: none is done twice. Of one that was stored without its name
+// nobody knows, so that it counts for all.
+func (t *tracker) told(a rotator.Action, l look) bool {
+	d := t.Detail
+	return d.AppliedVersion == l.op.Target.ID && (d.AppliedAction == "" || turn[d.AppliedAction] >= turn[a])
 }
 
 // fixed handles a dependent that must be re-created.
@@ -355,8 +386,8 @@ func (t tracker) accessLook(l look, want rotator.Access) tracker {
 	o := l.seen
 	passed := !o.At.Before(t.deadline(l))
 	switch {
-	case !o.Key.Same(l.op.KeyID):
-		t.Detail.Problem = otherKey(o.Key, l.op)
+	case !o.Names(l.op.KeyID):
+		t.Detail.Problem = otherKey(o, l.op)
 		return t.done(rotator.EvidenceConfirmed, l)
 	case o.Access == want && o.AccessEvidence != rotator.EvidenceNone:
 		return t.done(o.AccessEvidence, l)
@@ -371,10 +402,21 @@ func (t tracker) accessLook(l look, want rotator.Access) tracker {
 // one before in anything but the moment of the last look.
 func changedFrom(t, old *rotator.Tracker) bool {
 	a, b := t.Detail, old.Detail
-	if t.Evidence != old.Evidence || a.Version != b.Version || a.Via != b.Via || a.Binding != b.Binding || a.Region != b.Region ||
-		a.Before != b.Before || a.AppliedVersion != b.AppliedVersion || !a.Applied.Equal(b.Applied) ||
-		!a.DoneAt.Equal(b.DoneAt) || (a.Problem == nil) != (b.Problem == nil) {
+	if t.Evidence != old.Evidence || a.Version != b.Version || !slices.Equal(a.Via, b.Via) || a.Binding != b.Binding || a.Region != b.Region ||
+		a.Before != b.Before || a.AppliedVersion != b.AppliedVersion || a.AppliedAction != b.AppliedAction || !a.Applied.Equal(b.Applied) ||
+		!a.DoneAt.Equal(b.DoneAt) || (a.Problem == nil) != (b.Problem == nil) || !sameUses(a.Last, b.Last) {
 		return true
 	}
 	return a.Problem != nil && *a.Problem != *b.Problem
+}
+
+// sameUses reports whether two observations show the same uses and blind spots.
+func sameUses(a, b *rotator.Observation) bool {
+	if a == b || a == nil || b == nil {
+		return a == b
+	}
+	return slices.Equal(a.BlindSpots, b.BlindSpots) && slices.EqualFunc(a.Uses, b.Uses, func(u, v rotator.Use) bool {
+		return u.Path == v.Path && u.Key == v.Key && u.Binding == v.Binding && u.Version == v.Version && u.Via == v.Via &&
+			u.RotatedAt.Equal(v.RotatedAt) && slices.Equal(u.Held, v.Held)
+	})
 }

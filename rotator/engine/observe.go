@@ -76,7 +76,7 @@ func (c observing) looked(l *live, r *result) {
 		e.Dependent = t.Detail.Dependent.ID
 		c.draft.asked(l, &t, taskApply, action)
 	}
-	if r.err == nil && strange(&l.op, r.observation.Version) && r.observation.Key.Same(l.op.KeyID) && !c.busy(l) {
+	if r.err == nil && strange(&l.op, r.observation) && !c.busy(l) {
 		c.draft.intended(l, task{kind: taskVersions})
 	}
 	if l.op.State == rotator.StateSoaking && t.State != rotator.TrackerDone {

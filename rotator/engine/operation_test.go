@@ -19,7 +19,7 @@ func TestOperation_APageIsTheBeginningOfTheWhole(t *testing.T) {
 		s.key.Dependents = nil
 		for i := range 60 {
 			id := fmt.Sprintf("%s-%d", storageID, i)
-			r := rotatortest.Resource{ID: id, Kind: "follower", Key: keyID, Delay: time.Duration(i%3-1) * time.Minute}
+			r := rotatortest.Resource{ID: id, Kind: "follower", Use: rotatortest.Use{Key: keyID, Delay: time.Duration(i%3-1) * time.Minute}}
 			s.azure.AddResource(r)
 			d := rotator.Dependent{ID: id, Kind: "follower"}
 			if i%7 == 0 {

@@ -136,7 +136,7 @@ func TestAlert_OneForAThousandDependentsOfOneCause(t *testing.T) {
 		s.key.Dependents = nil
 		for i := range 1000 {
 			id := fmt.Sprintf("%s%04d", storageID, i)
-			s.azure.AddResource(rotatortest.Resource{ID: id, Kind: "follower", Key: keyID, Delay: -1})
+			s.azure.AddResource(rotatortest.Resource{ID: id, Kind: "follower", Use: rotatortest.Use{Key: keyID, Delay: -1}})
 			s.key.Dependents = append(s.key.Dependents, rotator.Dependent{ID: id, Kind: "follower"})
 		}
 		s.start()

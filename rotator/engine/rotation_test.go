@@ -126,11 +126,11 @@ func TestRotation_Bindings(t *testing.T) {
 		state    rotator.TrackerState
 		evidence rotator.Evidence
 	}{
-		{"tells a pinned one the new version", rotatortest.Resource{Binding: rotator.BindingPinned}, rotator.Dependent{}, rotator.TrackerDone, rotator.EvidenceConfirmed},
-		{"leaves a fixed one to a person", rotatortest.Resource{Binding: rotator.BindingFixed}, rotator.Dependent{}, rotator.TrackerNeedsAction, ""},
-		{"re-creates a fixed one with consent", rotatortest.Resource{Binding: rotator.BindingFixed}, rotator.Dependent{Recreate: true}, rotator.TrackerDone, rotator.EvidenceConfirmed},
-		{"nudges one that may be nudged", rotatortest.Resource{Delay: -1}, rotator.Dependent{Nudge: rotator.NudgeAlways}, rotator.TrackerDone, rotator.EvidenceConfirmed},
-		{"does not nudge by default", rotatortest.Resource{Delay: 50 * time.Minute}, rotator.Dependent{}, rotator.TrackerPropagating, ""},
+		{"tells a pinned one the new version", rotatortest.Resource{Use: rotatortest.Use{Binding: rotator.BindingPinned}}, rotator.Dependent{}, rotator.TrackerDone, rotator.EvidenceConfirmed},
+		{"leaves a fixed one to a person", rotatortest.Resource{Use: rotatortest.Use{Binding: rotator.BindingFixed}}, rotator.Dependent{}, rotator.TrackerNeedsAction, ""},
+		{"re-creates a fixed one with consent", rotatortest.Resource{Use: rotatortest.Use{Binding: rotator.BindingFixed}}, rotator.Dependent{Recreate: true}, rotator.TrackerDone, rotator.EvidenceConfirmed},
+		{"nudges one that may be nudged", rotatortest.Resource{Use: rotatortest.Use{Delay: -1}}, rotator.Dependent{Nudge: rotator.NudgeAlways}, rotator.TrackerDone, rotator.EvidenceConfirmed},
+		{"does not nudge by default", rotatortest.Resource{Use: rotatortest.Use{Delay: 50 * time.Minute}}, rotator.Dependent{}, rotator.TrackerPropagating, ""},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {

@@ -16,7 +16,7 @@ func (s *estate) followers(n int, delay time.Duration, regions ...string) {
 		for i := range n {
 			id := fmt.Sprintf("%s-%s-%02d", storageID, region, i)
 			s.azure.AddResource(rotatortest.Resource{
-				ID: id, Kind: "follower", Key: keyID, Region: region, Delay: delay + time.Duration(i)*time.Minute,
+				ID: id, Kind: "follower", Region: region, Use: rotatortest.Use{Key: keyID, Delay: delay + time.Duration(i)*time.Minute},
 			})
 			s.key.Dependents = append(s.key.Dependents, rotator.Dependent{ID: id, Kind: "follower"})
 		}

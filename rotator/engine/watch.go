@@ -127,8 +127,16 @@ func (c watch) rotatedOutside(key *rotator.Key, state *rotator.KeyState, v rotat
 	rotation(c).adopt(l, v, false)
 }
 
-// strange reports whether a dependent uses a version that the operation has
-// never heard of: then somebody made one.
-func strange(op *rotator.Operation, version string) bool {
-	return op.Kind == rotator.KindRotation && op.Target.ID != "" && version != "" && !slices.Contains(op.Base, version)
+// strange reports whether a dependent uses a version of the key that the operation
+// has never heard of: then somebody made one.
+func strange(op *rotator.Operation, o *rotator.Observation) bool {
+	if op.Kind != rotator.KindRotation || op.Target.ID == "" {
+		return false
+	}
+	for u := range o.UsesOf(op.KeyID) {
+		if u.Version != "" && !slices.Contains(op.Base, u.Version) {
+			return true
+		}
+	}
+	return false
 }

@@ -1,6 +1,7 @@
 package rotatortest
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"slices"
@@ -45,8 +46,27 @@ type Azure struct {
 
 // Resource is a dependent with its behaviour.
 type Resource struct {
-	ID      string
-	Kind    string
+	ID   string
+	Kind string
+	// Use is the one that every dependent has, More are the others.
+	Use
+	More   []*Use
+	Region string
+	// NoAccess is true if the service does not tell about access.
+	NoAccess bool
+	// Deaf is true if it accepts updates and goes on as before.
+	Deaf bool
+	// Gone, Forbidden, Problem: what a look meets.
+	Gone, Forbidden bool
+	Problem         *rotator.Problem
+}
+
+// Uses returns all uses of the resource.
+func (r *Resource) Uses() []*Use { return append([]*Use{&r.Use}, r.More...) }
+
+// Use is one place where a resource names a key, with its behaviour.
+type Use struct {
+	Path    string
 	Key     rotator.KeyID
 	Binding rotator.Binding
 	// Hidden is true if the service does not tell which version it uses.
@@ -56,15 +76,47 @@ type Resource struct {
 	Delay time.Duration
 	// Pinned is the version it names.
 	Pinned string
-	Region string
-	// NoAccess is true if the service does not tell about access.
-	NoAccess bool
-	// Deaf is true if it accepts updates and goes on as before.
-	Deaf bool
-	// Gone, Forbidden, Problem: what a look meets.
-	Gone, Forbidden bool
-	Problem         *rotator.Problem
-	told            time.Time
+	// Held are versions that it holds, Hold is how long it holds one that it was
+	// told to leave.
+	Held []string
+	Hold time.Duration
+
+	told time.Time
+	left []left
+}
+
+// left is a version that a use was told to leave, and until when it holds it.
+type left struct {
+	version string
+	until   time.Time
+}
+
+// complete fills in what was not said of a use.
+func (a *Azure) complete(u *Use, r *Resource, n int) {
+	u.Path, u.Key = cmp.Or(u.Path, fmt.Sprintf("uses.%d", n)), cmp.Or(u.Key, r.Key)
+	u.Binding = cmp.Or(u.Binding, rotator.BindingFollows)
+	if u.Binding != rotator.BindingFollows && u.Pinned == "" {
+		u.Pinned = a.current(u.Key).ID
+	}
+}
+
+// name has a use name another version.
+func (u *Use) name(version string, now time.Time) {
+	if version != u.Pinned && u.Hold > 0 {
+		u.left = append(u.left, left{u.Pinned, now.Add(u.Hold)})
+	}
+	u.Pinned = version
+}
+
+// held returns the versions that a use still needs beside the one it is on.
+func (u *Use) held(now time.Time) []string {
+	all := slices.Clone(u.Held)
+	for _, l := range u.left {
+		if now.Before(l.until) && l.version != u.Pinned {
+			all = append(all, l.version)
+		}
+	}
+	return all
 }
 
 // NewAzure returns an empty Azure.
@@ -94,11 +146,8 @@ func (a *Azure) AddKey(id rotator.KeyID) rotator.Version {
 func (a *Azure) AddResource(r Resource) *Resource {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	if r.Binding == "" {
-		r.Binding = rotator.BindingFollows
-	}
-	if r.Binding != rotator.BindingFollows && r.Pinned == "" {
-		r.Pinned = a.current(r.Key).ID
+	for n, u := range r.Uses() {
+		a.complete(u, &r, n)
 	}
 	a.deps[strings.ToLower(r.ID)] = &r
 	return &r
@@ -111,11 +160,15 @@ func (a *Azure) Change(id string, f func(*Resource)) {
 	f(a.deps[strings.ToLower(id)])
 }
 
-// Uses returns the version that a resource really uses now.
-func (a *Azure) Uses(id string) string {
+// Needs returns the versions that a resource really uses or holds now.
+func (a *Azure) Needs(id string) (all []string) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	return a.uses(a.deps[strings.ToLower(id)], a.Clock.Now())
+	now := a.Clock.Now()
+	for _, u := range a.deps[strings.ToLower(id)].Uses() {
+		all = append(append(all, a.version(u, now)), u.held(now)...)
+	}
+	return all
 }
 
 // Slow has a resource take so long from now on, and never go back to a version that
@@ -123,12 +176,13 @@ func (a *Azure) Uses(id string) string {
 func (a *Azure) Slow(id string, delay time.Duration) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	r := a.deps[strings.ToLower(id)]
-	used := a.uses(r, a.Clock.Now())
-	if v, ok := rotator.FindVersion(a.versions[r.Key], used); ok && v.Created.After(r.told) {
-		r.told = v.Created
+	for _, u := range a.deps[strings.ToLower(id)].Uses() {
+		used := a.version(u, a.Clock.Now())
+		if v, ok := rotator.FindVersion(a.versions[u.Key], used); ok && v.Created.After(u.told) {
+			u.told = v.Created
+		}
+		u.Delay = delay
 	}
-	r.Delay = delay
 }
 
 // Outside makes a version as somebody else would.
@@ -327,54 +381,71 @@ func (s *service) Observe(_ context.Context, d *rotator.Dependent, _ rotator.Ask
 // look says what is to be seen of a resource now.
 func (a *Azure) look(r *Resource) rotator.Observation {
 	now := a.Clock.Now()
-	o := rotator.Observation{At: now, Key: r.Key, Binding: r.Binding, Region: r.Region, Problem: r.Problem, Facts: map[string]string{"kind": r.Kind}}
-	version := a.uses(r, now)
-	if !r.Hidden {
-		o.Version = version
+	o := rotator.Observation{At: now, Region: r.Region, Problem: r.Problem, Facts: map[string]string{"kind": r.Kind}}
+	if !r.NoAccess {
+		o.Access, o.AccessEvidence = rotator.AccessAllowed, rotator.EvidenceConfirmed
 	}
-	if r.NoAccess {
-		return o
-	}
-	o.Access, o.AccessEvidence = rotator.AccessAllowed, rotator.EvidenceConfirmed
-	for _, v := range a.versions[r.Key] {
-		enabled := v.Enabled
-		if r.Delay < 0 || now.Sub(v.Updated) < r.Delay {
-			enabled = !enabled && v.Updated.After(v.Created) || enabled && !v.Updated.After(v.Created)
-		}
-		if v.ID == version && !enabled {
+	for _, u := range r.Uses() {
+		o.Uses = append(o.Uses, a.see(u, now))
+		if !r.NoAccess && a.denied(u, now) {
 			o.Access, o.AccessCode = rotator.AccessDenied, "KeyDisabled"
 		}
 	}
 	return o
 }
 
-// uses returns the version in use: that named, or the newest that has had time
-// to be noticed.
-func (a *Azure) uses(r *Resource, now time.Time) string {
-	if r.Binding != rotator.BindingFollows {
-		return r.Pinned
+// see says what is to be seen of a use now.
+func (a *Azure) see(u *Use, now time.Time) rotator.Use {
+	seen := rotator.Use{Path: u.Path, Key: u.Key, Binding: u.Binding}
+	if !u.Hidden {
+		seen.Version = a.version(u, now)
 	}
-	used := a.versions[r.Key][0]
-	for _, v := range a.versions[r.Key] {
-		noticed := r.Delay >= 0 && now.Sub(v.Created) >= r.Delay
-		if (noticed || !r.told.IsZero() && !v.Created.After(r.told)) && !v.Created.Before(used.Created) {
+	for _, version := range u.held(now) {
+		seen.Held = append(seen.Held, rotator.Held{Key: u.Key, Version: version})
+	}
+	return seen
+}
+
+// denied reports whether a use has noticed that its version is disabled, or not yet
+// that it is enabled again.
+func (a *Azure) denied(u *Use, now time.Time) bool {
+	v, _ := rotator.FindVersion(a.versions[u.Key], a.version(u, now))
+	if u.Delay < 0 || now.Sub(v.Updated) < u.Delay {
+		return v.Enabled && v.Updated.After(v.Created)
+	}
+	return !v.Enabled
+}
+
+// version returns the version in use: that named, or the newest that has had time
+// to be noticed.
+func (a *Azure) version(u *Use, now time.Time) string {
+	if u.Binding != rotator.BindingFollows {
+		return u.Pinned
+	}
+	used := a.versions[u.Key][0]
+	for _, v := range a.versions[u.Key] {
+		noticed := u.Delay >= 0 && now.Sub(v.Created) >= u.Delay
+		if (noticed || !u.told.IsZero() && !v.Created.After(u.told)) && !v.Created.Before(used.Created) {
 			used = v
 		}
 	}
 	return used.ID
 }
 
-func (s *service) Apply(_ context.Context, d *rotator.Dependent, action rotator.Action, _ rotator.KeyID, v rotator.Version) error {
+// Apply implements [rotator.Service]: an update reaches each use of the key that it
+// can be for.
+func (s *service) Apply(_ context.Context, d *rotator.Dependent, action rotator.Action, key rotator.KeyID, v rotator.Version) error {
 	return s.a.call("apply", d.ID, func() error {
 		r := s.a.deps[strings.ToLower(d.ID)]
-		if r.Deaf {
-			return nil
+		for _, u := range r.Uses() {
+			switch {
+			case r.Deaf || !u.Key.Same(key):
+			case action == rotator.ActionNudge:
+				u.told = s.a.Clock.Now()
+			case u.Binding == rotator.BindingPinned, u.Binding == rotator.BindingFixed && action == rotator.ActionRecreate:
+				u.name(v.ID, s.a.Clock.Now())
+			}
 		}
-		if action == rotator.ActionNudge {
-			r.told = s.a.Clock.Now()
-			return nil
-		}
-		r.Pinned = v.ID
 		return nil
 	})
 }
@@ -383,7 +454,7 @@ func (s *service) Apply(_ context.Context, d *rotator.Dependent, action rotator.
 func (s *service) Find(_ context.Context, subscription string, key rotator.KeyID) (found []rotator.Dependent, err error) {
 	err = s.a.call("find", subscription, func() error {
 		for _, r := range s.a.deps {
-			if r.Kind == s.kind && r.Key == key {
+			if r.Kind == s.kind && slices.ContainsFunc(r.Uses(), func(u *Use) bool { return u.Key == key }) {
 				found = append(found, rotator.Dependent{ID: r.ID, Kind: r.Kind})
 			}
 		}

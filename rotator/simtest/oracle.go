@@ -234,8 +234,8 @@ func (o *oracle) retires(op *rotator.Operation, key *rotator.Key, version string
 		o.violated("policy", "retired, although retire is manual", key.Name)
 	}
 	for _, d := range key.Dependents {
-		if d.Excluded == "" && o.s.w.Uses(d.ID) == version {
-			o.violated("retired in use", d.Kind+o.mixed(op)+o.standing(op), fmt.Sprintf("%s of %s is used by %s", version, key.ID, d.ID))
+		if d.Excluded == "" && slices.Contains(o.s.w.Needs(d.ID), version) {
+			o.violated("retired in use", d.Kind+o.mixed(op)+o.standing(op), fmt.Sprintf("%s of %s is needed by %s", version, key.ID, d.ID))
 		}
 	}
 }
@@ -318,8 +318,8 @@ func (o *oracle) waits(p *engine.Progress) bool {
 	})
 }
 
-// shut reports whether a dependent uses a version that is disabled.
+// shut reports whether a dependent needs a version that is disabled.
 func (o *oracle) shut(key rotator.KeyID, dependent string) bool {
-	used := o.s.w.Uses(dependent)
-	return slices.ContainsFunc(o.s.w.List(key), func(v rotator.Version) bool { return v.ID == used && !v.Enabled })
+	needs := o.s.w.Needs(dependent)
+	return slices.ContainsFunc(o.s.w.List(key), func(v rotator.Version) bool { return !v.Enabled && slices.Contains(needs, v.ID) })
 }

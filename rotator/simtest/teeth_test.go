@@ -31,6 +31,15 @@ var teeth = []tooth{
 	{"a key taken out while pending is rotated", "rotation.go", [][2]string{{"case c.keyOf(l) == nil:", "case false:"}}},
 	{"a late success is thrown away", "rotation.go", [][2]string{{"		c.succeeded(l, r)\n		return", "		if l.op.Attempt.Uncertain.IsZero() {\n			c.succeeded(l, r)\n		}\n		return"}}},
 	{"waits go by the clock on the wall", "jump.go", [][2]string{{"c.steady = c.steady.Add(max(now.Round(0).Sub(c.now.Round(0))-jump, 0))", "c.steady = now"}}},
+	{"only the first use counts", "look.go", [][2]string{
+		{"return l.seen.On(l.op.KeyID, l.op.Target.ID)", "return l.seen.Uses[0].Version == l.op.Target.ID"},
+	}},
+	{"a held version is forgotten", "look.go", [][2]string{
+		{
+			"return l.seen.On(l.op.KeyID, l.op.Target.ID)",
+			"return !l.behind(rotator.BindingFollows) && !l.behind(rotator.BindingPinned) && !l.behind(rotator.BindingFixed)",
+		},
+	}},
 	{"the soak is measured by those left out", "guard.go", [][2]string{{"g.trackers[i].State != rotator.TrackerExcluded {", "true {"}}},
 	{"a time that was served is served again", "schedule.go", [][2]string{{"key.Schedule.Next(later(c.now, state.LastFired))", "key.Schedule.Next(c.now)"}}},
 }

@@ -127,7 +127,7 @@ func (w *world) addResource(key rotator.KeyID, n int) rotator.Dependent {
 		ID:   fmt.Sprintf("/subscriptions/%s/resourceGroups/rg/providers/Test/resources/%s-%d", subscription, key.Name(), n),
 		Kind: "follower",
 	}
-	r := rotatortest.Resource{ID: d.ID, Key: key, Delay: w.minutes(1, 50), NoAccess: w.rng.IntN(4) == 0}
+	r := rotatortest.Resource{ID: d.ID, Use: rotatortest.Use{Key: key, Delay: w.minutes(1, 50)}, NoAccess: w.rng.IntN(4) == 0}
 	switch w.rng.IntN(8) {
 	case 0, 1:
 		d.Kind, r.Hidden = "silent", true
@@ -140,8 +140,28 @@ func (w *world) addResource(key rotator.KeyID, n int) rotator.Dependent {
 	default:
 	}
 	r.Kind = d.Kind
+	for range max(0, w.rng.IntN(5)-2) { // three in five have one use only
+		r.More = append(r.More, w.anyUse())
+	}
 	w.AddResource(r)
 	return d
+}
+
+// anyUse draws a use of its own binding and delay.
+func (w *world) anyUse() *rotatortest.Use {
+	u := &rotatortest.Use{Delay: w.minutes(1, 50)}
+	switch w.rng.IntN(5) {
+	case 0:
+		u.Hidden = true
+	case 1:
+		u.Binding = rotator.BindingPinned
+	case 2:
+		u.Binding, u.Hold = rotator.BindingPinned, w.minutes(1, 40)
+	case 3:
+		u.Binding = rotator.BindingFixed
+	default:
+	}
+	return u
 }
 
 func (w *world) minutes(least, most int) time.Duration {
@@ -167,13 +187,21 @@ func (w *world) ail(d *rotator.Dependent) string {
 			r.Problem = &rotator.Problem{Code: "broken", Message: "says that it is broken"}
 		})
 		return "broken"
-	case d.Kind == "silent": // nobody could see that it stalls
+	case w.silent(d.ID): // nobody could see that it stalls
 		w.Slow(d.ID, w.minutes(1, 50))
 		return "slower"
 	default:
 		w.Slow(d.ID, -1)
 		return "stalled"
 	}
+}
+
+// silent reports whether a use of a resource does not tell its version.
+func (w *world) silent(id string) (silent bool) {
+	w.Change(id, func(r *rotatortest.Resource) {
+		silent = slices.ContainsFunc(r.Uses(), func(u *rotatortest.Use) bool { return u.Hidden })
+	})
+	return silent
 }
 
 // mend makes a resource healthy.

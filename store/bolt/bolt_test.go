@@ -96,7 +96,7 @@ func operationWith(id rotator.OperationID, n int) *rotator.Change {
 			Since: start(), Detail: &rotator.TrackerDetail{
 				Dependent: rotator.Dependent{ID: fmt.Sprintf("/subscriptions/s/storageAccounts/account%d", i), Kind: "storage"},
 				Binding:   rotator.BindingFollows, Before: strings.Repeat("0", 32), Version: strings.Repeat("1", 32),
-				Last: &rotator.Observation{At: start(), Version: strings.Repeat("1", 32), Facts: map[string]string{"state": "on"}},
+				Last: &rotator.Observation{At: start(), Uses: []rotator.Use{{Version: strings.Repeat("1", 32)}}, Facts: map[string]string{"state": "on"}},
 			},
 		})
 	}

@@ -352,7 +352,7 @@ func (w *instant) add(key rotator.KeyID) rotator.Version {
 	}
 	v := &made{Version: rotator.Version{ID: fmt.Sprintf("%032x", n), Enabled: true, PurgeProtected: true, Created: time.Unix(n, 0)}}
 	v.seen = rotator.Observation{
-		At: time.Now(), Key: key, Binding: rotator.BindingFollows, Version: v.ID,
+		At: time.Now(), Uses: []rotator.Use{{Path: "properties.encryption", Key: key, Binding: rotator.BindingFollows, Version: v.ID}},
 		Facts: map[string]string{
 			"currentVersionedKeyIdentifier": key.WithVersion(v.ID), "lastKeyRotationTimestamp": "2026-06-20T04:47:52.9788262Z",
 		},

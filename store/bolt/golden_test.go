@@ -32,7 +32,7 @@ func goldenAt(minutes int) time.Time {
 
 // goldenChanges is what was committed into the golden store, in this order. What is
 // in the file does not change with the code: a field that records gain later is unset
-// in it.
+// in it. An observation had one use then, and no name for it.
 func goldenChanges() []*rotator.Change {
 	var all []*rotator.Change
 	for i, o := range goldenOperations() {
@@ -139,12 +139,14 @@ func goldenDetail(n int) *rotator.TrackerDetail {
 			Recreate: true, Window: time.Hour, Poll: time.Minute, Excluded: "on purpose", Discovered: true,
 			Settings: map[string]string{"container": "c", "blob": "b"},
 		},
-		Binding: rotator.BindingPinned, Before: "v1", Version: "v2", Via: "/subscriptions/s/set", Region: "westeurope",
+		Binding: rotator.BindingPinned, Before: "v1", Version: "v2", Via: []string{"/subscriptions/s/set"}, Region: "westeurope",
 		Applied: goldenAt(1), AppliedVersion: "v2", DoneAt: goldenAt(2), Problem: goldenProblem("tracker"),
 		Last: &rotator.Observation{
-			At: goldenAt(3), Key: "https://contoso.vault.azure.net/keys/a", Binding: rotator.BindingFixed, Version: "v1",
-			Previous: []string{"v0"}, RotatedAt: goldenAt(4), Updating: true, Access: rotator.AccessDenied, AccessCode: "403",
-			AccessEvidence: rotator.EvidenceObserved, Problem: goldenProblem("observation"), Via: "/subscriptions/s/set",
+			At: goldenAt(3), Uses: []rotator.Use{{
+				Key: goldenID("a"), Binding: rotator.BindingFixed, Version: "v1", RotatedAt: goldenAt(4),
+				Held: []rotator.Held{{Key: goldenID("a"), Version: "v0"}}, Via: "/subscriptions/s/set",
+			}}, Updating: true, Access: rotator.AccessDenied, AccessCode: "403",
+			AccessEvidence: rotator.EvidenceObserved, Problem: goldenProblem("observation"),
 			Region: "westeurope", Facts: map[string]string{"k": "v"},
 		},
 	}

@@ -135,7 +135,8 @@ func scribble(ks []rotator.KeyState, os []rotator.Operation, ts []rotator.Tracke
 	os[0].Base[0], os[0].Approvals[0].Actor, os[0].Problem.Code = "x", "x", "x"
 	os[0].Trackers[rotator.TrackerDone] = 77
 	ts[0].Detail.Dependent.Settings["container"] = "x"
-	ts[0].Detail.Last.Facts["k"], ts[0].Detail.Last.Previous[0] = "x", "x"
+	ts[0].Detail.Last.Facts["k"], ts[0].Detail.Last.BlindSpots[0].Why, ts[0].Detail.Via[0] = "x", "x", "x"
+	ts[0].Detail.Last.Uses[0].Version, ts[0].Detail.Last.Uses[0].Held[0].Version = "x", "x"
 	maps.Copy(es[0].Data, map[string]string{"from": "x", "new": "x"})
 }
 

@@ -70,14 +70,25 @@ func detail(n uint32) *rotator.TrackerDetail {
 			ID: id, Kind: "storage", Name: "a", Nudge: rotator.NudgeWhenStalled, Recreate: true, Window: time.Hour,
 			Poll: time.Minute, Excluded: "on purpose", Discovered: true, Settings: map[string]string{"container": "c"},
 		},
-		Binding: rotator.BindingFollows, Before: "v1", Version: "v1", Via: "/subscriptions/s/set", Region: "westeurope",
-		Applied: at(1), AppliedVersion: "v2", DoneAt: at(2), Problem: problem(),
+		Binding: rotator.BindingFollows, Before: "v1", Version: "v1", Via: []string{"/subscriptions/s/set", "/subscriptions/s/other"},
+		Region: "westeurope", Applied: at(1), AppliedVersion: "v2", AppliedAction: rotator.ActionRepin, DoneAt: at(2), Problem: problem(),
 		Last: &rotator.Observation{
-			At: at(1), Key: "https://contoso.vault.azure.net/keys/a", Binding: rotator.BindingFollows, Version: "v1",
-			Previous: []string{"v0"}, RotatedAt: at(0.9), Updating: true, Access: rotator.AccessDenied, AccessCode: "403",
-			AccessEvidence: rotator.EvidenceObserved, Problem: problem(), Via: "/subscriptions/s/set", Region: "westeurope",
+			At: at(1), Uses: uses(), BlindSpots: []rotator.BlindSpot{{What: "backups", Why: "nobody sees them"}},
+			Updating: true, Access: rotator.AccessDenied, AccessCode: "403",
+			AccessEvidence: rotator.EvidenceObserved, Problem: problem(), Region: "westeurope",
 			Facts: map[string]string{"k": "v"},
 		},
+	}
+}
+
+// uses are two, one of them with something in every field.
+func uses() []rotator.Use {
+	return []rotator.Use{
+		{
+			Path: "properties.activeKey", Key: keyID("a"), Binding: rotator.BindingFollows, Version: "v1", RotatedAt: at(0.9),
+			Held: []rotator.Held{{Key: keyID("a"), Version: "v0"}, {Key: keyID("b"), Version: "v9"}}, Via: "/subscriptions/s/set",
+		},
+		{Path: "properties.etcd", Key: keyID("b"), Binding: rotator.BindingPinned},
 	}
 }
 

@@ -31,7 +31,12 @@ func tracker(n uint32, kind, provider, name string, state rotator.TrackerState, 
 		Dependent: rotator.Dependent{ID: scope + provider + "/" + name, Kind: kind, Name: name}, Binding: rotator.BindingFollows,
 		Before: oldID, Version: oldID, Region: "westeurope",
 		Last: &rotator.Observation{
-			At: epoch().Add(-30 * time.Second), Key: paymentID, Binding: rotator.BindingFollows, Version: oldID, Region: "westeurope",
+			At: epoch().Add(-30 * time.Second), Region: "westeurope",
+			Uses: []rotator.Use{
+				{Path: "properties.encryption", Key: paymentID, Binding: rotator.BindingFollows, Version: oldID},
+				{Path: "properties.etcd", Key: paymentID, Binding: rotator.BindingPinned, Version: oldID, Held: []rotator.Held{{Key: paymentID, Version: newID}}},
+			},
+			BlindSpots: []rotator.BlindSpot{{What: "backups", Why: "they need the version that was current when they were made"}},
 			Facts: map[string]string{
 				"properties.encryption.keyvaultproperties.currentVersionedKeyIdentifier": paymentID.WithVersion(oldID),
 				"properties.encryption.keyvaultproperties.lastKeyRotationTimestamp":      "2025-10-11T06:00:04Z",
@@ -41,7 +46,7 @@ func tracker(n uint32, kind, provider, name string, state rotator.TrackerState, 
 	}
 	if state == rotator.TrackerDone {
 		t.Due = time.Time{}
-		t.Detail.DoneAt, t.Detail.Version, t.Detail.Last.Version = t.Seen, newID, newID
+		t.Detail.DoneAt, t.Detail.Version, t.Detail.Last.Uses[0].Version = t.Seen, newID, newID
 	}
 	return t
 }
@@ -67,7 +72,7 @@ func trackers() []rotator.TrackerStatus {
 	confirmed := tracker(6, "cosmosdb", "Microsoft.DocumentDB/databaseAccounts", "features-db", rotator.TrackerDone, rotator.EvidenceConfirmed)
 	observed := tracker(7, "event-hubs", "Microsoft.EventHub/namespaces", "ingest", rotator.TrackerDone, rotator.EvidenceObserved)
 	inferred := tracker(8, "container-registry", "Microsoft.ContainerRegistry/registries", "mlimages", rotator.TrackerDone, rotator.EvidenceInferred)
-	inferred.Detail.Last.Version, inferred.Detail.Version = "", ""
+	inferred.Detail.Last.Uses[0].Version, inferred.Detail.Version = "", ""
 	left := tracker(9, "storage", storage, "decommissioned", rotator.TrackerExcluded, "")
 	left.Detail.Dependent.Excluded = "deleted by the end of the month, CHG-1234"
 	return []rotator.TrackerStatus{stalled, fixed, gone, running, slow, waiting, confirmed, observed, inferred, left}
@@ -82,7 +87,7 @@ func revocation() rotator.OperationStatus {
 		Approvals: []rotator.Approval{{Actor: "boris", At: epoch().Add(-71*time.Hour - 30*time.Minute), Reason: "confirmed by phone"}}, Trackers: map[rotator.TrackerState]int{rotator.TrackerDone: 1},
 	}}
 	t := tracker(0, "storage", "Microsoft.Storage/storageAccounts", "hrdata", rotator.TrackerDone, rotator.EvidenceConfirmed)
-	t.Operation, t.Detail.Version, t.Detail.Last.Version = 16, oldID, oldID
+	t.Operation, t.Detail.Version, t.Detail.Last.Uses[0].Version = 16, oldID, oldID
 	t.Detail.Last.Access, t.Detail.Last.AccessCode, t.Detail.Last.AccessEvidence = rotator.AccessDenied, "KeyVaultAccessTokenCannotBeAcquired", rotator.EvidenceConfirmed
 	s.Trackers = []rotator.TrackerStatus{t}
 	return s

@@ -130,6 +130,8 @@ function note(t) {
   }
 }
 
+const bindings = { follows: 'without a version: it follows', pinned: 'with a version: it is told', fixed: 'with a version for good: it is re-created' };
+
 // raw shows what the state rests on.
 function raw(t) {
   const d = t.detail, o = d.last;
@@ -140,8 +142,8 @@ function raw(t) {
       t.state === 'done' ? fact('Known because', evidenceMeaning(t.evidence)) : null,
       wide('Resource', h('code', { class: 'id' }, d.dependent.id)),
       fact('Region', d.region),
-      fact('Names its key', { follows: 'without a version: it follows', pinned: 'with a version: it is told', fixed: 'with a version for good: it is re-created' }[d.binding] ?? d.binding),
-      wide('Observed in its place', d.via && h('code', { class: 'id' }, d.via)),
+      fact('Names its key', bindings[d.binding] ?? d.binding),
+      ...(d.via ?? []).map((via) => wide('Observed in its place', h('code', { class: 'id' }, via))),
       fact('Version before', short(d.before)),
       fact('Version seen', short(d.version)),
       fact('Update accepted', when(d.applied)),
@@ -158,16 +160,26 @@ function observed(o, name) {
   return h('div', null,
     h('dl', { class: 'facts' },
       fact('Seen at', when(o.at), ' by Azure’s clock'),
-      wide('Key in use', o.key && h('code', { class: 'id' }, o.key)),
-      fact('Other versions held', (o.previous ?? []).map((v) => [short(v), ' '])),
-      fact('Switched at', when(o.rotated_at)),
       fact('Updating', o.updating ? 'an update of its own is under way' : ''),
       fact('Access', o.access, o.access_code ? [' ', h('code', null, o.access_code)] : '', o.access_evidence ? [' ', evidence(o.access_evidence)] : '')),
     o.problem ? problem(o.problem) : null,
+    ...(o.uses ?? []).map(use),
+    o.blind_spots ? h('dl', { class: 'facts' }, ...o.blind_spots.map((b) => wide('Not seen', `${b.what}: ${b.why}`))) : null,
     table({
       caption: `What Azure said of ${name}`, titled: true, rows, rowKey: ([k]) => 'f-' + k, empty: 'The service told no property that matters.',
       columns: [{ name: 'Property', cell: ([k]) => h('code', { class: 'id' }, k) }, { name: 'Value', class: 'wide', cell: ([, v]) => h('code', { class: 'id' }, v) }],
     }));
+}
+
+// use shows one place where the dependent names a key.
+function use(u) {
+  return h('dl', { class: 'facts' },
+    wide('Use', u.path && h('code', { class: 'id' }, u.path)),
+    wide('Key in use', u.key && h('code', { class: 'id' }, u.key)),
+    fact('Named', bindings[u.binding] ?? u.binding),
+    fact('Version in use', short(u.version)),
+    fact('Other versions held', (u.held ?? []).map((v) => [short(v.version), ' '])),
+    fact('Switched at', when(u.rotated_at)));
 }
 
 function timeline(op, events) {

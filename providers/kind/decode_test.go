@@ -5,6 +5,7 @@ import (
 	"reflect"
 	"strings"
 	"testing"
+	"time"
 
 	"cmkd/providers/arm/wire/wiretest"
 	"cmkd/rotator"
@@ -17,31 +18,35 @@ func TestDecode_uses(t *testing.T) {
 	set := `{"id":"` + setID + `","properties":{"activeKey":{"keyUrl":"` + string(key) + "/" + v2 + `"},"previousKeys":[{"keyUrl":"` + string(other) + "/" + v1 + `"}]}}`
 	for _, tt := range []struct {
 		kind, doc string
-		want      []Use
+		want      []rotator.Use
 		blind     int
 	}{
-		{"storage", fmt.Sprintf(storageDoc, ""), []Use{{Path: "properties.encryption", Key: key, Binding: rotator.BindingFollows, Version: v1}}, 1},
-		{"storage", fmt.Sprintf(storageDoc, v2), []Use{{Path: "properties.encryption", Key: key, Binding: rotator.BindingPinned, Version: v1, Named: v2}}, 1},
-		{"cosmosdb", `{"properties":{"keyVaultKeyUri":"` + string(key) + `"}}`, []Use{{Path: "properties.keyVaultKeyUri", Key: key, Binding: rotator.BindingFollows}}, 1},
-		{"disk-encryption-set", set, []Use{{Path: "properties.activeKey", Key: key, Binding: rotator.BindingPinned, Version: v2, Named: v2, Held: []Held{{other, v1}}}}, 0},
-		{"container-group", groupDoc, []Use{{Path: "properties.encryptionProperties", Key: key, Binding: rotator.BindingFixed, Version: v1, Named: v1}}, 0},
+		{"storage", fmt.Sprintf(storageDoc, ""), []rotator.Use{{Path: "properties.encryption", Key: key, Binding: rotator.BindingFollows, Version: v1}}, 1},
+		{"storage", fmt.Sprintf(storageDoc, v2), []rotator.Use{{Path: "properties.encryption", Key: key, Binding: rotator.BindingPinned, Version: v1}}, 1},
+		{"cosmosdb", `{"properties":{"keyVaultKeyUri":"` + string(key) + `"}}`, []rotator.Use{{Path: "properties.keyVaultKeyUri", Key: key, Binding: rotator.BindingFollows}}, 1},
+		{"disk-encryption-set", set, []rotator.Use{{Path: "properties.activeKey", Key: key, Binding: rotator.BindingPinned, Version: v2, Held: []rotator.Held{{Key: other, Version: v1}}}}, 0},
+		{"container-group", groupDoc, []rotator.Use{{Path: "properties.encryptionProperties", Key: key, Binding: rotator.BindingFixed, Version: v1}}, 0},
 		{"container-group", `{"properties":{}}`, nil, 0},
 		{"managed-cluster", `{"properties":{"diskEncryptionSetID":"` + setID + `"}}`, nil, 1}, // the use is the set's
 	} {
-		s := named(tt.kind).decode(parse(t, tt.doc))
-		for i := range s.Uses {
-			s.Uses[i].at, s.Uses[i].RotatedAt = nil, tt.want[min(i, len(tt.want)-1)].RotatedAt
+		o := named(tt.kind).decode(parse(t, tt.doc))
+		for i := range o.Uses {
+			o.Uses[i].RotatedAt = time.Time{}
 		}
-		if !reflect.DeepEqual(s.Uses, tt.want) || len(s.BlindSpots) != tt.blind {
-			t.Errorf("%s: got %+v, %+v; want %+v, %d blind spots", tt.kind, s.Uses, s.BlindSpots, tt.want, tt.blind)
+		if !reflect.DeepEqual(o.Uses, tt.want) || len(o.BlindSpots) != tt.blind {
+			t.Errorf("%s: got %+v, %+v; want %+v, %d blind spots", tt.kind, o.Uses, o.BlindSpots, tt.want, tt.blind)
 		}
 	}
-	s := named("disk-encryption-set").decode(parse(t, set))
-	if got := s.observation(key).Previous; got != nil {
-		t.Errorf("asked for one key, a version of another is held: %v", got)
-	}
-	if got := s.observation(other).Previous; !reflect.DeepEqual(got, []string{v1}) {
-		t.Errorf("asked for the key whose version is held: %v", got)
+}
+
+// A use that was given another key holds versions of the one before.
+func TestDecode_held_of_another_key(t *testing.T) {
+	t.Parallel()
+	const other = rotator.KeyID("https://contoso.vault.azure.net/keys/other")
+	o := named("disk-encryption-set").decode(parse(t, `{"id":"`+setID+`","properties":{"activeKey":{"keyUrl":"`+string(key)+"/"+v2+
+		`"},"previousKeys":[{"keyUrl":"`+string(other)+"/"+v1+`"}]}}`))
+	if o.Holds(key, "") || !o.Holds(other, "") || o.Holds(other, v1) || !o.On(key, v2) || o.Names(other) {
+		t.Errorf("got %+v", o)
 	}
 }
 
