@@ -1,7 +1,7 @@
 // Package kind holds the kinds of dependents: for each, where an Azure resource
 // says which key and version it uses, how it is told another, and how a
 // revocation shows. A kind is one [Declaration], one file a kind; [All] is their
-// table. What all kinds share is here, in sighting.go (reading a document),
+// table. What all kinds share is here, in decode.go (reading a document),
 // update.go (changing a resource) and via.go (a key that is used through another
 // resource).
 //

@@ -87,7 +87,7 @@ func TestPaths_are_described(t *testing.T) {
 // What kinds share asks the declaration, never for a kind by its name.
 func TestSharedCodeAsksNoName(t *testing.T) {
 	t.Parallel()
-	for _, file := range []string{"resource.go", "sighting.go", "update.go", "via.go", "declaration.go", "document.go", "registry.go"} {
+	for _, file := range []string{"resource.go", "decode.go", "update.go", "via.go", "declaration.go", "document.go", "registry.go"} {
 		text, err := os.ReadFile(file)
 		if err != nil {
 			t.Fatal(err)
