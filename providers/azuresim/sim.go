@@ -70,7 +70,7 @@ type Server struct {
 	stats      tally
 	limits     map[string]*bucket
 	windows    map[string]*window // of vaults and their subscriptions
-	audited    []auditEntry // what clients did to keys
+	audited    []auditEntry       // what clients did to keys
 }
 
 // New makes the estate of a scenario.

@@ -8,12 +8,13 @@ import (
 	"cmkd/rotator"
 )
 
-// A vault makes so many versions in makingPeriod, and a subscription so many times
-// as many; of keys in an HSM it makes fewer (azure/facts.md section 2).
+// A vault makes so many versions in makingPeriod, counted in software keys, of which a
+// key in an HSM weighs two: it is the sum that a vault bounds. A subscription gets so
+// many times as much (azure/facts.md section 2).
 const (
 	makingPeriod       = 10 * time.Second
-	makingSoftware     = 10
-	makingHSM          = 5
+	makingLimit        = 10
+	makingHSM          = 2
 	makingSubscription = 5
 )
 
@@ -22,159 +23,222 @@ const (
 const freshFor = 2 * time.Minute
 
 // pace keeps the making of versions within what vaults allow. Whoever finds no place
-// waits in line without a call, and is served when a place is free. Nobody knows the
-// subscription of a vault, so all vaults are taken to be in one.
+// waits in line without a call, and is served when a place is free.
+//
+// All vaults are taken to be in one subscription. Neither a key's URI nor any answer of
+// a vault tells the subscription; Resource Manager does, but only to who may read the
+// vault there, which cmkd does not need otherwise. So keys of vaults in several
+// subscriptions are made more slowly than they could be, and none is refused. Managed
+// HSMs have limits of their own.
 type pace struct {
 	// perVault is how many calls may be out at a time, for one vault.
 	perVault int
 	vaults   map[string]*places
-	all      map[bool]*places // by whether it is an HSM
+	all      map[bool]*places // by whether they are of a Managed HSM
 	// held are the places taken, by the operation that has one.
-	held map[rotator.OperationID]*place
-	// lines are those who wait, by vault; each came as the number says.
-	lines map[string][]rotator.OperationID
-	came  map[rotator.OperationID]int
-	last  int
+	held map[rotator.OperationID]place
+	// lines are those who wait, by vault.
+	lines   map[string][]rotator.OperationID
+	waiting map[rotator.OperationID]waiting
+	last    int
 }
 
+// place is what a call takes up.
 type place struct {
-	host string
-	hsm  bool
+	host   string
+	weight int
 }
 
-// places are those of one vault or subscription. A call occupies one from when it is
-// intended until makingPeriod after its answer: a vault counts it in between.
+// waiting is the place that somebody waits for, and the number that was drawn.
+type waiting struct {
+	place
+	came int
+}
+
+// places are those of one vault or subscription. A call occupies its weight from when
+// it is intended until makingPeriod after its answer: a vault counts it in between.
 type places struct {
-	out   int
-	freed []time.Time // by the steady clock, in order
+	limit      int
+	calls, out int     // calls under way, and what they weigh
+	freed      []freed // in order
+}
+
+// freed is what a call of the last makingPeriod weighs, by the steady clock.
+type freed struct {
+	at     time.Time
+	weight int
 }
 
 func newPace(perVault int) *pace {
 	return &pace{
-		perVault: perVault, vaults: map[string]*places{}, all: map[bool]*places{false: {}, true: {}},
-		held: map[rotator.OperationID]*place{}, lines: map[string][]rotator.OperationID{}, came: map[rotator.OperationID]int{},
+		perVault: perVault, vaults: map[string]*places{}, all: map[bool]*places{
+			false: {limit: makingSubscription * makingLimit}, true: {limit: makingSubscription * makingLimit},
+		},
+		held: map[rotator.OperationID]place{}, lines: map[string][]rotator.OperationID{}, waiting: map[rotator.OperationID]waiting{},
 	}
 }
 
 // managedHSM is in the host name of every Managed HSM, in all clouds.
 const managedHSM = ".managedhsm."
 
+func isHSM(host string) bool { return strings.Contains(host, managedHSM) }
+
 func (p *pace) vault(host string) *places {
 	if p.vaults[host] == nil {
-		p.vaults[host] = &places{}
+		p.vaults[host] = &places{limit: makingLimit}
 	}
 	return p.vaults[host]
 }
 
-func limitOf(hsm bool) int {
-	if hsm {
-		return makingHSM
-	}
-	return makingSoftware
-}
+// subscription returns the places of the subscription that a vault is in.
+func (p *pace) subscription(host string) *places { return p.all[isHSM(host)] }
 
-// free returns when there is room for one more call, now if there is. The zero time
-// means that only an answer makes room.
-func (p *places) free(now time.Time, limit int) time.Time {
-	p.freed = slices.DeleteFunc(p.freed, func(at time.Time) bool { return now.Sub(at) >= makingPeriod })
-	switch over := p.out + len(p.freed) - limit; {
-	case over < 0:
+// free returns when there is room for a call of a weight, now if there is. The zero
+// time means that only an answer makes room.
+func (p *places) free(now time.Time, weight int) time.Time {
+	p.freed = slices.DeleteFunc(p.freed, func(f freed) bool { return now.Sub(f.at) >= makingPeriod })
+	over := p.out + weight - p.limit
+	for _, f := range p.freed {
+		over += f.weight
+	}
+	if over <= 0 {
 		return now
-	case over < len(p.freed):
-		return p.freed[over].Add(makingPeriod)
-	default:
-		return time.Time{}
+	}
+	for _, f := range p.freed {
+		if over -= f.weight; over <= 0 {
+			return f.at.Add(makingPeriod)
+		}
+	}
+	return time.Time{}
+}
+
+func (p *places) take(weight int) {
+	p.calls++
+	p.out += weight
+}
+
+// give gives back what take took; used is true if the vault has been called.
+func (p *places) give(weight int, used bool, now time.Time) {
+	p.calls--
+	p.out -= weight
+	if used {
+		p.freed = append(p.freed, freed{now, weight})
 	}
 }
 
-// room returns when an operation on a key may make a version, as far as is known.
-func (p *pace) room(id rotator.KeyID, now time.Time) time.Time {
-	hsm := isHSM(id)
-	vault := p.vault(id.Host())
-	if p.perVault > 0 && vault.out >= p.perVault {
-		return time.Time{}
+// placeOf returns what it takes to make a version of an operation's key. Until a vault
+// has said what holds a key, the key counts as software: to assume an HSM would halve
+// the pace of every vault that does not say, for the sake of few. The preflight's list
+// of versions tells it in time.
+func (c making) placeOf(l *live) place {
+	h := place{host: l.op.KeyID.Host(), weight: 1}
+	newest, ok := rotator.Newest(l.versions, nil)
+	state := c.stateOf(l.op.KeyID)
+	if isHSM(h.host) || ok && newest.HSM || !ok && state != nil && state.Current.HSM {
+		h.weight = makingHSM
 	}
-	mine, ours := vault.free(now, limitOf(hsm)), p.all[hsm].free(now, makingSubscription*limitOf(hsm))
-	if mine.IsZero() || ours.IsZero() {
-		return time.Time{}
-	}
-	return later(mine, ours)
+	return h
 }
-
-func isHSM(id rotator.KeyID) bool { return strings.Contains(id.Host(), managedHSM) }
 
 // take occupies a place, whether there is room or not.
-func (p *pace) take(l *live) {
+func (p *pace) take(l *live, h place) {
 	p.leave(l)
-	if p.held[l.op.ID] != nil {
+	if _, has := p.held[l.op.ID]; has {
 		return
 	}
-	h := &place{host: l.op.KeyID.Host(), hsm: isHSM(l.op.KeyID)}
 	p.held[l.op.ID] = h
-	p.vault(h.host).out++
-	p.all[h.hsm].out++
+	p.vault(h.host).take(h.weight)
+	p.subscription(h.host).take(h.weight)
 }
 
 // give gives a place back; used is true if the vault has been called.
 func (p *pace) give(op rotator.OperationID, used bool, now time.Time) {
-	h := p.held[op]
-	if h == nil {
+	h, has := p.held[op]
+	if !has {
 		return
 	}
 	delete(p.held, op)
-	for _, of := range []*places{p.vault(h.host), p.all[h.hsm]} {
-		of.out--
-		if used {
-			of.freed = append(of.freed, now)
-		}
-	}
+	p.vault(h.host).give(h.weight, used, now)
+	p.subscription(h.host).give(h.weight, used, now)
 }
 
 // join lets an operation wait in line.
-func (p *pace) join(l *live) {
+func (p *pace) join(l *live, h place) {
 	if p.waits(l.op.ID) {
 		return
 	}
 	p.last++
-	p.came[l.op.ID] = p.last
-	host := l.op.KeyID.Host()
-	p.lines[host] = append(p.lines[host], l.op.ID)
+	p.waiting[l.op.ID] = waiting{h, p.last}
+	p.lines[h.host] = append(p.lines[h.host], l.op.ID)
 }
 
 // leave takes an operation out of the line.
 func (p *pace) leave(l *live) {
-	if !p.waits(l.op.ID) {
+	h, waits := p.waiting[l.op.ID]
+	if !waits {
 		return
 	}
-	delete(p.came, l.op.ID)
-	host := l.op.KeyID.Host()
-	p.lines[host] = slices.DeleteFunc(p.lines[host], func(id rotator.OperationID) bool { return id == l.op.ID })
-	if len(p.lines[host]) == 0 {
-		delete(p.lines, host)
+	delete(p.waiting, l.op.ID)
+	line := p.lines[h.host]
+	if n := slices.Index(line, l.op.ID); n == 0 {
+		line = line[1:] // mostly
+	} else {
+		line = slices.Delete(line, n, n+1)
+	}
+	if p.lines[h.host] = line; len(line) == 0 {
+		delete(p.lines, h.host)
 	}
 }
 
 // disperse forgets the lines.
 func (p *pace) disperse() {
-	p.lines, p.came = map[string][]rotator.OperationID{}, map[rotator.OperationID]int{}
+	p.lines, p.waiting = map[string][]rotator.OperationID{}, map[rotator.OperationID]waiting{}
 }
 
-func (p *pace) waits(op rotator.OperationID) bool { return p.came[op] != 0 }
+func (p *pace) waits(op rotator.OperationID) bool { return p.waiting[op].came != 0 }
+
+// first returns who is the first in each line, in the order in which they came.
+func (p *pace) first() []rotator.OperationID {
+	first := make([]rotator.OperationID, 0, len(p.lines))
+	for _, line := range p.lines {
+		first = append(first, line[0])
+	}
+	slices.SortFunc(first, func(a, b rotator.OperationID) int { return p.waiting[a].came - p.waiting[b].came })
+	return first
+}
 
 // next returns who came first of those whose vault has room, zero if there is none;
-// at is then when there is room next, zero if only an answer makes some.
-func (p *pace) next(now time.Time, live map[rotator.OperationID]*live) (first *live, at time.Time) {
-	for _, line := range p.lines {
-		l := live[line[0]]
-		switch room := p.room(l.op.KeyID, now); {
-		case room.IsZero():
-		case room.After(now):
-			at = sooner(at, room)
-		case first == nil || p.came[l.op.ID] < p.came[first.op.ID]:
-			first = l
+// at is then when there is room next, zero if only an answer makes some. Who waits for
+// room in the subscription is not overtaken by others of it, who may need less.
+func (p *pace) next(now time.Time) (first rotator.OperationID, at time.Time) {
+	full := map[*places]bool{}
+	for _, op := range p.first() {
+		h := p.waiting[op].place
+		ours := p.subscription(h.host)
+		if full[ours] {
+			continue
 		}
+		vault := p.vault(h.host)
+		if p.perVault > 0 && vault.calls >= p.perVault {
+			continue
+		}
+		room := vault.free(now, h.weight)
+		if room.IsZero() {
+			continue
+		}
+		if room.After(now) {
+			at = sooner(at, room)
+			continue
+		}
+		switch room = ours.free(now, h.weight); {
+		case room.Equal(now):
+			return op, time.Time{}
+		case !room.IsZero():
+			at = sooner(at, room)
+		}
+		full[ours] = true
 	}
-	return first, at
+	return 0, at
 }
 
 // queued reports whether an operation waits in line for a vault.
@@ -185,7 +249,7 @@ func (c making) stand(l *live) {
 	if c.queued(l) {
 		return
 	}
-	c.pace.join(l)
+	c.pace.join(l, c.placeOf(l))
 	c.room()
 	if c.queued(l) {
 		l.op.Waiting = "for a place in vault " + l.op.KeyID.Host() + ", which makes only so many versions at a time"
@@ -197,14 +261,15 @@ func (c making) stand(l *live) {
 // to look again when the next place is free.
 func (c making) room() {
 	for {
-		l, at := c.pace.next(c.steady, c.live)
-		if l == nil {
+		op, at := c.pace.next(c.steady)
+		if op == 0 {
 			if !at.IsZero() {
 				c.agenda.add(agendaItem{room: true, at: c.now.Add(at.Sub(c.steady)).UnixNano()})
 			}
 			return
 		}
-		c.pace.take(l)
+		l := c.live[op]
+		c.pace.take(l, c.pace.waiting[op].place)
 		c.serve(l)
 	}
 }

@@ -86,7 +86,7 @@ func (c rotation) pending(l *live) {
 		c.preflightFailed(l, p)
 		return
 	}
-	if c.pace.held[l.op.ID] == nil {
+	if _, has := c.pace.held[l.op.ID]; !has {
 		making(c).stand(l)
 		return
 	}
@@ -175,7 +175,7 @@ func (c rotation) attempt(l *live, method rotator.Method) {
 	c.draft.changed(l)
 	c.draft.noted(l, rotator.EventVersionIntended, actorDaemon, "attempt %d to %s a version", l.op.Attempt.Number, method).
 		Data = map[string]string{"base": l.op.Previous[0], "method": string(method)}
-	c.pace.take(l)
+	c.pace.take(l, making(c).placeOf(l))
 	c.draft.intended(l, task{kind: taskCreate, effect: &effect{method: method, attempt: l.op.Attempt.Number, tag: c.tag(&l.op)}})
 }
 
