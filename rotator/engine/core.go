@@ -189,6 +189,7 @@ func (c *core) tick(ctx context.Context) error {
 		case item.post:
 			posting{c.state}.all()
 		case item.room:
+			c.pace.planned = time.Time{}
 			making{c.state}.room()
 		case item.operation == 0:
 			schedule{c.state}.fire(item.key)

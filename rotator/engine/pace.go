@@ -22,8 +22,8 @@ const (
 // longer looks again when its turn comes.
 const freshFor = 2 * time.Minute
 
-// pace keeps the making of versions within what vaults allow. Whoever finds no place
-// waits in line without a call, and is served when a place is free.
+// pace keeps the making of versions within what vaults allow. Whoever begins waits in
+// line without a call (line.go), and is served when a place is free.
 //
 // All vaults are taken to be in one subscription. Neither a key's URI nor any answer of
 // a vault tells the subscription; Resource Manager does, but only to who may read the
@@ -37,22 +37,15 @@ type pace struct {
 	all      map[bool]*places // by whether they are of a Managed HSM
 	// held are the places taken, by the operation that has one.
 	held map[rotator.OperationID]place
-	// lines are those who wait, by vault.
-	lines   map[string][]rotator.OperationID
-	waiting map[rotator.OperationID]waiting
-	last    int
+	lines
+	// planned is when room is looked for next, by the steady clock.
+	planned time.Time
 }
 
 // place is what a call takes up.
 type place struct {
 	host   string
 	weight int
-}
-
-// waiting is the place that somebody waits for, and the number that was drawn.
-type waiting struct {
-	place
-	came int
 }
 
 // places are those of one vault or subscription. A call occupies its weight from when
@@ -74,7 +67,7 @@ func newPace(perVault int) *pace {
 		perVault: perVault, vaults: map[string]*places{}, all: map[bool]*places{
 			false: {limit: makingSubscription * makingLimit}, true: {limit: makingSubscription * makingLimit},
 		},
-		held: map[rotator.OperationID]place{}, lines: map[string][]rotator.OperationID{}, waiting: map[rotator.OperationID]waiting{},
+		held: map[rotator.OperationID]place{}, lines: newLines(),
 	}
 }
 
@@ -142,7 +135,7 @@ func (c making) placeOf(l *live) place {
 
 // take occupies a place, whether there is room or not.
 func (p *pace) take(l *live, h place) {
-	p.leave(l)
+	p.leave(l.op.ID)
 	if _, has := p.held[l.op.ID]; has {
 		return
 	}
@@ -162,81 +155,26 @@ func (p *pace) give(op rotator.OperationID, used bool, now time.Time) {
 	p.subscription(h.host).give(h.weight, used, now)
 }
 
-// join lets an operation wait in line.
-func (p *pace) join(l *live, h place) {
-	if p.waits(l.op.ID) {
-		return
-	}
-	p.last++
-	p.waiting[l.op.ID] = waiting{h, p.last}
-	p.lines[h.host] = append(p.lines[h.host], l.op.ID)
-}
-
-// leave takes an operation out of the line.
-func (p *pace) leave(l *live) {
-	h, waits := p.waiting[l.op.ID]
-	if !waits {
-		return
-	}
-	delete(p.waiting, l.op.ID)
-	line := p.lines[h.host]
-	if n := slices.Index(line, l.op.ID); n == 0 {
-		line = line[1:] // mostly
-	} else {
-		line = slices.Delete(line, n, n+1)
-	}
-	if p.lines[h.host] = line; len(line) == 0 {
-		delete(p.lines, h.host)
-	}
-}
-
-// disperse forgets the lines.
-func (p *pace) disperse() {
-	p.lines, p.waiting = map[string][]rotator.OperationID{}, map[rotator.OperationID]waiting{}
-}
-
-func (p *pace) waits(op rotator.OperationID) bool { return p.waiting[op].came != 0 }
-
-// first returns who is the first in each line, in the order in which they came.
-func (p *pace) first() []rotator.OperationID {
-	first := make([]rotator.OperationID, 0, len(p.lines))
-	for _, line := range p.lines {
-		first = append(first, line[0])
-	}
-	slices.SortFunc(first, func(a, b rotator.OperationID) int { return p.waiting[a].came - p.waiting[b].came })
-	return first
-}
-
-// next returns who came first of those whose vault has room, zero if there is none;
-// at is then when there is room next, zero if only an answer makes some. Who waits for
-// room in the subscription is not overtaken by others of it, who may need less.
+// next returns who is to be served now, zero if there is none; at is then when there is
+// room next, zero if only an answer makes some. Who waits for room in the subscription
+// is not overtaken by others of it, who may need less.
 func (p *pace) next(now time.Time) (first rotator.OperationID, at time.Time) {
 	full := map[*places]bool{}
-	for _, op := range p.first() {
-		h := p.waiting[op].place
-		ours := p.subscription(h.host)
-		if full[ours] {
-			continue
-		}
-		vault := p.vault(h.host)
-		if p.perVault > 0 && vault.calls >= p.perVault {
+	for _, op := range p.ready() {
+		h := p.waiters[op].place
+		vault, ours := p.vault(h.host), p.subscription(h.host)
+		if full[ours] || p.perVault > 0 && vault.calls >= p.perVault {
 			continue
 		}
 		room := vault.free(now, h.weight)
-		if room.IsZero() {
-			continue
-		}
-		if room.After(now) {
+		if room.IsZero() || room.After(now) {
 			at = sooner(at, room)
 			continue
 		}
-		switch room = ours.free(now, h.weight); {
-		case room.Equal(now):
+		if room = ours.free(now, h.weight); room.Equal(now) {
 			return op, time.Time{}
-		case !room.IsZero():
-			at = sooner(at, room)
 		}
-		full[ours] = true
+		at, full[ours] = sooner(at, room), true
 	}
 	return 0, at
 }
@@ -244,44 +182,80 @@ func (p *pace) next(now time.Time) (first rotator.OperationID, at time.Time) {
 // queued reports whether an operation waits in line for a vault.
 func (c *state) queued(l *live) bool { return c.pace.waits(l.op.ID) }
 
-// stand has an operation wait for a place in its vault.
+// stand has an operation wait in line for its vault, until it may look whether a
+// rotation can begin.
 func (c making) stand(l *live) {
 	if c.queued(l) {
 		return
 	}
-	c.pace.join(l, c.placeOf(l))
-	c.room()
-	if c.queued(l) {
-		l.op.Waiting = "for a place in vault " + l.op.KeyID.Host() + ", which makes only so many versions at a time"
-		c.draft.changed(l)
-	}
+	c.pace.join(l.op.ID, c.placeOf(l), l.op.Cause == rotator.CauseOperator)
+	c.waiting(l)
 }
 
-// room serves those who wait for a place, in the order in which they came, and plans
-// to look again when the next place is free.
+// ready has an operation wait for a place in its vault, now that nothing else stands in
+// the way.
+func (c making) ready(l *live) {
+	if c.queued(l) {
+		return
+	}
+	c.pace.looked(l.op.ID, c.placeOf(l), l.op.Cause == rotator.CauseOperator)
+	c.waiting(l)
+}
+
+func (c making) waiting(l *live) {
+	l.op.Waiting = "for a place in vault " + l.op.KeyID.Host() + ", which makes only so many versions at a time"
+	c.draft.changed(l)
+}
+
+// room serves those who are ready, as far as there is room, has those look whose turn
+// comes soon, and plans to look again when the next place is free.
 func (c making) room() {
+	c.pace.moved = false
 	for {
 		op, at := c.pace.next(c.steady)
 		if op == 0 {
-			if !at.IsZero() {
-				c.agenda.add(agendaItem{room: true, at: c.now.Add(at.Sub(c.steady)).UnixNano()})
-			}
-			return
+			c.plan(at)
+			break
 		}
 		l := c.live[op]
-		c.pace.take(l, c.pace.waiting[op].place)
+		c.pace.serve(op)
+		c.pace.take(l, c.pace.waiters[op].place)
 		c.serve(l)
 	}
+	for op := c.pace.nextLook(); op != 0; op = c.pace.nextLook() {
+		c.pace.look(op)
+		c.look(c.live[op])
+	}
+}
+
+// plan has room looked for at a time by the steady clock, unless it will be sooner.
+func (c making) plan(at time.Time) {
+	if p := c.pace; !at.IsZero() && (p.planned.IsZero() || at.Before(p.planned)) {
+		p.planned = at
+		c.agenda.add(agendaItem{room: true, at: c.now.Add(at.Sub(c.steady)).UnixNano()})
+	}
+}
+
+// look begins the preflight of an operation. Dependents that were looked at a moment
+// ago, when the vault did not answer, need not be looked at again.
+func (c making) look(l *live) {
+	l.op.Waiting, l.listed = "", c.steady
+	if l.lookedAt.IsZero() || c.steady.Sub(l.lookedAt) > freshFor {
+		l.lookedAt = c.steady
+		observing(c).all(l)
+	}
+	c.draft.changed(l)
+	c.draft.intended(l, task{kind: taskVersions})
 }
 
 // serve lets an operation go on that has a place; what it saw before is looked at
 // again if that was long ago.
 func (c making) serve(l *live) {
+	if c.steady.Sub(l.listed) > freshFor {
+		c.look(l)
+		return
+	}
 	l.op.Waiting = ""
 	c.draft.changed(l)
-	if c.steady.Sub(l.listed) > freshFor {
-		l.listed = time.Time{}
-		observing(c).all(l)
-	}
 	rotation(c).pending(l)
 }
