@@ -105,6 +105,9 @@ func (p *places) free(now time.Time, weight int) time.Time {
 	return time.Time{}
 }
 
+// remember counts a call that has ended.
+func (p *places) remember(weight int, now time.Time) { p.freed = append(p.freed, freed{now, weight}) }
+
 func (p *places) take(weight int) {
 	p.calls++
 	p.out += weight
@@ -115,7 +118,7 @@ func (p *places) give(weight int, used bool, now time.Time) {
 	p.calls--
 	p.out -= weight
 	if used {
-		p.freed = append(p.freed, freed{now, weight})
+		p.remember(weight, now)
 	}
 }
 
@@ -177,6 +180,19 @@ func (p *pace) next(now time.Time) (first rotator.OperationID, at time.Time) {
 		at, full[ours] = sooner(at, room), true
 	}
 	return 0, at
+}
+
+// remember takes in what the daemon before made in the last makingPeriod, or may have: a
+// vault goes on counting it. It was no later than now.
+func (c making) remember() {
+	for id, state := range c.states {
+		recent := c.now.Sub(state.Current.Created).Abs() <= makingPeriod
+		if l := c.live[state.Operation]; recent || l != nil && l.op.State == rotator.StateCreating {
+			h := c.placeOf(&live{op: rotator.Operation{KeyID: rotator.KeyID(id)}})
+			c.pace.vault(h.host).remember(h.weight, c.steady)
+			c.pace.subscription(h.host).remember(h.weight, c.steady)
+		}
+	}
 }
 
 // queued reports whether an operation waits in line for a vault.
