@@ -10,8 +10,10 @@ import (
 	"net"
 	"net/http"
 	"net/url"
+	"os"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 	"sync"
 	"testing"
@@ -51,8 +53,13 @@ type crowd struct {
 }
 
 // TestRush holds that keys due at once are rotated as fast as their vault allows and
-// not faster, with few calls.
+// not faster, with few calls. CMKD_RUSH says how many times as many keys there are;
+// make rush has a thousand in a vault.
 func TestRush(t *testing.T) {
+	times, err := strconv.Atoi(cmp.Or(os.Getenv("CMKD_RUSH"), "1"))
+	if err != nil {
+		t.Fatalf("CMKD_RUSH: %v", err)
+	}
 	for _, tt := range []struct {
 		name   string
 		crowds []crowd
@@ -62,16 +69,19 @@ func TestRush(t *testing.T) {
 		// restarts is how often the engine is stopped and started anew meanwhile.
 		restarts int
 	}{
-		{"1,000 software keys in a vault", []crowd{{1, 1000, "RSA", false}}, 10, 0},
-		{"1,000 keys in an HSM in a vault", []crowd{{1, 1000, "RSA-HSM", false}}, 5, 0},
-		{"200 keys in a Managed HSM", []crowd{{1, 200, "RSA-HSM", true}}, 5, 0},
-		{"200 keys of both types in a vault", []crowd{{1, 100, "RSA", false}, {1, 100, "EC-HSM", false}}, 200. / 30, 0},
-		{"8 vaults of a subscription with 100 keys each", []crowd{{8, 100, "RSA", false}}, 50, 0},
-		{"200 software keys, restarted on the way", []crowd{{1, 200, "RSA", false}}, 10, 3},
+		{"software keys in a vault", []crowd{{1, 100, "RSA", false}}, 10, 0},
+		{"keys in an HSM in a vault", []crowd{{1, 100, "RSA-HSM", false}}, 5, 0},
+		{"keys in a Managed HSM", []crowd{{1, 20, "RSA-HSM", true}}, 5, 0},
+		{"keys of both types in a vault", []crowd{{1, 15, "RSA", false}, {1, 15, "EC-HSM", false}}, 20. / 3, 0},
+		{"keys in 8 vaults of a subscription", []crowd{{8, 15, "RSA", false}}, 50, 0},
+		{"software keys, restarted on the way", []crowd{{1, 60, "RSA", false}}, 10, 2},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
 			synctest.Test(t, func(t *testing.T) {
+				for i := range tt.crowds {
+					tt.crowds[i].keys *= times
+				}
 				r := newRush(t, tt.crowds)
 				r.run(tt.restarts)
 				ideal := time.Duration(float64(len(r.keys)) / tt.perTen * float64(10*time.Second))
