@@ -175,6 +175,9 @@ type AlertStatus struct {
 	Title   string   `json:"title"`
 	Meaning string   `json:"meaning"`
 	Causes  []string `json:"causes,omitempty"`
+	// Why is why its cause happens, if that is a reason of cmkd's own; see
+	// [ReasonInfo].
+	Why string `json:"why,omitempty"`
 }
 
 // ReceiverStatus is how the deliveries to one receiver go.

@@ -17,6 +17,7 @@
 //	nudge       an update that makes a dependent re-read its key now
 //	retire      disable the previous version, after proof
 //	window      how long a kind may take before it counts as stalled
+//	reason      the code of a condition, with what is to be said of it
 //
 // # States
 //

@@ -30,8 +30,9 @@ func (c Code) Passes() bool {
 // reads it.
 type Error struct {
 	Code Code
-	// Reason is the remote side's own code, for instance ForbiddenByRbac.
-	Reason  string
+	// Reason is what exactly is the case: the remote side's own code, for instance
+	// ForbiddenByRbac, or one of ours. It may be empty.
+	Reason  Reason
 	Message string
 	// Hint is what to do next; empty if there is nothing to do.
 	Hint string

@@ -1,6 +1,9 @@
 package rotator
 
-import "time"
+import (
+	"cmp"
+	"time"
+)
 
 // Evidence is how we know that a change took effect.
 type Evidence string
@@ -65,7 +68,7 @@ type Observation struct {
 
 // Problem is something that needs a person: what is wrong and what to do.
 type Problem struct {
-	Code    string `json:"code"`
+	Code    Reason `json:"code"`
 	Message string `json:"message"`
 	// Hint is the next step, a command or a grant.
 	Hint string `json:"hint,omitempty"`
@@ -86,7 +89,7 @@ func (p *Problem) String() string {
 	}
 	s := p.Message
 	if p.Code != "" {
-		s = p.Code + ": " + s
+		s = string(p.Code) + ": " + s
 	}
 	if p.Hint != "" {
 		s += " (" + p.Hint + ")"
@@ -94,12 +97,8 @@ func (p *Problem) String() string {
 	return s
 }
 
-// ProblemOf makes a problem of an error: its code is Azure's own where it told
-// one.
+// ProblemOf makes a problem of an error: its code is the error's reason, or its
+// class where it has none.
 func ProblemOf(err *Error) *Problem {
-	code := err.Reason
-	if code == "" {
-		code = string(err.Code)
-	}
-	return &Problem{Code: code, Message: err.Error(), Hint: err.Hint, Class: err.Code}
+	return &Problem{Code: cmp.Or(err.Reason, Reason(err.Code)), Message: err.Error(), Hint: err.Hint, Class: err.Code}
 }

@@ -180,8 +180,8 @@ type Operation struct {
 	Trackers map[TrackerState]int `json:"trackers,omitempty"`
 	// CancelledBy is who asked to cancel while a call was out.
 	CancelledBy string `json:"cancelled_by,omitempty"`
-	// Waiting says for what the operation waits, in a sentence.
-	Waiting string `json:"waiting,omitempty"`
+	// Waiting is what the operation waits for.
+	Waiting Wait `json:"waiting,omitzero"`
 	// Problem is why the operation needs somebody; nil if it does not.
 	Problem *Problem `json:"problem,omitempty"`
 	// Held is why the operation was last held up, for as long as it is tried again:

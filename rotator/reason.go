@@ -1,27 +1,392 @@
 package rotator
 
-// The reasons that stand in stored state, where code decides by them. A reason
-// is a code of ours, or Azure's own.
-const (
-	// ReasonDefect is the problem of an operation that nothing would move: a defect
-	// of cmkd itself.
-	ReasonDefect = "defect"
-	// ReasonExcluded is the reason for which a dependent is left out on the
-	// operator's word.
-	ReasonExcluded = "excluded"
-	// ReasonSoak is the guard's objection while the soak time runs; it passes by
-	// itself.
-	ReasonSoak = "soak-not-over"
-	// ReasonScheduleMissed is the problem of a key whose rotation was missed; it
-	// lasts until the next one begins.
-	ReasonScheduleMissed = "schedule-missed"
-	// ReasonKeyDisabled is the vault's code for a call on a disabled version; making
-	// one in another way would not help (azure/facts.md section 2).
-	ReasonKeyDisabled = "KeyDisabled"
-	// ReasonVaultUnreachable is the problem of a key whose vault has not answered
-	// for some time.
-	ReasonVaultUnreachable = "vault-unreachable"
-	// ReasonRevocationUndone is the problem of a revocation of which a version is
-	// enabled again.
-	ReasonRevocationUndone = "revocation-undone"
+import (
+	"strconv"
+	"strings"
 )
+
+// Reason is the code of a condition, for instance access-denied: one condition
+// has one code, whoever meets it. What cmkd finds itself has a code of the
+// constants below, and [Reasons] says what each means. What Azure answers keeps
+// the code that Azure gave it, for instance ForbiddenByRbac.
+type Reason string
+
+// What stands in the way of an operation.
+const (
+	ReasonNoVersion              Reason = "no-version"
+	ReasonCurrentVersionDisabled Reason = "current-version-disabled"
+	ReasonNoPurgeProtection      Reason = "no-purge-protection"
+	ReasonVersionUnchanged       Reason = "version-unchanged"
+	ReasonDaemonStopped          Reason = "daemon-stopped"
+	ReasonRevocationUndone       Reason = "revocation-undone"
+	ReasonScheduleMissed         Reason = "schedule-missed"
+	ReasonVaultUnreachable       Reason = "vault-unreachable"
+	ReasonDefect                 Reason = "defect"
+)
+
+// What is wrong with a dependent.
+const (
+	ReasonAccessDenied       Reason = "access-denied"
+	ReasonOtherKey           Reason = "other-key"
+	ReasonKeyMismatch        Reason = "key-mismatch"
+	ReasonMustBeRecreated    Reason = "must-be-recreated"
+	ReasonVersionNotNamed    Reason = "version-not-named"
+	ReasonUnknownKeySource   Reason = "unknown-key-source"
+	ReasonUnreadableKey      Reason = "unreadable-key"
+	ReasonProvisioningFailed Reason = "provisioning-failed"
+	ReasonExcluded           Reason = "excluded"
+)
+
+// What the retirement guard objects to.
+const (
+	ReasonKeyNotConfigured       Reason = "key-not-configured"
+	ReasonDependentNotSettled    Reason = "dependent-not-settled"
+	ReasonDependentUnreachable   Reason = "dependent-unreachable"
+	ReasonDependentUnknown       Reason = "dependent-unknown"
+	ReasonDependentDiscovered    Reason = "dependent-discovered"
+	ReasonDependentNotSeenAfresh Reason = "dependent-not-seen-afresh"
+	ReasonVersionsUnknown        Reason = "versions-unknown"
+	ReasonTargetMissing          Reason = "target-missing"
+	ReasonTargetSuperseded       Reason = "target-superseded"
+	ReasonSoak                   Reason = "soak-not-over"
+	ReasonInventoryIncomplete    Reason = "inventory-incomplete"
+)
+
+// Why a call did not succeed, where Azure itself gives no code.
+const (
+	ReasonKeyNotFound         Reason = "key-not-found"
+	ReasonKeyDeleted          Reason = "key-deleted"
+	ReasonNameNotResolved     Reason = "name-not-resolved"
+	ReasonNotConnected        Reason = "not-connected"
+	ReasonNotTrusted          Reason = "not-trusted"
+	ReasonNoToken             Reason = "no-token"
+	ReasonTokenRefused        Reason = "token-refused"
+	ReasonHeldBack            Reason = "held-back"
+	ReasonUnreadableAnswer    Reason = "unreadable-answer"
+	ReasonUnreadableChallenge Reason = "unreadable-challenge"
+	ReasonRefusedLink         Reason = "refused-link"
+	ReasonEndlessList         Reason = "endless-list"
+	ReasonStatus              Reason = "http-STATUS" // see [ReasonOfStatus]
+	ReasonExit                Reason = "exit-STATUS" // see [ReasonOfExit]
+)
+
+// ReasonKeyDisabled is the vault's own code for a call on a disabled version;
+// making one in another way would not help (azure/facts.md section 2).
+const ReasonKeyDisabled Reason = "KeyDisabled"
+
+// ReasonOfStatus is the reason of an answer that says no more than its HTTP
+// status, for instance http-503.
+func ReasonOfStatus(status int) Reason { return ReasonStatus.numbered(status) }
+
+// ReasonOfExit is the reason of a program that ended with a status, for instance
+// exit-1.
+func ReasonOfExit(status int) Reason { return ReasonExit.numbered(status) }
+
+const placeholder = "STATUS"
+
+func (r Reason) numbered(status int) Reason {
+	return Reason(strings.Replace(string(r), placeholder, strconv.Itoa(status), 1))
+}
+
+// ReasonInfo is what is to be said of a reason; docs/reasons.md is made of it.
+type ReasonInfo struct {
+	Reason Reason `json:"reason"`
+	// Sentence is what is the case.
+	Sentence string `json:"sentence"`
+	// Cause is why it happens, likeliest first, and whose move it is.
+	Cause string `json:"cause"`
+	// Next is the next step, commands in backquotes. In them KEY is the short name of
+	// a key, OPERATION an id such as op-17 and DEPENDENT a resource id.
+	Next string `json:"next"`
+}
+
+// Reasons returns what is to be said of every reason, in the order in which people
+// want to read about them. The last are the classes of errors: they stand where
+// nothing more is known.
+func Reasons() []ReasonInfo {
+	return []ReasonInfo{
+		{
+			ReasonNoVersion, "The key has no version.",
+			"It was just made or recovered, or all its versions were purged.",
+			"Look at it: `az keyvault key list-versions --vault-name VAULT --name NAME`.",
+		},
+		{
+			ReasonCurrentVersionDisabled, "The version that the dependents of the key are to use is disabled.",
+			"Somebody disabled it in the vault, or the key was revoked.",
+			"If cmkd revoked it: `cmkd reinstate KEY`. Otherwise find out who disabled it, then enable it in the vault.",
+		},
+		{
+			ReasonNoPurgeProtection, "The vault has no purge protection, which every service demands of it.",
+			"The vault was made without it. It is for the owner of the vault to switch on, and cannot be switched off again.",
+			"`az keyvault update --name VAULT --enable-purge-protection true`",
+		},
+		{
+			ReasonVersionUnchanged, "The vault took a change of a version and shows the version as it was before.",
+			"A read may lag the write, or somebody changed it back.",
+			"Nothing at first: cmkd tries again. If it goes on, look into the vault's audit log (operation KeyUpdate) for who changes it back.",
+		},
+		{
+			ReasonDaemonStopped, "The daemon was stopped while a call to the vault was under way, so whether it had an effect is not known yet.",
+			"A restart, a crash or a reboot.",
+			"Nothing: cmkd lists the versions until the vault must show what the call made, and goes on.",
+		},
+		{
+			ReasonRevocationUndone, "A version of a revoked key is enabled again.",
+			"Somebody, or a script or policy that enables disabled keys, changed it in the vault.",
+			"Find out who in the vault's audit log, then disable it again, or end the revocation: `cmkd reinstate KEY`.",
+		},
+		{
+			ReasonScheduleMissed, "A scheduled rotation did not begin at its time.",
+			"The daemon was stopped and the key has `misfire: alert`, or another operation on the key was under way.",
+			"`cmkd rotate KEY`, or wait for the next scheduled time.",
+		},
+		{
+			ReasonVaultUnreachable, "The vault of the key has not answered for some time.",
+			"The network, the DNS, a proxy or the firewall between this machine and the vault; seldom an outage of Azure.",
+			"`cmkd status KEY` shows the last answer; check from this machine that the vault's host can be reached.",
+		},
+		{
+			ReasonDefect, "An operation has nothing that would move it: a defect of cmkd.",
+			"A fault of cmkd itself; it tries again every minute.",
+			"Please report it with the output of `cmkd events --operation OPERATION`.",
+		},
+
+		{
+			ReasonAccessDenied, "The dependent has no access to its key now.",
+			"Its identity lost its role on the vault, the vault's firewall shuts it out, or the version that it uses is disabled.",
+			"Give the identity of DEPENDENT access to the key again; a new grant takes some minutes.",
+		},
+		{
+			ReasonOtherKey, "The dependent uses another key than the one that it is configured under, or none of a customer's.",
+			"Somebody gave it another key, or the configuration is wrong.",
+			"Correct the dependents of the key in the configuration, or exclude DEPENDENT with a reason.",
+		},
+		{
+			ReasonKeyMismatch, "The dependent was given another key and still uses the one before.",
+			"A change of its key is under way, or did not get through.",
+			"Wait; if it stays, look at the encryption settings of DEPENDENT, or allow `nudge` for it.",
+		},
+		{
+			ReasonMustBeRecreated, "The dependent names its key version for good and has to be deployed anew.",
+			"Its service cannot change the version of what exists. It is for its owner to deploy.",
+			"Deploy DEPENDENT with the new version, or set `recreate: true` for it.",
+		},
+		{
+			ReasonVersionNotNamed, "The dependent does not name the version of its key, though its service asks for one.",
+			"It was deployed without `keyVersion`.",
+			"Look at DEPENDENT with `az resource show`, and deploy it with the version of its key.",
+		},
+		{
+			ReasonUnknownKeySource, "The dependent says in a way that cmkd does not know whose key it uses.",
+			"The service has a new way to name its key, or the resource is broken.",
+			"Look at the encryption settings of DEPENDENT; if they are in order, report it.",
+		},
+		{
+			ReasonUnreadableKey, "The dependent names a key in a way that cannot be read; cmkd does not guess which.",
+			"Its encryption settings are broken, or point to something that is no key.",
+			"Look at DEPENDENT with `az resource show` and correct its key.",
+		},
+		{
+			ReasonProvisioningFailed, "The last update of the dependent failed or was cancelled.",
+			"Its own service refused it, or somebody stopped it. It is for the owner of the resource.",
+			"The activity log of DEPENDENT says why; repair it with another update.",
+		},
+		{
+			ReasonExcluded, "The dependent is left out on the operator's word.",
+			"The configuration excludes it with a reason, or does not list it any more.",
+			"Nothing. To have it followed again, take `exclude` out of the configuration.",
+		},
+
+		{
+			ReasonKeyNotConfigured, "The key is not in the configuration any more, so nobody knows its dependents.",
+			"Somebody took it out while a rotation was under way.",
+			"Add it again, or `cmkd cancel OPERATION`.",
+		},
+		{
+			ReasonDependentNotSettled, "A dependent still uses the previous version, or its use of the new one is not known well enough.",
+			"It takes its time, its update was refused, or the evidence is weaker than `require` demands.",
+			"`cmkd status OPERATION` shows how far it is.",
+		},
+		{
+			ReasonDependentUnreachable, "A dependent cannot be read, so nobody knows which version it uses.",
+			"It was deleted or moved, or a permission is missing.",
+			"`cmkd status OPERATION` shows what to grant; if the resource is gone, take it out of the configuration.",
+		},
+		{
+			ReasonDependentUnknown, "A dependent is not known to have left the previous version.",
+			"Its service does not tell which version it uses, or it was not seen yet.",
+			"`cmkd status OPERATION` shows what was seen of it.",
+		},
+		{
+			ReasonDependentDiscovered, "A dependent that nobody listed uses the key, and still the previous version.",
+			"It was made after the configuration was written.",
+			"Add DEPENDENT to the dependents of the key in the configuration.",
+		},
+		{
+			ReasonDependentNotSeenAfresh, "A dependent was not seen again since the retirement was asked for.",
+			"Its service has not answered yet.",
+			"Wait a moment; `cmkd status OPERATION` shows if it cannot be read.",
+		},
+		{
+			ReasonVersionsUnknown, "The versions of the key cannot be read, so nobody knows whether the new one is in order.",
+			"A permission was taken away, or the vault is gone.",
+			"`cmkd status KEY` shows the answer of the vault and what to grant.",
+		},
+		{
+			ReasonTargetMissing, "The vault does not list the version that the rotation made.",
+			"The key was deleted and restored or made anew, or another vault has its name.",
+			"Look at the key: `az keyvault key list-versions --vault-name VAULT --name NAME`; then `cmkd cancel OPERATION` and `cmkd rotate KEY`.",
+		},
+		{
+			ReasonTargetSuperseded, "There is a newer version than the one that the rotation made.",
+			"Somebody, or a rotation policy of the vault, made it meanwhile.",
+			"Nothing: cmkd follows the newer version, and asks again afterwards.",
+		},
+		{
+			ReasonSoak, "The soak time is not over.",
+			"Every dependent is on the new version, for a shorter time than `soak` demands.",
+			"Wait; `cmkd status OPERATION` shows how long.",
+		},
+		{
+			ReasonInventoryIncomplete, "The search for dependents that nobody listed failed.",
+			"A permission is missing in a subscription under `discover`, or its id is wrong.",
+			"Grant \"Reader\" on the subscription to the daemon's identity, or correct `discover`.",
+		},
+
+		{
+			ReasonKeyNotFound, "The vault has no such key, or no such version of it.",
+			"It is misspelt, in another vault, or was purged; just after a create or a recovery it may take a minute to appear.",
+			"Check its name and its vault: `az keyvault key list --vault-name VAULT`.",
+		},
+		{
+			ReasonKeyDeleted, "The key is deleted and can be recovered.",
+			"Somebody deleted it.",
+			"Recover it before it is purged: `az keyvault key recover --vault-name VAULT --name NAME`.",
+		},
+		{
+			ReasonNameNotResolved, "The name of a host cannot be resolved.",
+			"It is misspelt, does not exist, or this machine's DNS does not know it, as with a private endpoint.",
+			"Try it on this machine: `getent hosts HOST`.",
+		},
+		{
+			ReasonNotConnected, "A host does not take connections of this machine.",
+			"A route, a firewall or HTTPS_PROXY.",
+			"Check the route to Azure, the firewall and HTTPS_PROXY of the daemon.",
+		},
+		{
+			ReasonNotTrusted, "The certificate of a host is not trusted, so nothing was sent.",
+			"A proxy ends TLS with a certificate of its own.",
+			"Check which certificate answers there, and SSL_CERT_FILE of the daemon.",
+		},
+		{
+			ReasonNoToken, "No token could be had for the daemon's identity.",
+			"The credential in the configuration is incomplete, or Microsoft Entra did not answer.",
+			"Check the credential that is named in the configuration: `cmkd config check`.",
+		},
+		{
+			ReasonTokenRefused, "Microsoft Entra refuses the daemon's identity.",
+			"It does not exist in this tenant, or its certificate or secret has expired.",
+			"Check its tenant, its client id and its certificate or secret.",
+		},
+		{
+			ReasonHeldBack, "A call was not sent, because Azure asked to be left alone for a while.",
+			"Too many calls, by cmkd or by others that share the limit.",
+			"Nothing: cmkd waits as long as it was asked to.",
+		},
+		{
+			ReasonUnreadableAnswer, "An answer cannot be read as what it should be.",
+			"A proxy may have answered instead of Azure, or the service changed.",
+			"Check proxies between this machine and Azure; if there are none, report it.",
+		},
+		{
+			ReasonUnreadableChallenge, "The vault asks for a token in a way that cannot be read.",
+			"The address may be a proxy's, and no vault's.",
+			"Check the host in the key's identifier, and proxies in between.",
+		},
+		{
+			ReasonRefusedLink, "A link in an answer leads elsewhere and was not followed: the daemon's token would have gone there.",
+			"A proxy may have answered instead of Azure.",
+			"Check proxies between this machine and Azure; if there are none, report it.",
+		},
+		{
+			ReasonEndlessList, "The pages of a list do not end.",
+			"A fault of the service, or a proxy that repeats an answer.",
+			"Nothing at first: cmkd tries again. If it goes on, report it to Azure.",
+		},
+		{
+			ReasonStatus, "A service answered with this HTTP status, and with no code of its own.",
+			"A gateway or a proxy, or an outage.",
+			"The message says which call it was; with 5xx cmkd tries again.",
+		},
+		{
+			ReasonExit, "The program of a receiver ended with this status.",
+			"It could not deliver the alert; the last line of its standard error is shown.",
+			"Mend it, then `cmkd alert test`.",
+		},
+
+		{
+			Reason(CodeInvalid), "What was asked for is wrong in itself.",
+			"The request or the configuration.",
+			"Correct what the message names.",
+		},
+		{
+			Reason(CodeNotFound), "What was asked for does not exist.",
+			"It was deleted, moved or misspelt.",
+			"Take it out of the configuration, or correct its id.",
+		},
+		{
+			Reason(CodeConflict), "It was changed meanwhile, or something else is under way on it.",
+			"Another operation, of cmkd or of somebody else.",
+			"Wait for its end: `cmkd status` shows those of cmkd.",
+		},
+		{
+			Reason(CodeRefused), "A condition for it does not hold.",
+			"It is named in the message.",
+			"Do what the message says.",
+		},
+		{
+			Reason(CodeForbidden), "A permission is missing.",
+			"A role was not given, was taken away, or is not in effect yet.",
+			"Grant what the message names; a new grant takes some minutes.",
+		},
+		{
+			Reason(CodeThrottled), "Too many calls.",
+			"cmkd and others share the limits of Azure.",
+			"Nothing: cmkd waits as long as it is asked to.",
+		},
+		{
+			Reason(CodeUnavailable), "A service does not answer, or not in time.",
+			"The network, or an outage.",
+			"Nothing at first: cmkd tries again. If it lasts, check the network and the health of Azure.",
+		},
+		{
+			Reason(CodeInternal), "Something is as it can never be.",
+			"A defect of cmkd, or a damaged store.",
+			"Please report it with the log: `journalctl -u cmkd`.",
+		},
+	}
+}
+
+// InfoOf returns what is to be said of a reason, the zero value if it is none of
+// cmkd's own.
+func InfoOf(r Reason) ReasonInfo {
+	stem := r[:strings.LastIndexByte(string(r), '-')+1]
+	if _, err := strconv.Atoi(string(r[len(stem):])); err == nil {
+		r = stem + placeholder // as ReasonOfStatus makes them
+	}
+	return reasonInfos[r]
+}
+
+// NextFor is the next step for a key and an operation, as it can be typed.
+func (i ReasonInfo) NextFor(key string, op OperationID) string {
+	return strings.NewReplacer("KEY", key, "OPERATION", op.String(), "`", "").Replace(i.Next)
+}
+
+// reasonInfos are the reasons by code.
+var reasonInfos = func() map[Reason]ReasonInfo {
+	all := map[Reason]ReasonInfo{}
+	for _, info := range Reasons() {
+		all[info.Reason] = info
+	}
+	return all
+}()

@@ -83,8 +83,8 @@ type TrackerStatus struct {
 // Objection is one reason for which the guard does not let a version be
 // retired.
 type Objection struct {
-	// Check is the name of the check, for instance dependent-unknown.
-	Check string `json:"check"`
+	// Check is the condition that it objects to, for instance dependent-unknown.
+	Check Reason `json:"check"`
 	// Dependent is the resource id concerned, empty if it is none.
 	Dependent string `json:"dependent,omitempty"`
 	Message   string `json:"message"`

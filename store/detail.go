@@ -137,7 +137,7 @@ func (w *fieldWriter) problem(p *rotator.Problem) {
 		return
 	}
 	w.group(func() {
-		w.str(p.Code)
+		w.str(string(p.Code))
 		w.str(p.Message)
 		w.str(p.Hint)
 		w.str(string(p.Class))
@@ -281,7 +281,7 @@ func (r *fieldReader) problem() *rotator.Problem {
 	}
 	p := &rotator.Problem{}
 	r.group(func(r *fieldReader) {
-		p.Code = r.str()
+		p.Code = rotator.Reason(r.str())
 		p.Message = r.str()
 		p.Hint = r.str()
 		p.Class = rotator.Code(r.str())

@@ -175,6 +175,7 @@ func (a *app) printAlert(x *rotator.AlertStatus, now time.Time) {
 	}
 	a.field("rule", x.Title)
 	a.field("means", x.Meaning)
+	a.field("why", x.Why)
 	for i, cause := range x.Causes {
 		label := ""
 		if i == 0 {

@@ -79,8 +79,8 @@ func (b *bars) head(m *moment) string {
 	if e := etaOfAll(&m.op).brief(m.now); e != "" {
 		text += ", " + e
 	}
-	if m.op.Waiting != "" {
-		text += ", waiting " + clean(m.op.Waiting)
+	if m.op.Waiting.For != "" {
+		text += ", waiting " + clean(m.op.WaitingText())
 	}
 	return text
 }

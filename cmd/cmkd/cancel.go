@@ -32,8 +32,8 @@ one stays enabled, to be retired after the next rotation.`,
 			}
 			return a.print(op, func() error {
 				a.say("%s: %s of %s is %s", op.ID, op.Kind, clean(op.Key), op.State)
-				if op.Waiting != "" {
-					a.say("waiting %s", clean(op.Waiting))
+				if op.Waiting.For != "" {
+					a.say("waiting %s", clean(op.WaitingText()))
 				}
 				return nil
 			})

@@ -11,34 +11,37 @@ import (
 	"testing"
 
 	"cmkd/configs"
+	"cmkd/rotator"
 	"cmkd/rotator/alerting"
 )
 
-var update = flag.Bool("update", false, "write docs/alerts.md anew")
+var update = flag.Bool("update", false, "write docs/alerts.md and docs/reasons.md anew")
 
-// TestDocs holds that docs/alerts.md says what the rules say.
+// TestDocs holds that docs/alerts.md says what the rules say, and docs/reasons.md what
+// the reasons say.
 func TestDocs(t *testing.T) {
 	t.Parallel()
-	path := filepath.Join("..", "..", "docs", "alerts.md")
-	want := runbook(alerting.Rules())
-	if *update {
-		if err := os.WriteFile(path, []byte(want), 0o644); err != nil {
+	for name, want := range map[string]string{"alerts.md": runbook(alerting.Rules()), "reasons.md": glossary(rotator.Reasons())} {
+		path := filepath.Join("..", "..", "docs", name)
+		if *update {
+			if err := os.WriteFile(path, []byte(want), 0o644); err != nil {
+				t.Fatal(err)
+			}
+		}
+		got, err := os.ReadFile(path)
+		if err != nil {
 			t.Fatal(err)
 		}
-	}
-	got, err := os.ReadFile(path)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if string(got) != want {
-		t.Error("docs/alerts.md differs from the rules: go test ./cmd/cmkd -run TestDocs -update")
+		if string(got) != want {
+			t.Errorf("docs/%s differs from what it is made of: go test ./cmd/cmkd -run TestDocs -update", name)
+		}
 	}
 }
 
 // TestDocs_commands checks that what a person is told to type can be typed.
 func TestDocs_commands(t *testing.T) {
 	t.Parallel()
-	text := runbook(alerting.Rules())
+	text := runbook(alerting.Rules()) + glossary(rotator.Reasons())
 	n := 0
 	for _, command := range regexp.MustCompile("`cmkd ([^`]+)`").FindAllStringSubmatch(text, -1) {
 		root := newRoot(newApp(strings.NewReader(""), io.Discard, io.Discard, func(string) string { return "" }))
@@ -55,7 +58,7 @@ func TestDocs_commands(t *testing.T) {
 		}
 		n++
 	}
-	if n < 10 {
+	if n < 30 {
 		t.Errorf("only %d commands were found", n)
 	}
 }
@@ -221,6 +224,34 @@ func runbook(rules []alerting.RuleInfo) string {
 			fmt.Fprintf(&b, "%d. %s\n", i+1, step)
 		}
 		fmt.Fprintf(&b, "\nIt ends by itself when %s.\n", r.Resolves)
+	}
+	return b.String()
+}
+
+const glossaryIntro = `# Reasons
+
+Made from the reasons (` + "`go test ./cmd/cmkd -run TestDocs -update`" + `); a test keeps it equal.
+
+Whatever stands in the way of an operation, is wrong with a dependent or a key, or made a call fail has a code:
+` + "`code`" + ` of a problem, ` + "`check`" + ` of an objection and ` + "`reason`" + ` of an error in the API, the last part of an alert's id.
+One condition has one code, wherever it is met. Codes in small letters with hyphens are cmkd's own and stand below;
+` + "`cmkd reasons CODE`" + ` shows one of them. All others are Azure's, such as ` + "`ForbiddenByRbac`" + `, and go through as they are:
+the hint beside them says what to do.
+
+In commands, KEY is the short name of a key, OPERATION an id such as op-17 and DEPENDENT a resource id.
+
+`
+
+// glossary renders the reasons.
+func glossary(reasons []rotator.ReasonInfo) string {
+	var b strings.Builder
+	b.WriteString(glossaryIntro)
+	b.WriteString("| code | what is the case |\n|---|---|\n")
+	for _, r := range reasons {
+		fmt.Fprintf(&b, "| [%s](#%s) | %s |\n", r.Reason, strings.ToLower(string(r.Reason)), r.Sentence)
+	}
+	for _, r := range reasons {
+		fmt.Fprintf(&b, "\n## %s\n\n**%s**\n\nWhy: %s\n\nWhat to do: %s\n", r.Reason, r.Sentence, r.Cause, r.Next)
 	}
 	return b.String()
 }

@@ -38,17 +38,21 @@ func TestOutcome(t *testing.T) {
 		end  bool
 		code int
 	}{
-		"under way":        {with(rotator.StatePropagating, nil), false, 0},
-		"completed":        {with(rotator.StateCompleted, nil), true, 0},
-		"recovered":        {with(rotator.StateRecovered, nil), true, 0},
-		"revoked":          {with(rotator.StateEffective, nil), true, 0},
-		"failed":           {with(rotator.StateFailed, func(op *rotator.OperationStatus) { op.Problem = problem }), true, exitError},
-		"cancelled":        {with(rotator.StateCancelled, nil), true, exitError},
-		"waits for retire": {with(rotator.StateRetiring, func(op *rotator.OperationStatus) { op.Retire, op.Waiting = rotator.RetireManual, "for" }), true, 0},
+		"under way": {with(rotator.StatePropagating, nil), false, 0},
+		"completed": {with(rotator.StateCompleted, nil), true, 0},
+		"recovered": {with(rotator.StateRecovered, nil), true, 0},
+		"revoked":   {with(rotator.StateEffective, nil), true, 0},
+		"failed":    {with(rotator.StateFailed, func(op *rotator.OperationStatus) { op.Problem = problem }), true, exitError},
+		"cancelled": {with(rotator.StateCancelled, nil), true, exitError},
+		"waits for retire": {with(rotator.StateRetiring, func(op *rotator.OperationStatus) {
+			op.Retire, op.Waiting.For = rotator.RetireManual, rotator.WaitRetire
+		}), true, 0},
 		"is being retired": {with(rotator.StateRetiring, func(op *rotator.OperationStatus) {
-			op.Retire, op.Retirer, op.Waiting = rotator.RetireManual, "a", "for"
+			op.Retire, op.Retirer, op.Waiting.For = rotator.RetireManual, "a", rotator.WaitRetire
 		}), false, 0},
-		"retires by itself": {with(rotator.StateRetiring, func(op *rotator.OperationStatus) { op.Retire, op.Waiting = rotator.RetireAuto, "for" }), false, 0},
+		"retires by itself": {with(rotator.StateRetiring, func(op *rotator.OperationStatus) {
+			op.Retire, op.Waiting.For = rotator.RetireAuto, rotator.WaitObservations
+		}), false, 0},
 		"held by the guard": {with(rotator.StateRetiring, func(op *rotator.OperationStatus) { op.Problem = problem }), true, exitNeedsAction},
 		"revocation undone": {with(rotator.StateEffective, func(op *rotator.OperationStatus) { op.Problem = problem }), true, exitNeedsAction},
 		"a call to repeat":  {with(rotator.StateDisabling, func(op *rotator.OperationStatus) { op.Problem, op.Failures = problem, 2 }), false, 0},

@@ -78,8 +78,8 @@ func (a *app) printEnd(m *moment) {
 	op := &m.op
 	a.say("%s: %s of %s is %s after %s%s", op.ID, op.Kind, clean(op.Key), a.shade(string(op.State)),
 		span(m.now.Sub(op.Created)), simulation(m.simulated))
-	if op.Waiting != "" {
-		a.say("waiting %s", clean(op.Waiting))
+	if op.Waiting.For != "" {
+		a.say("waiting %s", clean(op.WaitingText()))
 	}
 	if len(op.Retired) > 0 {
 		a.say("retired: version %s", short(op.Retired[0]))
@@ -106,7 +106,7 @@ func outcome(op *rotator.OperationStatus) (end bool, err error) {
 		return true, wrong(exitNeedsAction, op, "needs somebody", problem)
 	case op.State.Final(), op.State == rotator.StateEffective:
 		return true, nil
-	case op.State == rotator.StateRetiring && op.Retire == rotator.RetireManual && op.Retirer == "" && op.Waiting != "":
+	case op.State == rotator.StateRetiring && op.Retire == rotator.RetireManual && op.Retirer == "" && op.Waiting.For != "":
 		return true, nil // all that was asked for is done; the rest is a decision
 	}
 	// While it is pending, a dependent that cannot be used ends it for good.

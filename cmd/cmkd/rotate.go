@@ -65,8 +65,8 @@ func (a *app) begun(ctx context.Context, client *control.Client, op rotator.Oper
 	}
 	return a.print(op, func() error {
 		a.say("%s: %s of %s is %s", op.ID, op.Kind, clean(op.Key), op.State)
-		if op.Waiting != "" {
-			a.say("waiting %s", clean(op.Waiting))
+		if op.Waiting.For != "" {
+			a.say("waiting %s", clean(op.WaitingText()))
 		}
 		a.say("follow it with: cmkd status %s --watch", op.ID)
 		return nil

@@ -45,8 +45,8 @@ func (a *app) printOperation(m *moment) {
 	for _, by := range op.Approvals {
 		a.say("  approved  %s by %s%s", stamp(by.At), clean(by.Actor), quoted(by.Reason))
 	}
-	if op.Waiting != "" {
-		a.say("  waiting   %s", clean(op.Waiting))
+	if op.Waiting.For != "" {
+		a.say("  waiting   %s", clean(op.WaitingText()))
 	}
 	if op.Problem != nil {
 		a.say("  problem   %s", clean(op.Problem.String()))

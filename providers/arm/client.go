@@ -223,7 +223,7 @@ func decode(resp Response, out any, path string) error {
 	}
 	if err := json.Unmarshal(body, out); err != nil {
 		return &rotator.Error{
-			Code: rotator.CodeInternal, Reason: "UnreadableAnswer",
+			Code: rotator.CodeInternal, Reason: rotator.ReasonUnreadableAnswer,
 			Message: fmt.Sprintf("decode the answer of %s", path), Err: err,
 			Hint: "a proxy may have answered instead of Azure; otherwise report this with the api-version",
 		}

@@ -83,7 +83,7 @@ func TestClient_Do_classifies(t *testing.T) {
 		status   int
 		body     string
 		code     rotator.Code
-		reason   string
+		reason   rotator.Reason
 		noEffect bool
 		hint     string
 	}{
@@ -94,12 +94,12 @@ func TestClient_Do_classifies(t *testing.T) {
 		{"no subscription", 404, `{"error":{"code":"SubscriptionNotFound","message":"m"}}`, rotator.CodeNotFound, "SubscriptionNotFound", true, "subscription"},
 		{"locked", 409, `{"error":{"code":"ScopeLocked","message":"m"}}`, rotator.CodeConflict, "ScopeLocked", true, "lock"},
 		{"busy", 409, `{"error":{"code":"AnotherOperationInProgress","message":"m"}}`, rotator.CodeConflict, "AnotherOperationInProgress", true, "under way"},
-		{"changed", 412, ``, rotator.CodeConflict, "HTTP412", true, "changed the resource"},
+		{"changed", 412, ``, rotator.CodeConflict, rotator.ReasonOfStatus(412), true, "changed the resource"},
 		{"bad version", 400, `{"error":{"code":"NoRegisteredProviderFound","message":"m"}}`, rotator.CodeInvalid, "NoRegisteredProviderFound", true, "api-version"},
-		{"time-out", 408, ``, rotator.CodeUnavailable, "HTTP408", false, ""},
-		{"broken", 500, `<html>no JSON</html>`, rotator.CodeUnavailable, "HTTP500", false, ""},
+		{"time-out", 408, ``, rotator.CodeUnavailable, rotator.ReasonOfStatus(408), false, ""},
+		{"broken", 500, `<html>no JSON</html>`, rotator.CodeUnavailable, rotator.ReasonOfStatus(500), false, ""},
 		{"no envelope", 503, `{"code":"ServerBusy","message":"m"}`, rotator.CodeUnavailable, "ServerBusy", false, ""},
-		{"odd envelope", 400, `{"error":"a text"}`, rotator.CodeInvalid, "HTTP400", true, ""},
+		{"odd envelope", 400, `{"error":"a text"}`, rotator.CodeInvalid, rotator.ReasonOfStatus(400), true, ""},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
@@ -147,7 +147,7 @@ func TestClient_without_a_token(t *testing.T) {
 		t.Fatal(err)
 	}
 	_, err = c.Do(t.Context(), http.MethodPut, account, api, struct{}{}, nil, arm.CallOptions{})
-	if e := mustError(t, err); e.Reason != "NoToken" || !e.NoEffect || e.Hint == "" {
+	if e := mustError(t, err); e.Reason != rotator.ReasonNoToken || !e.NoEffect || e.Hint == "" {
 		t.Errorf("got %+v", e)
 	}
 	if len(transport.Requests()) != 0 {
@@ -218,7 +218,7 @@ func TestClient_List(t *testing.T) {
 			t.Parallel()
 			c, transport := newClient(t, wiretest.NewClock(), wiretest.Queue(t, wiretest.Answer{Body: `{"value":[1],"nextLink":"` + link + `"}`}))
 			_, err := collect(c, t.Context())
-			if e := mustError(t, err); e.Reason != "RefusedLink" || len(transport.Requests()) != 1 {
+			if e := mustError(t, err); e.Reason != rotator.ReasonRefusedLink || len(transport.Requests()) != 1 {
 				t.Errorf("got %+v after %d calls", e, len(transport.Requests()))
 			}
 		})
@@ -229,7 +229,7 @@ func TestClient_List(t *testing.T) {
 			return wiretest.Answer{Body: `{"value":[],"nextLink":"` + first + `"}`}
 		})
 		_, err := collect(c, t.Context())
-		if e := mustError(t, err); e.Reason != "EndlessList" || len(transport.Requests()) != 2 {
+		if e := mustError(t, err); e.Reason != rotator.ReasonEndlessList || len(transport.Requests()) != 2 {
 			t.Errorf("got %+v after %d calls", e, len(transport.Requests()))
 		}
 	})

@@ -61,13 +61,13 @@ func statusClass(status int) rotator.Code {
 func classify(method, path string, resp Response, o CallOptions, barred time.Duration) error {
 	doc := parseError(resp.body)
 	e := &rotator.Error{
-		Code: statusClass(resp.Status), Reason: doc.Code,
+		Code: statusClass(resp.Status), Reason: rotator.Reason(doc.Code),
 		NoEffect:   wire.NoEffect(method, resp.Status),
 		RetryAfter: max(wire.RetryAfter(resp.Header, resp.Date), barred),
 		Message:    message(method, path, resp.Status, doc),
 	}
 	if e.Reason == "" {
-		e.Reason = fmt.Sprintf("HTTP%d", resp.Status)
+		e.Reason = rotator.ReasonOfStatus(resp.Status)
 	}
 	e.Hint = hint(method, path, e, doc, o)
 	return e
@@ -109,7 +109,7 @@ func hint(method, path string, e *rotator.Error, doc errorBody, o CallOptions) s
 		return "the resource was deleted, moved or misspelt: remove it from the configuration or correct its id"
 	case e.Code == rotator.CodeForbidden:
 		return forbiddenHint(method, path, doc.Message, o)
-	case e.Code == rotator.CodeConflict && e.Reason == "HTTP412", e.Reason == "PreconditionFailed":
+	case e.Code == rotator.CodeConflict && e.Reason == rotator.ReasonOfStatus(http.StatusPreconditionFailed), e.Reason == "PreconditionFailed":
 		return "somebody changed the resource meanwhile: it is read again before the next attempt"
 	case e.Code == rotator.CodeConflict:
 		return "another operation is under way on the resource; wait for its end"

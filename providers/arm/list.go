@@ -53,7 +53,7 @@ func (c *Client) nextPage(link string, seen map[string]bool, pages int) (*url.UR
 	}
 	if seen[link] || pages >= maxPages {
 		return nil, &rotator.Error{
-			Code: rotator.CodeUnavailable, Reason: "EndlessList", NoEffect: true,
+			Code: rotator.CodeUnavailable, Reason: rotator.ReasonEndlessList, NoEffect: true,
 			Message: "the list's pages do not end",
 		}
 	}

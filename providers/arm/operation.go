@@ -102,7 +102,7 @@ func (c *Client) follow(link string) (*url.URL, error) {
 // refusedLink leaves open whether the call that was answered had an effect.
 func refusedLink(why string) error {
 	return &rotator.Error{
-		Code: rotator.CodeInternal, Reason: "RefusedLink", Message: "a link in the answer " + why,
+		Code: rotator.CodeInternal, Reason: rotator.ReasonRefusedLink, Message: "a link in the answer " + why,
 		Hint: "a proxy may have answered instead of Azure; the link was not followed",
 	}
 }
@@ -233,11 +233,11 @@ func ended(state string, failure *errorBody) (done bool, err error) {
 		return false, nil
 	}
 	e := &rotator.Error{
-		Code: rotator.CodeConflict, Reason: state, Message: "it ended as " + wire.Scrub(state),
+		Code: rotator.CodeConflict, Reason: rotator.Reason(state), Message: "it ended as " + wire.Scrub(state),
 		Hint: "see the activity log of the resource for the cause",
 	}
 	if failure != nil && failure.Code != "" {
-		e.Reason, e.Message = failure.Code, e.Message+": "+wire.Scrub(failure.Message)
+		e.Reason, e.Message = rotator.Reason(failure.Code), e.Message+": "+wire.Scrub(failure.Message)
 	}
 	return false, e
 }

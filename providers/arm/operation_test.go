@@ -122,16 +122,16 @@ func TestClient_Write_reports_how_an_operation_ended(t *testing.T) {
 		name    string
 		answers []wiretest.Answer
 		code    rotator.Code
-		reason  string
+		reason  rotator.Reason
 	}{
 		{"failed", []wiretest.Answer{accepted, {Body: `{"status":"Failed","error":{"code":"KeyVaultAccessForbidden","message":"no access\nsee https://x?c=SIGNED"}}`}}, rotator.CodeConflict, "KeyVaultAccessForbidden"},
 		{"canceled", []wiretest.Answer{accepted, {Body: `{"status":"Canceled"}`}}, rotator.CodeConflict, "Canceled"},
 		{"resource failed", []wiretest.Answer{{Status: 201, Body: `{"properties":{"provisioningState":"Creating"}}`}, {Body: `{"properties":{"provisioningState":"Failed"}}`}}, rotator.CodeConflict, "Failed"},
 		{"forgotten", []wiretest.Answer{accepted, {Status: 404, Body: `{"error":{"code":"ResourceNotFound","message":"m"}}`}}, rotator.CodeNotFound, "ResourceNotFound"},
-		{"out of sight", []wiretest.Answer{accepted, {Status: 500}, {Status: 500}, {Status: 500}, {Status: 500}, {Status: 500}, {Status: 500}}, rotator.CodeUnavailable, "HTTP500"},
+		{"out of sight", []wiretest.Answer{accepted, {Status: 500}, {Status: 500}, {Status: 500}, {Status: 500}, {Status: 500}, {Status: 500}}, rotator.CodeUnavailable, rotator.ReasonOfStatus(500)},
 		{"unreadable", []wiretest.Answer{accepted, {Body: `<html>`}, {Body: `<html>`}, {Body: `<html>`}, {Body: `<html>`}, {Body: `<html>`}, {Body: `<html>`}}, rotator.CodeUnavailable, ""},
-		{"elsewhere", []wiretest.Answer{{Status: 202, Header: map[string]string{"Azure-AsyncOperation": "https://evil.example/op?c=SIGNED"}}}, rotator.CodeInternal, "RefusedLink"},
-		{"elsewhere by Location", []wiretest.Answer{{Status: 202, Header: map[string]string{"Location": "https://evil.example/op?c=SIGNED"}}}, rotator.CodeInternal, "RefusedLink"},
+		{"elsewhere", []wiretest.Answer{{Status: 202, Header: map[string]string{"Azure-AsyncOperation": "https://evil.example/op?c=SIGNED"}}}, rotator.CodeInternal, rotator.ReasonRefusedLink},
+		{"elsewhere by Location", []wiretest.Answer{{Status: 202, Header: map[string]string{"Location": "https://evil.example/op?c=SIGNED"}}}, rotator.CodeInternal, rotator.ReasonRefusedLink},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()

@@ -147,7 +147,7 @@ func (p *pacer) admit(ctx context.Context, t ticket) error {
 		}
 		if waited += wait; waited > maxWait {
 			return &rotator.Error{
-				Code: rotator.CodeThrottled, Reason: "HeldBack", RetryAfter: wait, NoEffect: true,
+				Code: rotator.CodeThrottled, Reason: rotator.ReasonHeldBack, RetryAfter: wait, NoEffect: true,
 				Message: "call held back: the quota of " + t.String() + " is used up",
 			}
 		}

@@ -36,14 +36,14 @@ func (v *Vault) failure(ctx context.Context, c *azkeys.Client, key rotator.KeyID
 // effect.
 func (v *Vault) missing(ctx context.Context, c *azkeys.Client, key rotator.KeyID, what call) error {
 	e := &rotator.Error{
-		Code: rotator.CodeNotFound, Reason: "KeyNotFound", NoEffect: true,
+		Code: rotator.CodeNotFound, Reason: rotator.ReasonKeyNotFound, NoEffect: true,
 		Message: fmt.Sprintf("%s %s: there is no such key, or no such version of it", what.verb, key),
 		Hint:    "check the key's name and its vault: " + az(key, "list") + "; just after a create or a recovery it may take a minute to appear",
 	}
 	deleted, err := c.GetDeletedKey(ctx, key.Name(), nil)
 	switch {
 	case err == nil:
-		e.Reason = "KeyDeleted"
+		e.Reason = rotator.ReasonKeyDeleted
 		e.Message = fmt.Sprintf("%s %s: the key is deleted", what.verb, key)
 		e.Hint = "recover it: " + az(key, "recover") + " --name " + key.Name()
 		if purge := utc(deleted.ScheduledPurgeDate); !purge.IsZero() {
@@ -87,7 +87,7 @@ func (v *Vault) classify(key rotator.KeyID, what call, err error) error {
 	var answer *azcore.ResponseError
 	if !errors.As(err, &answer) {
 		e := wire.Failure(key.Host(), err)
-		if e.Reason == "NameNotResolved" {
+		if e.Reason == rotator.ReasonNameNotResolved {
 			e.Hint = "check the vault's name: there may be no vault " + key.Host() + ", or this machine's DNS does not know it"
 		}
 		e.NoEffect = e.NoEffect || !what.write
@@ -120,13 +120,13 @@ func (v *Vault) classify(key rotator.KeyID, what call, err error) error {
 
 // reason prefers the inner code, which says why: ForbiddenByRbac rather than
 // Forbidden.
-func reason(doc errorBody, status int) string {
+func reason(doc errorBody, status int) rotator.Reason {
 	for _, code := range []string{doc.Error.Inner.Code, doc.Error.Code} {
 		if code != "" {
-			return wire.Scrub(code)
+			return rotator.Reason(wire.Scrub(code))
 		}
 	}
-	return fmt.Sprintf("HTTP%d", status)
+	return rotator.ReasonOfStatus(status)
 }
 
 func text(doc errorBody, status int) string {
@@ -168,12 +168,13 @@ func hint(key rotator.KeyID, e *rotator.Error, message string) string {
 		return fmt.Sprintf("the vault uses access policies: allow get, list, create, update and rotate on keys to %s", who)
 	case "ForbiddenByFirewall", "ForbiddenByConnection":
 		return "the vault's firewall does not let this machine in: add its address or a private endpoint to the vault's networking"
-	case "KeyDisabled":
+	case rotator.ReasonKeyDisabled:
 		return "the key's newest version is disabled: enable it, or make a version by hand"
 	case "ObjectIsDeletedButRecoverable":
 		return "recover the key: " + az(key, "recover") + " --name " + key.Name()
 	case "ObjectIsBeingDeleted", "ObjectIsBeingRecovered":
 		return "wait until the vault has finished, then try again"
+	default: // what else there is, its class tells
 	}
 	switch e.Code {
 	case rotator.CodeForbidden:

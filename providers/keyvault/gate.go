@@ -49,7 +49,7 @@ func (g *gate) check(host string) error {
 		return nil
 	}
 	return &rotator.Error{
-		Code: rotator.CodeThrottled, Reason: "HeldBack", RetryAfter: wait, NoEffect: true,
+		Code: rotator.CodeThrottled, Reason: rotator.ReasonHeldBack, RetryAfter: wait, NoEffect: true,
 		Message: "call held back: " + host + " asked to be left alone",
 	}
 }
@@ -68,7 +68,7 @@ func (p *hostPolicy) Do(req *policy.Request) (*http.Response, error) {
 	u := req.Raw().URL
 	if u.Scheme != "https" || u.User != nil || !wire.SameHost(u.Host, p.host) {
 		return nil, &rotator.Error{
-			Code: rotator.CodeInternal, Reason: "RefusedLink", NoEffect: true,
+			Code: rotator.CodeInternal, Reason: rotator.ReasonRefusedLink, NoEffect: true,
 			Message: "a link of " + p.host + " leads to another host, " + wire.Scrub(u.Host),
 			Hint:    "a proxy may have answered instead of the vault; the link was not followed",
 		}
@@ -136,7 +136,7 @@ func checkChallenge(header string) error {
 		}
 	}
 	return &rotator.Error{
-		Code: rotator.CodeUnavailable, Reason: "UnreadableChallenge", NoEffect: true,
+		Code: rotator.CodeUnavailable, Reason: rotator.ReasonUnreadableChallenge, NoEffect: true,
 		Message: "the vault asks for a token in a way that cannot be read",
 		Hint:    "check that the address is a vault's, and no proxy's in between",
 	}

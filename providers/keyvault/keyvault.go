@@ -171,7 +171,7 @@ func (v *Vault) Versions(ctx context.Context, key rotator.KeyID) ([]rotator.Vers
 
 func endless(key rotator.KeyID) error {
 	return &rotator.Error{
-		Code: rotator.CodeUnavailable, Reason: "EndlessList", NoEffect: true,
+		Code: rotator.CodeUnavailable, Reason: rotator.ReasonEndlessList, NoEffect: true,
 		Message: fmt.Sprintf("list versions of %s: the pages do not end", key),
 	}
 }

@@ -102,12 +102,15 @@ func TestVault_Versions_decodes(t *testing.T) {
 
 func TestVault_Versions_refuses(t *testing.T) {
 	t.Parallel()
-	for name, tt := range map[string]struct{ body, reason string }{
-		"a link to another host":    {`{"value":[],"nextLink":"https://evil.vault.azure.net/keys/payments/versions"}`, "RefusedLink"},
-		"a link without TLS":        {`{"value":[],"nextLink":"http://` + host + `/keys/payments/versions"}`, "RefusedLink"},
-		"a version of another key":  {`{"value":[{"kid":"https://` + host + `/keys/other/` + v1 + `"}]}`, "UnreadableAnswer"},
-		"a version without id":      {`{"value":[{"attributes":{"enabled":true}}]}`, "UnreadableAnswer"},
-		"a version that is no hash": {`{"value":[{"kid":"` + string(key) + `/latest"}]}`, "UnreadableAnswer"},
+	for name, tt := range map[string]struct {
+		body   string
+		reason rotator.Reason
+	}{
+		"a link to another host":    {`{"value":[],"nextLink":"https://evil.vault.azure.net/keys/payments/versions"}`, rotator.ReasonRefusedLink},
+		"a link without TLS":        {`{"value":[],"nextLink":"http://` + host + `/keys/payments/versions"}`, rotator.ReasonRefusedLink},
+		"a version of another key":  {`{"value":[{"kid":"https://` + host + `/keys/other/` + v1 + `"}]}`, rotator.ReasonUnreadableAnswer},
+		"a version without id":      {`{"value":[{"attributes":{"enabled":true}}]}`, rotator.ReasonUnreadableAnswer},
+		"a version that is no hash": {`{"value":[{"kid":"` + string(key) + `/latest"}]}`, rotator.ReasonUnreadableAnswer},
 	} {
 		v, transport := newVault(t, wiretest.NewClock(), wiretest.Queue(t, wiretest.Answer{Body: tt.body}))
 		_, err := v.Versions(t.Context(), key)
@@ -118,7 +121,7 @@ func TestVault_Versions_refuses(t *testing.T) {
 	loop := wiretest.Answer{Body: `{"value":[],"nextLink":"https://` + host + `/keys/payments/versions?$skiptoken=x"}`}
 	v, _ := newVault(t, wiretest.NewClock(), func(wiretest.Request) wiretest.Answer { return loop })
 	_, err := v.Versions(t.Context(), key)
-	if e := mustError(t, err); e.Reason != "EndlessList" {
+	if e := mustError(t, err); e.Reason != rotator.ReasonEndlessList {
 		t.Errorf("a loop: got %+v", e)
 	}
 }
@@ -129,13 +132,14 @@ func TestVault_Versions_of_a_missing_key(t *testing.T) {
 	notFound := wiretest.Answer{Status: 404, Body: `{"error":{"code":"KeyNotFound","message":"m"}}`}
 	for name, tt := range map[string]struct {
 		first, second wiretest.Answer
-		reason, hint  string
+		reason        rotator.Reason
+		hint          string
 	}{
-		"deleted":                {notFound, wiretest.Answer{Body: deleted}, "KeyDeleted", "az keyvault key recover --vault-name contoso --name payments, before it is purged on 2022-07-04"},
-		"never was":              {notFound, notFound, "KeyNotFound", "check the key's name"},
-		"no versions":            {wiretest.Answer{Body: `{"value":[],"nextLink":null}`}, notFound, "KeyNotFound", "check the key's name"},
-		"no versions as deleted": {wiretest.Answer{Body: `{"value":null}`}, wiretest.Answer{Body: deleted}, "KeyDeleted", "recover"},
-		"may not look":           {notFound, wiretest.Answer{Status: 403, Body: `{"error":{"code":"Forbidden","message":"m"}}`}, "KeyNotFound", "may be deleted"},
+		"deleted":                {notFound, wiretest.Answer{Body: deleted}, rotator.ReasonKeyDeleted, "az keyvault key recover --vault-name contoso --name payments, before it is purged on 2022-07-04"},
+		"never was":              {notFound, notFound, rotator.ReasonKeyNotFound, "check the key's name"},
+		"no versions":            {wiretest.Answer{Body: `{"value":[],"nextLink":null}`}, notFound, rotator.ReasonKeyNotFound, "check the key's name"},
+		"no versions as deleted": {wiretest.Answer{Body: `{"value":null}`}, wiretest.Answer{Body: deleted}, rotator.ReasonKeyDeleted, "recover"},
+		"may not look":           {notFound, wiretest.Answer{Status: 403, Body: `{"error":{"code":"Forbidden","message":"m"}}`}, rotator.ReasonKeyNotFound, "may be deleted"},
 	} {
 		v, transport := newVault(t, wiretest.NewClock(), wiretest.Queue(t, tt.first, tt.second))
 		_, err := v.Versions(t.Context(), key)
@@ -264,7 +268,7 @@ func TestVault_classifies(t *testing.T) {
 		status   int
 		body     string
 		code     rotator.Code
-		reason   string
+		reason   rotator.Reason
 		noEffect bool
 		hint     string
 	}{
@@ -277,8 +281,8 @@ func TestVault_classifies(t *testing.T) {
 		{"being deleted", 409, `{"error":{"code":"ObjectIsBeingDeleted","message":"m"}}`, rotator.CodeConflict, "ObjectIsBeingDeleted", true, "wait"},
 		{"bad", 400, `{"error":{"code":"BadParameter","message":"m"}}`, rotator.CodeInvalid, "BadParameter", true, ""},
 		{"throttled", 429, `{"error":{"code":"Throttled","message":"m"}}`, rotator.CodeThrottled, "Throttled", true, ""},
-		{"broken", 500, ``, rotator.CodeUnavailable, "HTTP500", false, ""},
-		{"time-out", 408, ``, rotator.CodeUnavailable, "HTTP408", false, ""},
+		{"broken", 500, ``, rotator.CodeUnavailable, rotator.ReasonOfStatus(500), false, ""},
+		{"time-out", 408, ``, rotator.CodeUnavailable, rotator.ReasonOfStatus(408), false, ""},
 		{"not JSON", 200, `<html>`, rotator.CodeUnavailable, "", false, ""},
 	} {
 		t.Run(tt.name, func(t *testing.T) {

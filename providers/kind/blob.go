@@ -125,7 +125,7 @@ func (p *BlobProbe) address(account, endpoint, container string) (*url.URL, erro
 	u, err := url.Parse(endpoint)
 	if err != nil || u.Scheme != "https" || u.User != nil || !p.ours(u, id.Name) {
 		return nil, &rotator.Error{
-			Code: rotator.CodeInternal, Reason: "RefusedLink", NoEffect: true,
+			Code: rotator.CodeInternal, Reason: rotator.ReasonRefusedLink, NoEffect: true,
 			Message: fmt.Sprintf("the blob endpoint %q of %s is not one of this cloud", wire.Scrub(endpoint), id.Name),
 			Hint:    "the daemon's token is sent to Azure's own hosts only",
 		}
@@ -198,7 +198,7 @@ func errorCode(h http.Header, body []byte) string {
 
 func probeError(resp *http.Response, code, account, container string, now time.Time) error {
 	e := &rotator.Error{
-		Code: rotator.CodeUnavailable, Reason: code, NoEffect: true,
+		Code: rotator.CodeUnavailable, Reason: rotator.Reason(code), NoEffect: true,
 		Message:    fmt.Sprintf("list container %s: %d %s", container, resp.StatusCode, code),
 		RetryAfter: wire.RetryAfter(resp.Header, now),
 	}

@@ -237,7 +237,7 @@ func keyOf(vaultURI, name, version string) (keyRef, error) {
 
 func unreadableKey(path Path, err error) *rotator.Problem {
 	return &rotator.Problem{
-		Code: "UnreadableKey", Message: string(path) + ": " + err.Error(),
+		Code: rotator.ReasonUnreadableKey, Message: string(path) + ": " + err.Error(),
 		Hint: "look at the resource with az resource show; cmkd does not guess which key it uses",
 	}
 }

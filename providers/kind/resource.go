@@ -166,7 +166,7 @@ func (r *Resource) list(ctx context.Context, subscription string, each func(docu
 }
 
 func unreadable(path string, err error) error {
-	return &rotator.Error{Code: rotator.CodeInternal, Reason: "UnreadableAnswer", NoEffect: true, Message: "decode an element of " + path, Err: err}
+	return &rotator.Error{Code: rotator.CodeInternal, Reason: rotator.ReasonUnreadableAnswer, NoEffect: true, Message: "decode an element of " + path, Err: err}
 }
 
 func earlier(a, b time.Time) time.Time {

@@ -104,33 +104,33 @@ func TestObserve_by_kind(t *testing.T) {
 	for _, tt := range []struct {
 		name, doc string
 		want      rotator.Observation
-		problem   string
+		problem   rotator.Reason
 	}{
 		{"storage follows", fmt.Sprintf(storageDoc, ""), rotator.Observation{Key: key, Binding: rotator.BindingFollows, Version: v1, RotatedAt: stamp}, ""},
 		{"storage pinned", fmt.Sprintf(storageDoc, v1), rotator.Observation{Key: key, Binding: rotator.BindingPinned, Version: v1, RotatedAt: stamp}, ""},
 		{"storage in other cases", strings.NewReplacer("keyvaultproperties", "keyVaultProperties", "keyname", "keyName", "Microsoft.Keyvault", "microsoft.KEYVAULT").Replace(fmt.Sprintf(storageDoc, "")), rotator.Observation{Key: key, Binding: rotator.BindingFollows, Version: v1, RotatedAt: stamp}, ""},
 		{"storage's own key", `{"id":"` + accountID + `","properties":{"encryption":{"keySource":"Microsoft.Storage"}}}`, rotator.Observation{}, ""},
 		{"storage without encryption", `{"id":"` + accountID + `","properties":null}`, rotator.Observation{}, ""},
-		{"storage with a source of the future", `{"id":"` + accountID + `","properties":{"encryption":{"keySource":"Microsoft.Moon"}}}`, rotator.Observation{}, "UnknownKeySource"},
-		{"storage on another key still", strings.Replace(fmt.Sprintf(storageDoc, ""), "/keys/payments/", "/keys/old/", 1), rotator.Observation{Key: key, Binding: rotator.BindingFollows}, "KeyMismatch"},
-		{"storage with a bad vault", strings.Replace(fmt.Sprintf(storageDoc, ""), `"https://contoso.vault.azure.net/"`, `"http://contoso"`, 1), rotator.Observation{}, "UnreadableKey"},
+		{"storage with a source of the future", `{"id":"` + accountID + `","properties":{"encryption":{"keySource":"Microsoft.Moon"}}}`, rotator.Observation{}, rotator.ReasonUnknownKeySource},
+		{"storage on another key still", strings.Replace(fmt.Sprintf(storageDoc, ""), "/keys/payments/", "/keys/old/", 1), rotator.Observation{Key: key, Binding: rotator.BindingFollows}, rotator.ReasonKeyMismatch},
+		{"storage with a bad vault", strings.Replace(fmt.Sprintf(storageDoc, ""), `"https://contoso.vault.azure.net/"`, `"http://contoso"`, 1), rotator.Observation{}, rotator.ReasonUnreadableKey},
 		{"storage updating", strings.Replace(fmt.Sprintf(storageDoc, ""), "Succeeded", "ResolvingDNS", 1), rotator.Observation{Key: key, Binding: rotator.BindingFollows, Version: v1, RotatedAt: stamp, Updating: true}, ""},
 		{"cosmos", `{"id":"` + cosmosID + `","properties":{"keyVaultKeyUri":"` + string(key) + `","customerManagedKeyStatus":"Access to the configured customer managed key confirmed."}}`, rotator.Observation{Key: key, Binding: rotator.BindingFollows, Access: rotator.AccessAllowed, AccessEvidence: rotator.EvidenceConfirmed}, ""},
 		{"cosmos without key", `{"id":"` + cosmosID + `","properties":{"keyVaultKeyUri":null}}`, rotator.Observation{}, ""},
 		{"set pinned", `{"id":"` + setID + `","properties":{"activeKey":{"keyUrl":"` + string(key) + "/" + v2 + `"},"previousKeys":[{"keyUrl":"` + string(key) + "/" + v1 + `"}]}}`, rotator.Observation{Key: key, Binding: rotator.BindingPinned, Version: v2, Previous: []string{v1}}, ""},
 		{"set follows", `{"id":"` + setID + `","properties":{"activeKey":{"keyUrl":"` + string(key) + "/" + v2 + `"},"rotationToLatestKeyVersionEnabled":true,"lastKeyRotationTimestamp":"2024-06-20T04:47:52.9788262+00:00","previousKeys":[],"provisioningState":"Updating"}}`, rotator.Observation{Key: key, Binding: rotator.BindingFollows, Version: v2, RotatedAt: stamp, Updating: true}, ""},
 		{"set with an error", `{"id":"` + setID + `","properties":{"activeKey":{"keyUrl":"` + string(key) + "/" + v2 + `"},"rotationToLatestKeyVersionEnabled":true,"autoKeyRotationError":{"code":"ManagedServiceIdentityNotFound","message":"m"}}}`, rotator.Observation{Key: key, Binding: rotator.BindingFollows, Version: v2}, "ManagedServiceIdentityNotFound"},
-		{"set with a version that is none", `{"id":"` + setID + `","properties":{"activeKey":{"keyUrl":"` + string(key) + `/keyVersion1"}}}`, rotator.Observation{Key: key, Binding: rotator.BindingPinned}, "UnreadableKey"},
+		{"set with a version that is none", `{"id":"` + setID + `","properties":{"activeKey":{"keyUrl":"` + string(key) + `/keyVersion1"}}}`, rotator.Observation{Key: key, Binding: rotator.BindingPinned}, rotator.ReasonUnreadableKey},
 		{"group", `{"id":"` + groupID + `","properties":{"encryptionProperties":{"vaultBaseUrl":"https://contoso.vault.azure.net","keyName":"payments","keyVersion":"` + v1 + `"}}}`, rotator.Observation{Key: key, Binding: rotator.BindingFixed, Version: v1}, ""},
 		{"group without key", `{"id":"` + groupID + `","properties":{}}`, rotator.Observation{}, ""},
-		{"group without version", `{"id":"` + groupID + `","properties":{"encryptionProperties":{"vaultBaseUrl":"https://contoso.vault.azure.net","keyName":"payments"}}}`, rotator.Observation{Key: key, Binding: rotator.BindingFixed}, "NoKeyVersion"},
-		{"group with a path for a name", `{"id":"` + groupID + `","properties":{"encryptionProperties":{"vaultBaseUrl":"https://contoso.vault.azure.net","keyName":"payments/` + v2 + `"}}}`, rotator.Observation{}, "UnreadableKey"},
-		{"group failed", `{"id":"` + groupID + `","properties":{"provisioningState":"Failed"}}`, rotator.Observation{}, "ProvisioningFailed"},
+		{"group without version", `{"id":"` + groupID + `","properties":{"encryptionProperties":{"vaultBaseUrl":"https://contoso.vault.azure.net","keyName":"payments"}}}`, rotator.Observation{Key: key, Binding: rotator.BindingFixed}, rotator.ReasonVersionNotNamed},
+		{"group with a path for a name", `{"id":"` + groupID + `","properties":{"encryptionProperties":{"vaultBaseUrl":"https://contoso.vault.azure.net","keyName":"payments/` + v2 + `"}}}`, rotator.Observation{}, rotator.ReasonUnreadableKey},
+		{"group failed", `{"id":"` + groupID + `","properties":{"provisioningState":"Failed"}}`, rotator.Observation{}, rotator.ReasonProvisioningFailed},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
 			got, _ := observe(parse(t, tt.doc))
-			problem := ""
+			var problem rotator.Reason
 			if got.Problem != nil {
 				problem = got.Problem.Code
 			}
@@ -169,10 +169,14 @@ func TestObserve_failed_auto_rotation(t *testing.T) {
 		return `{"id":"` + setID + `","location":"West US","properties":{"activeKey":{"keyUrl":"` + string(key) + "/" + v1 + `"},"rotationToLatestKeyVersionEnabled":true,` + properties + `}}`
 	}
 	cluster := `{"id":"` + clusterID + `","location":"eastus","properties":{"diskEncryptionSetID":"` + setID + `"}}`
-	for _, tt := range []struct{ name, doc, code, class string }{
+	for _, tt := range []struct {
+		name, doc string
+		code      rotator.Reason
+		class     string
+	}{
 		{"failed", set(failed), "ManagedServiceIdentityNotFound", "auto-rotation"},
 		{"failed, as was the update that should mend it", set(failed + `,"provisioningState":"Failed"`), "ManagedServiceIdentityNotFound", "auto-rotation"},
-		{"another problem", set(`"provisioningState":"Failed"`), "ProvisioningFailed", ""},
+		{"another problem", set(`"provisioningState":"Failed"`), rotator.ReasonProvisioningFailed, ""},
 		{"none", set(`"autoKeyRotationError":null`), "", ""},
 	} {
 		k := newKit(t, func(r wiretest.Request) wiretest.Answer {

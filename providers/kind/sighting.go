@@ -110,7 +110,7 @@ func (d *Declaration) decode(doc document) Sighting {
 	}
 	for _, f := range d.Faults {
 		if code := doc.text(f.Code); code != "" {
-			s.complain(&rotator.Problem{Code: code, Message: doc.text(f.Message), Class: f.Class, Hint: f.Hint})
+			s.complain(&rotator.Problem{Code: rotator.Reason(code), Message: doc.text(f.Message), Class: f.Class, Hint: f.Hint})
 		}
 	}
 	if d.Status != nil && s.named() {
@@ -135,7 +135,7 @@ func (u *UseAt) decode(doc document, s *Sighting) {
 		u.current(doc, &use, s)
 	}
 	if u.Fixed && ref.key != "" && !ref.versioned {
-		s.complain(&rotator.Problem{Code: "NoKeyVersion", Message: string(u.Version) + " is empty", Hint: u.Unversioned})
+		s.complain(&rotator.Problem{Code: rotator.ReasonVersionNotNamed, Message: string(u.Version) + " is empty", Hint: u.Unversioned})
 	}
 	u.held(doc, &use, s)
 	if use.Key != "" || len(use.Held) > 0 {
@@ -174,7 +174,7 @@ func (u *UseAt) there(doc document, s *Sighting) bool {
 	case strings.EqualFold(owner, u.Owner.Microsoft), owner == "" && doc.text(u.Vault) == "" && doc.text(u.Name) == "":
 	default:
 		s.complain(&rotator.Problem{
-			Code: "UnknownKeySource", Message: string(u.Owner.At) + " is " + owner, Hint: "look at the encryption settings of the resource",
+			Code: rotator.ReasonUnknownKeySource, Message: string(u.Owner.At) + " is " + owner, Hint: "look at the encryption settings of the resource",
 		})
 	}
 	return false
@@ -216,7 +216,7 @@ func (u *UseAt) reported(doc document, use *Use, s *Sighting) {
 	case !current.key.Same(use.Key):
 		// Seen only while the resource is given another key.
 		s.complain(&rotator.Problem{
-			Code: "KeyMismatch", Message: fmt.Sprintf("it is set to %s and still uses %s", use.Key, current.key),
+			Code: rotator.ReasonKeyMismatch, Message: fmt.Sprintf("it is set to %s and still uses %s", use.Key, current.key),
 			Hint: "wait, or nudge it",
 		})
 	default:
@@ -250,7 +250,7 @@ func (s *Sighting) state(value string) {
 	case value == "", strings.EqualFold(value, "Succeeded"):
 	case strings.EqualFold(value, "Failed"), strings.EqualFold(value, "Canceled"):
 		s.complain(&rotator.Problem{
-			Code: "Provisioning" + value, Message: "the last update of the resource ended as " + value,
+			Code: rotator.ReasonProvisioningFailed, Message: "the last update of the resource ended as " + value,
 			Hint: "see the activity log of the resource",
 		})
 	default:

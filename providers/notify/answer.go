@@ -34,7 +34,7 @@ func refused(base, token string, resp *http.Response, now time.Time) error {
 		text = http.StatusText(resp.StatusCode)
 	}
 	e := &rotator.Error{
-		Code: statusCode(resp.StatusCode), Reason: fmt.Sprintf("HTTP%d", resp.StatusCode),
+		Code: statusCode(resp.StatusCode), Reason: rotator.ReasonOfStatus(resp.StatusCode),
 		Message: fmt.Sprintf("post alerts to %s: %d %s", base, resp.StatusCode, text),
 	}
 	e.Hint = statusHint(resp.StatusCode)

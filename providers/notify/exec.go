@@ -174,7 +174,7 @@ func (e *Exec) failure(ctx context.Context, late, err error, stderr *tail) error
 		return fail.WithHint("let it hand the work over and end, or raise its timeout")
 	case exited && exit.Exited():
 		fail.Message = fmt.Sprintf("run %s: exit status %d%s", name, exit.ExitCode(), stderr.reason())
-		fail.Reason = fmt.Sprintf("Exit%d", exit.ExitCode())
+		fail.Reason = rotator.ReasonOfExit(exit.ExitCode())
 		return fail.WithHint("exit status 0 means that the alerts were taken; try it: cmkd alert test")
 	case exited:
 		fail.Message = fmt.Sprintf("run %s: %s%s", name, exit, stderr.reason())

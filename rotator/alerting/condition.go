@@ -4,6 +4,7 @@
 package alerting
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 	"strings"
@@ -57,12 +58,12 @@ type alertSet struct {
 // gathered is an alert in the making.
 type gathered struct {
 	rotator.Alert
-	code string
+	code rotator.Reason
 	last *rotator.Tracker // nil if it is not about dependents
 }
 
 // add returns the alert of a rule and cause, made if it is the first of them.
-func (s *alertSet) add(rule rotator.Rule, code string) *gathered {
+func (s *alertSet) add(rule rotator.Rule, code rotator.Reason) *gathered {
 	if r := s.recent; r != nil && r.Rule == rule && r.code == code {
 		return r
 	}
@@ -104,7 +105,7 @@ func ID(rule rotator.Rule, scope, cause string) string {
 
 // causeOf makes a cause of a code, which may be anything that a service answers:
 // people type it, and a store takes no id of any length.
-func causeOf(code string) string {
+func causeOf(code rotator.Reason) string {
 	const most = 64
 	cause := strings.Map(func(r rune) rune {
 		switch {
@@ -113,7 +114,7 @@ func causeOf(code string) string {
 		default:
 			return '-'
 		}
-	}, code)
+	}, string(code))
 	return cause[:min(len(cause), most)]
 }
 
@@ -131,7 +132,7 @@ func (s *alertSet) ofOperation() {
 	}
 	switch {
 	case op.State == rotator.StateAwaitingApproval:
-		a := s.add(rotator.RuleRevocationStalled, string(rotator.StateAwaitingApproval))
+		a := s.add(rotator.RuleRevocationStalled, rotator.Reason(rotator.StateAwaitingApproval))
 		a.Summary = fmt.Sprintf("the %s of %s, asked for by %s, waits for a second person", op.Kind, op.Key, op.Actor)
 		a.Hint, a.Next = "cmkd plan "+op.Key+" --revoke shows what it breaks", "cmkd approve "+op.ID.String()
 	case p == nil, p.Code == rotator.ReasonSoak: // that passes by itself
@@ -158,8 +159,14 @@ func (s *alertSet) preflight(p *rotator.Problem) {
 
 func (s *alertSet) problem(rule rotator.Rule, p *rotator.Problem, what string) *gathered {
 	a := s.add(rule, p.Code)
-	a.Summary, a.Hint = what+": "+p.Message, p.Hint
+	a.Summary, a.Hint = what+": "+p.Message, hint(p, s.op.Key, s.op.ID)
 	return a
+}
+
+// hint is the next step as the problem tells it, or else as is to be said of its
+// reason.
+func hint(p *rotator.Problem, key string, op rotator.OperationID) string {
+	return cmp.Or(p.Hint, rotator.InfoOf(p.Code).NextFor(key, op))
 }
 
 // ofTracker judges one dependent.
@@ -180,9 +187,9 @@ func (s *alertSet) ofTracker(t *rotator.Tracker) {
 	a.last = t
 }
 
-func ruleOfTracker(op *rotator.Operation, t *rotator.Tracker) (rule rotator.Rule, cause string) {
+func ruleOfTracker(op *rotator.Operation, t *rotator.Tracker) (rule rotator.Rule, cause rotator.Reason) {
 	p := t.Detail.Problem
-	cause = t.Detail.Dependent.Kind
+	cause = rotator.Reason(t.Detail.Dependent.Kind)
 	// What may pass by itself is no cause: the alert would be another one with each
 	// answer of Azure.
 	if p != nil && p.Code != "" && !p.Class.Passes() {
@@ -260,7 +267,7 @@ type KeyView struct {
 // operation.
 func OfKey(v *KeyView) (found []rotator.Alert) {
 	s := v.State
-	add := func(rule rotator.Rule, code, next, format string, args ...any) *rotator.Alert {
+	add := func(rule rotator.Rule, code rotator.Reason, next, format string, args ...any) *rotator.Alert {
 		cause := causeOf(code)
 		found = append(found, rotator.Alert{
 			ID: ID(rule, s.Name, cause), Rule: rule, Severity: SeverityOf(rule), Key: s.Name, Cause: cause,
@@ -277,18 +284,18 @@ func OfKey(v *KeyView) (found []rotator.Alert) {
 		case p.Code == rotator.ReasonVaultUnreachable:
 			rule, what = rotator.RuleUnreachable, "key "+s.Name+" cannot be read"
 		}
-		add(rule, p.Code, status, "%s: %s", what, p.Message).Hint = p.Hint
+		add(rule, p.Code, status, "%s: %s", what, p.Message).Hint = hint(p, s.Name, s.Operation)
 	}
 	if !s.Missed.IsZero() {
 		add(rotator.RuleScheduleMissed, rotator.ReasonScheduleMissed, status, "no rotation of %s began at %s", s.Name, s.Missed.Format(time.RFC3339))
 	}
 	if s.Failed != 0 {
-		add(rotator.RuleOperationFailed, s.Failed.String(), "cmkd status "+s.Failed.String(), "%s of key %s failed", s.Failed, s.Name).Operation = s.Failed
+		add(rotator.RuleOperationFailed, rotator.Reason(s.Failed.String()), "cmkd status "+s.Failed.String(), "%s of key %s failed", s.Failed, s.Name).Operation = s.Failed
 	}
 	if p := s.Preflight; p != nil && !v.Busy {
 		a := add(rotator.RulePreflightFailing, p.Code, "cmkd rotate "+s.Name+" --dry-run",
 			"the rotation of %s on %s could not begin: %s", s.Name, s.NextRotation.Format(time.RFC3339), p.Message)
-		a.Hint = p.Hint
+		a.Hint = hint(p, s.Name, s.Operation)
 	}
 	if left, soon := v.expiring(); soon {
 		add(rotator.RuleVersionExpiring, "", "cmkd rotate "+s.Name, "version %s of key %s %s on %s, and no rotation is scheduled before",

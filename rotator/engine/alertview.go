@@ -112,6 +112,7 @@ func (e *Engine) TestReceivers(ctx context.Context, name, actor string) ([]rotat
 func statusOf(a *rotator.Alert, silence string) rotator.AlertStatus {
 	info := alerting.InfoOf(a.Rule)
 	s := rotator.AlertStatus{Alert: *a, Silence: silence, Title: info.Title, Meaning: info.Meaning, Causes: info.Causes}
+	s.Why = rotator.InfoOf(rotator.Reason(a.Cause)).Cause
 	s.Told, s.Affected = maps.Clone(a.Told), slices.Clone(a.Affected)
 	return s
 }

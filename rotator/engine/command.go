@@ -92,7 +92,7 @@ func (c commands) retire(r rotator.Request, answer func(rotator.Operation, error
 		}
 		return nil, rotator.Errorf(rotator.CodeRefused, "rotation %s is %s", l.op.ID, l.op.State).WithHint("cmkd status %s shows how far it is", l.op.ID)
 	}
-	l.op.Retirer, l.op.Waiting, l.op.Problem = r.Actor, "", nil
+	l.op.Retirer, l.op.Waiting, l.op.Problem = r.Actor, rotator.Wait{}, nil
 	l.op.Wake, l.guarding = time.Time{}, false
 	c.draft.changed(l)
 	c.reasoned(l, rotator.EventRetireRequested, r.Actor, r.Reason, "retire version %s", strings.Join(l.op.Previous, ", "))
@@ -131,7 +131,7 @@ func (c commands) cancel(r rotator.OperationRequest) (*live, error) {
 	switch l.op.State {
 	case rotator.StateCreating:
 		l.op.CancelledBy = r.Actor
-		l.op.Waiting = "to know whether the vault made a version, then it is cancelled"
+		l.op.Waiting = rotator.Wait{For: rotator.WaitCancel}
 		c.draft.changed(l)
 	case rotator.StatePropagating, rotator.StateSoaking, rotator.StateRetiring:
 		c.leaveUnretired(l)

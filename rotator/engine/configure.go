@@ -109,7 +109,7 @@ func (c configuring) refresh(l *live, key *rotator.Key) {
 	c.draft.noted(l, rotator.EventConfigLoaded, actorDaemon, "retire is %s now, it was %s", key.Retire, l.op.Retire)
 	l.op.Retire = key.Retire
 	if l.op.State == rotator.StateRetiring && len(l.op.Retired) == 0 {
-		l.op.Waiting = ""
+		l.op.Waiting = rotator.Wait{}
 	}
 	c.draft.changed(l)
 }

@@ -89,3 +89,35 @@ func TestCreate_AClockSetBackWhileTheListIsOutMakesNoSecondVersion(t *testing.T)
 		})
 	}
 }
+
+// TestCreate_FailureThatArrivesAfterAFailedCommit may have had its effect just before:
+// the read lag runs from the answer, and no second version is made meanwhile.
+func TestCreate_FailureThatArrivesAfterAFailedCommit(t *testing.T) {
+	t.Parallel()
+	for _, out := range []time.Duration{30 * time.Second, 90 * time.Second} {
+		t.Run(out.String(), func(t *testing.T) {
+			t.Parallel()
+			inBubble(t, func(s *estate) {
+				s.azure.ReadLag = time.Minute
+				var created atomic.Bool
+				s.azure.FailWith(func(call, _ string) *rotatortest.Fault {
+					if call != "create" || created.Swap(true) {
+						return nil
+					}
+					<-time.After(out)
+					return &rotatortest.Fault{Err: refused(rotator.CodeUnavailable, false), AfterEffect: true}
+				})
+				s.start()
+				op := s.rotateNow()
+				s.want(op, rotator.StateCreating)
+				s.failOnce()
+				s.pass(5 * time.Minute)
+				s.wantVersions("++")
+				s.want(op, rotator.StatePropagating)
+				if n := s.azure.Calls("create"); n != 1 {
+					t.Errorf("%d calls to make a version, want 1\n%s", n, s.log())
+				}
+			})
+		})
+	}
+}

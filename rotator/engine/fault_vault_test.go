@@ -202,3 +202,27 @@ func TestVault_MakesVersionsAtTheDocumentedPace(t *testing.T) {
 
 // due returns when the keys were due.
 func (r *rush) due() time.Time { return r.created[0].Truncate(time.Minute) }
+
+// TestRotation_OfTwoVersionsOfOneSecond follows the one that the services take for the
+// newer: the vault's times do not tell.
+func TestRotation_OfTwoVersionsOfOneSecond(t *testing.T) {
+	t.Parallel()
+	inBubble(t, func(s *estate) {
+		s.key.Retire = rotator.RetireAuto
+		s.start()
+		var other rotator.Version
+		s.azure.FailWith(func(call, _ string) *rotatortest.Fault {
+			if call == "tag" && other.ID == "" {
+				other = s.azure.Outside(keyID)
+			}
+			return nil
+		})
+		op := s.rotate()
+		s.pass(28 * time.Hour)
+		got := s.want(op, rotator.StateCompleted)
+		if got.Target.ID != other.ID {
+			t.Errorf("the target is %s, the services follow %s\n%s", got.Target.ID, other.ID, s.log())
+		}
+		s.wantVersions("--+")
+	})
+}

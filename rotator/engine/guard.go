@@ -55,7 +55,7 @@ func keyConfigured(g *guardView) []rotator.Objection {
 		return nil
 	}
 	return []rotator.Objection{{
-		Check: "key-not-configured", Message: "key " + g.op.Key + " is not in the configuration any more",
+		Check: rotator.ReasonKeyNotConfigured, Message: "key " + g.op.Key + " is not in the configuration any more",
 		Hint: "add it again, or cmkd cancel " + g.op.ID.String(),
 	}}
 }
@@ -74,18 +74,18 @@ func dependentsSettled(g *guardView) (all []rotator.Objection) {
 		if settled(t, g.require) {
 			continue
 		}
-		o := rotator.Objection{Check: "dependent-not-settled", Dependent: t.Detail.Dependent.ID}
+		o := rotator.Objection{Check: rotator.ReasonDependentNotSettled, Dependent: t.Detail.Dependent.ID}
 		name := t.Detail.Dependent.Kind + " " + t.Detail.Dependent.DisplayName()
 		switch {
 		case t.State == rotator.TrackerUnreachable:
-			o.Check, o.Message = "dependent-unreachable", name+" cannot be read"
+			o.Check, o.Message = rotator.ReasonDependentUnreachable, name+" cannot be read"
 		case t.Detail.Version == "":
-			o.Check, o.Message = "dependent-unknown", name+" is not known to have left the previous version"
+			o.Check, o.Message = rotator.ReasonDependentUnknown, name+" is not known to have left the previous version"
 		default:
 			o.Message = fmt.Sprintf("%s uses version %s, not %s", name, t.Detail.Version, g.op.Target.ID)
 		}
 		if t.Detail.Dependent.Discovered {
-			o.Check, o.Message = "dependent-discovered", o.Message+"; nobody listed it, a search found it"
+			o.Check, o.Message = rotator.ReasonDependentDiscovered, o.Message+"; nobody listed it, a search found it"
 		}
 		if p := t.Detail.Problem; p != nil {
 			o.Message, o.Hint = o.Message+": "+p.Message, p.Hint
@@ -102,7 +102,7 @@ func dependentsSeenAfresh(g *guardView) (all []rotator.Objection) {
 		t := &g.trackers[i]
 		if g.stale[t.Number] && t.State == rotator.TrackerDone {
 			all = append(all, rotator.Objection{
-				Check: "dependent-not-seen-afresh", Dependent: t.Detail.Dependent.ID,
+				Check: rotator.ReasonDependentNotSeenAfresh, Dependent: t.Detail.Dependent.ID,
 				Message: t.Detail.Dependent.DisplayName() + " was not looked at again yet",
 			})
 		}
@@ -113,7 +113,7 @@ func dependentsSeenAfresh(g *guardView) (all []rotator.Objection) {
 // targetStillCurrent objects if the target is not the enabled newest version.
 func targetStillCurrent(g *guardView) []rotator.Objection {
 	if g.listErr != nil {
-		return []rotator.Objection{{Check: "versions-unknown", Message: "the versions of the key cannot be read: " + g.listErr.Error(), Hint: g.listErr.Hint}}
+		return []rotator.Objection{{Check: rotator.ReasonVersionsUnknown, Message: "the versions of the key cannot be read: " + g.listErr.Error(), Hint: g.listErr.Hint}}
 	}
 	if g.versions == nil {
 		return nil // not asked yet: a preview
@@ -121,11 +121,11 @@ func targetStillCurrent(g *guardView) []rotator.Objection {
 	v, ok := rotator.FindVersion(g.versions, g.op.Target.ID)
 	switch newest, _ := rotator.Newest(g.versions, func(v rotator.Version) bool { return v.ID == g.op.Target.ID }); {
 	case !ok:
-		return []rotator.Objection{{Check: "target-missing", Message: "the vault does not list the new version " + g.op.Target.ID}}
-	case !v.Enabled:
-		return []rotator.Objection{{Check: "target-disabled", Message: "the new version " + v.ID + " is disabled", Hint: "enable it, then retire again"}}
+		return []rotator.Objection{{Check: rotator.ReasonTargetMissing, Message: "the vault does not list the new version " + g.op.Target.ID}}
 	case newest.ID != v.ID:
-		return []rotator.Objection{{Check: "target-superseded", Message: "version " + newest.ID + " is newer than " + v.ID}}
+		return []rotator.Objection{{Check: rotator.ReasonTargetSuperseded, Message: "version " + newest.ID + " is newer than " + v.ID}}
+	case !v.Enabled:
+		return []rotator.Objection{{Check: rotator.ReasonCurrentVersionDisabled, Message: "the new version " + v.ID + " is disabled", Hint: "enable it, then retire again"}}
 	}
 	return nil
 }
@@ -152,7 +152,7 @@ func inventoryComplete(g *guardView) []rotator.Objection {
 	if g.searchErr == nil {
 		return nil
 	}
-	return []rotator.Objection{{Check: "inventory-incomplete", Message: "the search for unlisted dependents failed: " + g.searchErr.Error(), Hint: g.searchErr.Hint}}
+	return []rotator.Objection{{Check: rotator.ReasonInventoryIncomplete, Message: "the search for unlisted dependents failed: " + g.searchErr.Error(), Hint: g.searchErr.Hint}}
 }
 
 func (c *state) guardView(l *live) *guardView {
@@ -179,8 +179,8 @@ func (c retirement) advance(l *live) {
 		c.leaveUnretired(l)
 		c.draft.entered(l, rotator.StateCompleted, actorDaemon, "the previous version stays enabled")
 	case awaitsRetirement(&l.op):
-		if l.op.Waiting == "" {
-			l.op.Waiting = "for somebody to say: cmkd retire " + l.op.Key
+		if l.op.Waiting.For == "" {
+			l.op.Waiting.For = rotator.WaitRetire
 			c.draft.changed(l)
 		}
 	case !l.guarding:
@@ -215,7 +215,7 @@ func (c retirement) beginGuard(l *live) {
 			l.stale[uint32(i)] = true
 		}
 	}
-	l.op.Verify, l.op.Waiting, l.op.Problem = c.now, "for a fresh look at every dependent", nil
+	l.op.Verify, l.op.Waiting, l.op.Problem = c.now, rotator.Wait{For: rotator.WaitObservations}, nil
 	l.versions, l.listErr, l.searchErr, l.listed, l.verify = nil, nil, nil, c.steady, c.steady
 	c.draft.changed(l)
 	observing(c).all(l)
@@ -256,7 +256,7 @@ func (c retirement) heldBack(l *live, objs []rotator.Objection) {
 	first := objs[0]
 	for _, o := range objs {
 		e := c.draft.noted(l, rotator.EventRetirementHeld, actorDaemon, "the previous version stays enabled: %s", o.Message)
-		e.Dependent, e.Data = o.Dependent, map[string]string{"check": o.Check, "version": l.op.Previous[0]}
+		e.Dependent, e.Data = o.Dependent, map[string]string{"check": string(o.Check), "version": l.op.Previous[0]}
 	}
 	c.answerRetirers(l, refusal(l.op.Key, objs))
 	l.op.Retirer = ""
@@ -269,7 +269,7 @@ func (c retirement) heldBack(l *live, objs []rotator.Objection) {
 		c.draft.entered(l, rotator.StatePropagating, actorDaemon, first.Message)
 		return
 	}
-	l.guarding, l.stale, l.op.Waiting = false, nil, ""
+	l.guarding, l.stale, l.op.Waiting = false, nil, rotator.Wait{}
 	c.draft.held(l, p, heldRetry)
 }
 
@@ -303,7 +303,7 @@ func (c *state) answerRetirers(l *live, err error) {
 func (c retirement) retireNext(l *live) {
 	for _, v := range l.op.Previous {
 		if !slices.Contains(l.op.Retired, v) {
-			l.op.Waiting = "for the vault to disable " + v
+			l.op.Waiting = rotator.Wait{For: rotator.WaitDisabled, Version: v}
 			if l.op.Held != nil && l.op.Held.Class == "" {
 				l.op.Held = nil // an objection; what the vault refused may go on
 			}
@@ -327,7 +327,7 @@ func (c retirement) disabledPrevious(l *live, r *result) {
 			Data = map[string]string{"version": r.task.version.ID}
 	case r.err == nil:
 		c.notRetired(l, &rotator.Error{
-			Code: rotator.CodeRefused, Reason: "still-enabled", Message: "version " + r.task.version.ID + " is still enabled after it was disabled",
+			Code: rotator.CodeRefused, Reason: rotator.ReasonVersionUnchanged, Message: "version " + r.task.version.ID + " is still enabled after it was disabled",
 		})
 	case r.err.Code == rotator.CodeNotFound:
 		// A version that is gone cannot be used; nothing is left to disable.

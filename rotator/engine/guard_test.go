@@ -17,21 +17,21 @@ func TestGuard(t *testing.T) {
 	tests := []struct {
 		name  string
 		spoil func(s *estate, old string)
-		check string
+		check rotator.Reason
 		says  string
 	}{
 		{"a dependent that fell back to the old version", func(s *estate, old string) {
 			s.azure.Change(storageID, func(r *rotatortest.Resource) { r.Binding, r.Pinned = rotator.BindingFixed, old })
-		}, "dependent-not-settled", "storage"},
+		}, rotator.ReasonDependentNotSettled, "storage"},
 		{"a dependent that became unreadable", func(s *estate, _ string) {
 			s.azure.Change(storageID, func(r *rotatortest.Resource) { r.Forbidden = true })
-		}, "dependent-unreachable", "storage"},
+		}, rotator.ReasonDependentUnreachable, "storage"},
 		{"a dependent that is gone", func(s *estate, _ string) {
 			s.azure.Change(storageID, func(r *rotatortest.Resource) { r.Gone = true })
-		}, "dependent-unreachable", "storage"},
+		}, rotator.ReasonDependentUnreachable, "storage"},
 		{"a dependent that nobody listed", func(s *estate, old string) {
 			s.azure.AddResource(rotatortest.Resource{ID: late, Kind: "follower", Key: keyID, Binding: rotator.BindingFixed, Pinned: old})
-		}, "dependent-discovered", "late"},
+		}, rotator.ReasonDependentDiscovered, "late"},
 		{"a search that is not permitted", func(s *estate, _ string) {
 			s.azure.FailWith(func(call, _ string) *rotatortest.Fault {
 				if call == "find" {
@@ -39,10 +39,10 @@ func TestGuard(t *testing.T) {
 				}
 				return nil
 			})
-		}, "inventory-incomplete", "went wrong"},
+		}, rotator.ReasonInventoryIncomplete, "went wrong"},
 		{"a target that was disabled", func(s *estate, _ string) {
 			s.azure.Enable(keyID, s.azure.List(keyID)[1].ID, false)
-		}, "target-disabled", "disabled"},
+		}, rotator.ReasonCurrentVersionDisabled, "disabled"},
 		{"a vault that cannot be read", func(s *estate, _ string) {
 			s.azure.FailWith(func(call, _ string) *rotatortest.Fault {
 				if call == "versions" {
@@ -50,7 +50,7 @@ func TestGuard(t *testing.T) {
 				}
 				return nil
 			})
-		}, "versions-unknown", "went wrong"},
+		}, rotator.ReasonVersionsUnknown, "went wrong"},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
@@ -67,7 +67,7 @@ func TestGuard(t *testing.T) {
 					t.Fatalf("the old version was retired\n%s", s.log())
 				}
 				held := s.events(rotator.EventRetirementHeld)
-				if !slices.ContainsFunc(held, func(e rotator.Event) bool { return e.Data["check"] == tt.check && contains(e.Message, tt.says) }) {
+				if !slices.ContainsFunc(held, func(e rotator.Event) bool { return e.Data["check"] == string(tt.check) && contains(e.Message, tt.says) }) {
 					t.Fatalf("events of the guard: %+v, want check %s that says %q\n%s", held, tt.check, tt.says, s.log())
 				}
 				if got := s.operation(op); !got.NeedsAction() && !got.Stalled() && len(got.Blockers) == 0 {
@@ -156,7 +156,7 @@ func TestGuard_HoldsForAKeyThatIsNotConfiguredAnyMore(t *testing.T) {
 		}
 		s.pass(48 * time.Hour)
 		s.wantVersions("++")
-		if held := s.events(rotator.EventRetirementHeld); len(held) == 0 || held[0].Data["check"] != "key-not-configured" {
+		if held := s.events(rotator.EventRetirementHeld); len(held) == 0 || held[0].Data["check"] != string(rotator.ReasonKeyNotConfigured) {
 			t.Fatalf("events of the guard: %+v\n%s", held, s.log())
 		}
 		if err := s.engine.Reload(s.t.Context(), []rotator.Key{s.key}, s.alerting); err != nil {

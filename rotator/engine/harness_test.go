@@ -193,7 +193,7 @@ func (s *estate) want(id rotator.OperationID, state rotator.OperationState) rota
 	s.t.Helper()
 	op := s.operation(id)
 	if op.State != state {
-		s.t.Fatalf("%s is %s, want %s (waiting: %s; problem: %v)\n%s", id, op.State, state, op.Waiting, op.Problem, s.log())
+		s.t.Fatalf("%s is %s, want %s (waiting: %s; problem: %v)\n%s", id, op.State, state, op.WaitingText(), op.Problem, s.log())
 	}
 	return op
 }

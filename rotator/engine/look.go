@@ -193,14 +193,14 @@ func otherKey(key rotator.KeyID, op *rotator.Operation) *rotator.Problem {
 		uses = string(key)
 	}
 	return &rotator.Problem{
-		Code: "other-key", Message: fmt.Sprintf("uses %s, not %s", uses, op.KeyID),
+		Code: rotator.ReasonOtherKey, Message: fmt.Sprintf("uses %s, not %s", uses, op.KeyID),
 		Hint: "correct the dependents of key " + op.Key + " in the configuration, or exclude this one with a reason",
 	}
 }
 
 func deniedNow(o *rotator.Observation) *rotator.Problem {
 	return &rotator.Problem{
-		Code: "access-denied", Message: "has no access to its key now (" + o.AccessCode + ")",
+		Code: rotator.ReasonAccessDenied, Message: "has no access to its key now (" + o.AccessCode + ")",
 		Hint: "restore the dependent's access to the key first",
 	}
 }
@@ -325,7 +325,7 @@ func (t tracker) fixed(l look) (tracker, rotator.Action) {
 		return t.tell(rotator.ActionRecreate, l)
 	}
 	return t.block(rotator.TrackerNeedsAction, &rotator.Problem{
-		Code: "must-be-recreated", Message: "names its key version for good and has to be deployed anew",
+		Code: rotator.ReasonMustBeRecreated, Message: "names its key version for good and has to be deployed anew",
 		Hint: "deploy it with key version " + l.op.Target.ID + ", or set recreate: true for it",
 	}, l), ""
 }

@@ -402,7 +402,7 @@ func TestAlert_WhateverCodeAServiceAnswers(t *testing.T) {
 		s.rotate()
 		s.pass(time.Minute)
 		s.azure.Change(storageID, func(r *rotatortest.Resource) {
-			r.Delay, r.Problem = -1, &rotator.Problem{Code: code, Message: "odd"}
+			r.Delay, r.Problem = -1, &rotator.Problem{Code: rotator.Reason(code), Message: "odd"}
 		})
 		s.pass(2 * time.Minute)
 		s.wantFiring("needs-action/op-1/Odd-code---" + strings.Repeat("x", 64-len("Odd-code---")))

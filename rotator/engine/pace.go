@@ -139,7 +139,7 @@ func (c making) placeOf(l *live) place {
 // take occupies a place, whether there is room or not.
 func (p *pace) take(l *live, h place) {
 	p.leave(l.op.ID)
-	if _, has := p.held[l.op.ID]; has {
+	if p.calls(l.op.ID) {
 		return
 	}
 	p.held[l.op.ID] = h
@@ -156,6 +156,13 @@ func (p *pace) give(op rotator.OperationID, used bool, now time.Time) {
 	delete(p.held, op)
 	p.vault(h.host).give(h.weight, used, now)
 	p.subscription(h.host).give(h.weight, used, now)
+}
+
+// calls reports whether an operation has a place: its call is out, or about to be, even
+// if nobody remembers why.
+func (p *pace) calls(op rotator.OperationID) bool {
+	_, has := p.held[op]
+	return has
 }
 
 // next returns who is to be served now, zero if there is none; at is then when there is
@@ -219,7 +226,7 @@ func (c making) ready(l *live) {
 }
 
 func (c making) waiting(l *live) {
-	l.op.Waiting = "for a place in vault " + l.op.KeyID.Host() + ", which makes only so many versions at a time"
+	l.op.Waiting = rotator.Wait{For: rotator.WaitPlace}
 	c.draft.changed(l)
 }
 
@@ -255,7 +262,7 @@ func (c making) plan(at time.Time) {
 // look begins the preflight of an operation. Dependents that were looked at a moment
 // ago, when the vault did not answer, need not be looked at again.
 func (c making) look(l *live) {
-	l.op.Waiting, l.listed = "", c.steady
+	l.op.Waiting, l.listed = rotator.Wait{}, c.steady
 	if l.lookedAt.IsZero() || c.steady.Sub(l.lookedAt) > freshFor {
 		l.lookedAt = c.steady
 		observing(c).all(l)
@@ -271,7 +278,7 @@ func (c making) serve(l *live) {
 		c.look(l)
 		return
 	}
-	l.op.Waiting = ""
+	l.op.Waiting = rotator.Wait{}
 	c.draft.changed(l)
 	rotation(c).pending(l)
 }

@@ -30,7 +30,7 @@ func (c revocation) begin(key *rotator.Key, actor, reason string) *live {
 		c.draft.observed(l, withDue(t, time.Time{}), true)
 	}
 	if state == rotator.StateAwaitingApproval {
-		l.op.Waiting = "for a second person: cmkd approve " + l.op.ID.String()
+		l.op.Waiting.For = rotator.WaitApproval
 	}
 	return l
 }
@@ -81,7 +81,7 @@ func (c revocation) listedToDisable(l *live, versions []rotator.Version) {
 		return // disabling goes on
 	}
 	if len(l.op.Versions) == 0 && len(versions) > 0 {
-		l.op.Waiting = "" // nothing was enabled: revoked already, from our side
+		l.op.Waiting = rotator.Wait{} // nothing was enabled: revoked already, from our side
 	}
 	c.draft.entered(l, rotator.StateTakingEffect, actorDaemon, fmt.Sprintf("%d versions are disabled", len(l.op.Versions)))
 	l.op.Effect = cmp.Or(l.op.Effect, c.now)
@@ -140,6 +140,7 @@ func (c revocation) changeFailed(l *live, r *result) {
 	l.op.Failures++
 	if r.err == nil {
 		r.err = rotator.Errorf(rotator.CodeUnavailable, "version %s did not change", r.task.version.ID)
+		r.err.Reason = rotator.ReasonVersionUnchanged
 	}
 	c.draft.held(l, rotator.ProblemOf(r.err), max(backoff(l.op.Failures), r.err.RetryAfter))
 }

@@ -90,7 +90,7 @@ func (c rotation) pending(l *live) {
 		c.preflightFailed(l, p)
 		return
 	}
-	if _, has := c.pace.held[l.op.ID]; !has {
+	if !c.pace.calls(l.op.ID) {
 		making(c).ready(l)
 		return
 	}
@@ -105,15 +105,15 @@ func preflight(l *live) *rotator.Problem {
 	newest, ok := rotator.Newest(l.versions, nil)
 	switch {
 	case !ok:
-		return &rotator.Problem{Code: "no-version", Message: "key " + string(l.op.KeyID) + " has no version"}
+		return &rotator.Problem{Code: rotator.ReasonNoVersion, Message: "key " + string(l.op.KeyID) + " has no version"}
 	case !newest.Enabled:
 		return &rotator.Problem{
-			Code: "version-disabled", Message: "the current version " + newest.ID + " is disabled",
+			Code: rotator.ReasonCurrentVersionDisabled, Message: "the current version " + newest.ID + " is disabled",
 			Hint: "enable it, or if it was revoked: cmkd reinstate " + l.op.Key,
 		}
 	case !newest.PurgeProtected:
 		return &rotator.Problem{
-			Code: "no-purge-protection", Message: "vault " + l.op.KeyID.Host() + " has no purge protection, which every service demands of it",
+			Code: rotator.ReasonNoPurgeProtection, Message: "vault " + l.op.KeyID.Host() + " has no purge protection, which every service demands of it",
 			Hint: "az keyvault update --name VAULT --enable-purge-protection true",
 		}
 	}
@@ -200,16 +200,16 @@ func (c rotation) creating(l *live, due bool) {
 	case due:
 		c.attempt(l, a.Method)
 	default:
-		c.uncertain(l, "the daemon was stopped during the call")
+		c.uncertain(l, &rotator.Problem{Code: rotator.ReasonDaemonStopped, Message: "the daemon was stopped during the call"})
 	}
 }
 
 // uncertain notes that nobody knows whether the call had an effect.
-func (c rotation) uncertain(l *live, why string) {
+func (c rotation) uncertain(l *live, why *rotator.Problem) {
 	l.op.Attempt.Uncertain, l.uncertain = c.now, c.steady
-	l.op.Waiting = "to see whether the vault made a version: " + why
+	l.op.Waiting = rotator.Wait{For: rotator.WaitOutcome, Problem: why}
 	c.draft.changed(l)
-	c.draft.noted(l, rotator.EventCallUncertain, actorDaemon, "attempt %d may have made a version: %s", l.op.Attempt.Number, why)
+	c.draft.noted(l, rotator.EventCallUncertain, actorDaemon, "attempt %d may have made a version: %s", l.op.Attempt.Number, why.Message)
 	c.draft.waits(l, c.now.Add(time.Second))
 }
 
@@ -219,7 +219,12 @@ func (c rotation) created(l *live, r *result) {
 	case r.err == nil:
 		c.succeeded(l, r)
 		return
-	case l.op.State != rotator.StateCreating || r.attempt != l.op.Attempt.Number || !l.op.Attempt.Uncertain.IsZero():
+	case l.op.State != rotator.StateCreating || r.attempt != l.op.Attempt.Number:
+		return // it was done without this call
+	case !l.op.Attempt.Uncertain.IsZero():
+		if !r.err.NoEffect {
+			l.uncertain = c.steady // it may have made one just now
+		}
 		return // the world was looked at meanwhile, and will be again
 	}
 	switch {
@@ -227,12 +232,12 @@ func (c rotation) created(l *live, r *result) {
 		if l.op.Failures++; l.op.Failures >= alerting.Patience {
 			l.op.Problem = rotator.ProblemOf(r.err)
 		}
-		c.uncertain(l, r.err.Error())
+		c.uncertain(l, rotator.ProblemOf(r.err))
 	case r.err.Code == rotator.CodeForbidden && r.err.Reason != rotator.ReasonKeyDisabled && r.method == rotator.MethodRotate && c.keyMethod(l) == rotator.MethodAuto:
 		c.attempt(l, rotator.MethodCreate)
 	case r.err.Passes():
 		l.op.Failures++
-		l.op.Waiting = "to try again: " + r.err.Error()
+		l.op.Waiting = rotator.Wait{For: rotator.WaitRetry, Problem: rotator.ProblemOf(r.err)}
 		c.draft.changed(l)
 		again := max(backoff(l.op.Failures), r.err.RetryAfter)
 		if l.op.Failures >= alerting.Patience {
@@ -293,8 +298,8 @@ func (c rotation) searched(l *live, r *result) {
 		return
 	}
 	waited := l.listed.Sub(l.uncertain)
-	if waited < readLag {
-		c.draft.waits(l, c.now.Add(min(max(waited, time.Second), readLag-waited)))
+	if waited < readLag || c.pace.calls(l.op.ID) {
+		c.draft.waits(l, c.now.Add(max(min(waited, readLag-waited), time.Second)))
 		return
 	}
 	c.attempt(l, a.Method)
@@ -406,6 +411,10 @@ func awaitsRetirement(op *rotator.Operation) bool {
 // outside compares a list of versions with what a rotation knows: a version made
 // by someone else meanwhile becomes the target.
 func (c rotation) outside(l *live, versions []rotator.Version) {
+	if v, ok := followed(l, versions); ok {
+		c.adopt(l, v, slices.Contains(l.op.Base, v.ID)) // what was the target before
+		return
+	}
 	newest, ok := rotator.Newest(versions, func(v rotator.Version) bool { return v.ID == l.op.Target.ID })
 	if !ok || newest.ID == l.op.Target.ID || slices.Contains(l.op.Base, newest.ID) || newest.Created.Before(l.op.Target.Created) {
 		return
@@ -416,4 +425,25 @@ func (c rotation) outside(l *live, versions []rotator.Version) {
 		}
 	}
 	c.adopt(l, newest, false)
+}
+
+// followed returns the version that those who follow the key by themselves went to
+// though it is not the target, if it was made within the same second: the vault's
+// times do not tell which of the two is the newer one, and the services know. They
+// only go forward, so this ends.
+func followed(l *live, versions []rotator.Version) (found rotator.Version, ok bool) {
+	for i := range l.trackers {
+		d := l.trackers[i].Detail
+		if d.Binding != rotator.BindingFollows || d.Version == "" {
+			continue
+		}
+		if d.Version == l.op.Target.ID {
+			return rotator.Version{}, false
+		}
+		v, listed := rotator.FindVersion(versions, d.Version)
+		if listed && v.Enabled && v.Created.Equal(l.op.Target.Created) {
+			found, ok = v, true
+		}
+	}
+	return found, ok
 }

@@ -92,7 +92,7 @@ func currentProblem(key *rotator.Key, v rotator.Version) *rotator.Problem {
 		return nil
 	}
 	return &rotator.Problem{
-		Code: "current-version-disabled", Message: "the current version " + v.ID + " of " + string(key.ID) + " is disabled",
+		Code: rotator.ReasonCurrentVersionDisabled, Message: "the current version " + v.ID + " of " + string(key.ID) + " is disabled",
 		Hint: "if it was revoked with cmkd: cmkd reinstate " + key.Name + "; else find out who disabled it",
 	}
 }

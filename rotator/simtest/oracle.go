@@ -81,7 +81,7 @@ func (o *oracle) moves(p *engine.Progress) {
 	if !p.CanMove() {
 		o.violated("stuck", o.shape(p), fmt.Sprintf("%s of %s: nothing will ever move it", p.Operation.ID, p.Operation.KeyID))
 	}
-	if p.Operation.Problem != nil && p.Operation.Problem.Code == "defect" {
+	if p.Operation.Problem != nil && p.Operation.Problem.Code == rotator.ReasonDefect {
 		o.violated("stuck", o.shape(p)+": defect", p.Operation.Problem.Message)
 	}
 	if o.late(p.Operation.ID.String(), p.Due) {
@@ -278,7 +278,7 @@ func (o *oracle) ended() {
 	for i := range live {
 		if p := &live[i]; o.waited[p.Operation.ID] && !o.waits(p) {
 			o.violated("bound", o.shape(p)+why(&p.Operation), fmt.Sprintf("%s of %s is not over %s after the world healed: waiting %q, problem %v, trackers %v",
-				p.Operation.ID, p.Operation.KeyID, bound, p.Operation.Waiting, p.Operation.Problem, p.Operation.Trackers))
+				p.Operation.ID, p.Operation.KeyID, bound, p.Operation.WaitingText(), p.Operation.Problem, p.Operation.Trackers))
 		}
 	}
 	for _, number := range slices.Sorted(maps.Keys(o.s.open)) {
@@ -291,7 +291,7 @@ func why(op *rotator.Operation) string {
 	if op.Problem == nil {
 		return ""
 	}
-	return ": " + op.Problem.Code
+	return ": " + string(op.Problem.Code)
 }
 
 // waits reports whether an operation waits for a person, or is where it stays.
@@ -314,7 +314,7 @@ func (o *oracle) waits(p *engine.Progress) bool {
 			return false
 		}
 		// To be deployed anew, or on a version that was retired while nobody listed it.
-		return d.Binding == rotator.BindingFixed && !d.Dependent.Recreate || d.Problem != nil && d.Problem.Code == "access-denied"
+		return d.Binding == rotator.BindingFixed && !d.Dependent.Recreate || d.Problem != nil && d.Problem.Code == rotator.ReasonAccessDenied
 	})
 }
 

@@ -77,7 +77,7 @@ func goldenVersion(digit string) rotator.Version {
 	}
 }
 
-func goldenProblem(code string) *rotator.Problem {
+func goldenProblem(code rotator.Reason) *rotator.Problem {
 	return &rotator.Problem{Code: code, Message: "m <&>", Hint: "h", Class: rotator.CodeForbidden}
 }
 
@@ -105,7 +105,7 @@ func goldenOperation(kind rotator.OperationKind, state rotator.OperationState, k
 		Target:  goldenVersion("3"), Adopted: true, Previous: []string{"v1"}, Retired: []string{"v0"}, Retire: rotator.RetireAuto,
 		Retirer: "bo", Settled: goldenAt(4), Verify: goldenAt(5), Searched: goldenAt(6), Versions: []string{"v1"},
 		Changed: []string{"v1"}, Effect: goldenAt(7), Approvals: []rotator.Approval{{Actor: "bo", At: goldenAt(8)}},
-		Revocation: 4, CancelledBy: "cy", Waiting: "for the soak time", Problem: goldenProblem("op"), Held: goldenProblem("held"),
+		Revocation: 4, CancelledBy: "cy", Waiting: rotator.Wait{For: "for the soak time"}, Problem: goldenProblem("op"), Held: goldenProblem("held"),
 		Failures: 3,
 	}
 	if state.Final() {

@@ -49,7 +49,7 @@ func operation(id rotator.OperationID, name string) rotator.Operation {
 		Previous: []string{"v1"}, Retired: []string{"v1"}, Retire: rotator.RetireAuto, Retirer: "bo",
 		Settled: at(0.3), Verify: at(0.4), Searched: at(0.5), Versions: []string{"v1"}, Changed: []string{"v1"},
 		Effect: at(0.6), Approvals: []rotator.Approval{{Actor: "bo", At: at(0.7), Reason: "ticket"}}, Revocation: 7,
-		CancelledBy: "cy", Waiting: "for the soak time", Problem: problem(), Held: problem(),
+		CancelledBy: "cy", Waiting: rotator.Wait{For: rotator.WaitRetry, Version: "v1", Problem: problem()}, Problem: problem(), Held: problem(),
 		Failures: 3, Revision: 1,
 	}
 }

@@ -150,9 +150,9 @@ type Failure struct {
 type FailureInfo struct {
 	// Code is the class of the error; each has a status of its own.
 	Code rotator.Code `json:"code"`
-	// Reason is Azure's own code, for instance ForbiddenByRbac.
-	Reason  string `json:"reason,omitempty"`
-	Message string `json:"message"`
+	// Reason is what exactly is the case: a code of cmkd's or Azure's own.
+	Reason  rotator.Reason `json:"reason,omitempty"`
+	Message string         `json:"message"`
 	// Hint is what to do next.
 	Hint string `json:"hint,omitempty"`
 	// RetryAfter is how many seconds to wait before the next attempt.

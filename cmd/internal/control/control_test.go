@@ -289,7 +289,7 @@ func TestClient_OperationStatus(t *testing.T) {
 			},
 			Window: time.Hour, Deadline: at.Add(time.Hour),
 		}},
-		Blockers: []rotator.Objection{{Check: "dependent-not-settled", Message: "no"}},
+		Blockers: []rotator.Objection{{Check: rotator.ReasonDependentNotSettled, Message: "no"}},
 	}
 	client, _ := serve(t, &fakeEngine{op: want}, nil)
 	got, err := client.Operation(t.Context(), 17)
@@ -351,5 +351,29 @@ func TestClient_Views(t *testing.T) {
 	_, err := client.Key(ctx, "../operations")
 	if rotator.CodeOf(err) != rotator.CodeNotFound || !strings.Contains(err.Error(), "../operations") {
 		t.Errorf("a name with slashes is only a name: %v", err)
+	}
+}
+
+// TestServer_saysWhatIsWaitedFor: whoever sees no more than the JSON of an operation
+// gets the code and the sentence, wherever the operation stands.
+func TestServer_saysWhatIsWaitedFor(t *testing.T) {
+	t.Parallel()
+	op := rotator.Operation{ID: 17, Key: "payments", State: rotator.StateAwaitingApproval, Waiting: rotator.Wait{For: rotator.WaitApproval}}
+	engine := &fakeEngine{
+		op:   rotator.OperationStatus{Operation: op},
+		keys: []rotator.KeyStatus{{KeyState: rotator.KeyState{Name: "payments"}, Last: &op}, {KeyState: rotator.KeyState{Name: "orders"}}},
+	}
+	client, _ := serve(t, engine, nil)
+	const want = `"waiting":{"for":"approval","text":"for a second person: cmkd approve op-17"}`
+	for path, method := range map[string]string{
+		"/v1/operations": http.MethodGet, "/v1/operations/17": http.MethodGet, "/v1/keys": http.MethodGet, "/v1/keys/payments": http.MethodGet,
+		"/v1/operations/17/cancel": http.MethodPost,
+	} {
+		if status, body := send(t, client.Socket(), method, path, "", nil, ""); status != http.StatusOK || !strings.Contains(body, want) {
+			t.Errorf("%s %s: %d %s, want %s", method, path, status, body, want)
+		}
+	}
+	if op.Waiting.Text != "" {
+		t.Errorf("the engine's own operation was given the text %q", op.Waiting.Text)
 	}
 }

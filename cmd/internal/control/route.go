@@ -72,7 +72,7 @@ func gives[T any](f func(*http.Request) (T, error)) endpoint {
 		if err != nil {
 			return err
 		}
-		return writeJSON(w, v)
+		return writeJSON(w, worded(v))
 	}}
 }
 

@@ -122,6 +122,8 @@ func (d *describer) special(t reflect.Type) *jsonschema.Schema {
 		return noted(&jsonschema.Schema{Type: "integer"}, "In nanoseconds.")
 	case t == reflect.TypeFor[Duration]():
 		return noted(&jsonschema.Schema{OneOf: []*jsonschema.Schema{{Type: "string"}, {Type: "number"}}}, `As Go writes it, "2h30m", or a number of seconds.`)
+	case t == reflect.TypeFor[rotator.Reason]():
+		return d.reasons()
 	case t.Kind() == reflect.String && len(d.values(t)) > 0:
 		return d.enum(t)
 	case t.Kind() == reflect.Map && len(d.values(t.Key())) > 0 && t.Elem().Kind() == reflect.Int:
@@ -157,6 +159,20 @@ func (d *describer) enum(t reflect.Type) *jsonschema.Schema {
 		noted(s, strings.Join(notes, "; ")+".")
 	}
 	return s
+}
+
+// reasons describes the codes of conditions: those of cmkd, and whatever Azure gives.
+func (d *describer) reasons() *jsonschema.Schema {
+	var ours []rotator.Reason
+	for _, info := range rotator.Reasons() {
+		ours = append(ours, info.Reason)
+	}
+	d.schemas["Reason"] = object{
+		"description": "The code of a condition. docs/reasons.md explains those of cmkd; Azure's own go through as they are.",
+		"type":        "string",
+		"anyOf":       []any{object{"title": "cmkd's own", "enum": ours}, object{"title": "Azure's own"}},
+	}
+	return &jsonschema.Schema{Ref: "#/$defs/Reason"}
 }
 
 // schema describes a type, and keeps what it refers to.

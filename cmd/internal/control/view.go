@@ -127,6 +127,39 @@ func cannot(what string) error {
 	return rotator.Errorf(rotator.CodeUnavailable, "this daemon cannot %s", what)
 }
 
+// worded says in words what else would be only a code in the JSON of an operation.
+func worded(v any) any {
+	word := func(op *rotator.Operation) { op.Waiting.Text = op.WaitingText() }
+	switch v := v.(type) {
+	case rotator.Operation:
+		word(&v)
+		return v
+	case rotator.OperationStatus:
+		word(&v.Operation)
+		return v
+	case rotator.KeyStatus:
+		return wordedKey(v)
+	case []rotator.Operation:
+		for i := range v {
+			word(&v[i])
+		}
+	case []rotator.KeyStatus:
+		for i := range v {
+			v[i] = wordedKey(v[i])
+		}
+	}
+	return v
+}
+
+func wordedKey(key rotator.KeyStatus) rotator.KeyStatus {
+	if key.Last != nil {
+		last := *key.Last
+		last.Waiting.Text = last.WaitingText()
+		key.Last = &last
+	}
+	return key
+}
+
 // operationID reads op-17, or 17.
 func operationID(text string) (rotator.OperationID, error) {
 	if n, err := strconv.ParseUint(text, 10, 64); err == nil && n > 0 {

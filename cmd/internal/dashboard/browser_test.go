@@ -209,7 +209,7 @@ func TestDashboard_InferredIsNotGreen(t *testing.T) {
 
 func TestDashboard_TextIsNeverMarkup(t *testing.T) {
 	e := newEstate()
-	e.ops[0].Waiting, e.ops[0].Reason = hostile, hostile
+	e.ops[0].Waiting.For, e.ops[0].Reason = hostile, hostile
 	e.events[0].Message, e.keys[2].Schedule, e.alerts[0].Summary, e.summary.Blocked = hostile, hostile, hostile, hostile
 	base := serveEstate(t, e, nil)
 	b := dashboardtest.Start(t)

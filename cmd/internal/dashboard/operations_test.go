@@ -13,7 +13,7 @@ func rotation() rotator.OperationStatus {
 		ID: 117, Kind: rotator.KindRotation, Key: "payments", KeyID: paymentID, State: rotator.StatePropagating, Cause: rotator.CauseSchedule,
 		Actor: "cmkd", Created: began, Since: began.Add(43 * time.Second), Due: epoch().Add(5 * time.Minute), Base: []string{oldID},
 		Target: rotator.Version{ID: newID, Created: began.Add(43 * time.Second), Enabled: true}, Previous: []string{oldID},
-		Retire: rotator.RetireManual, Waiting: "waits for 6 of 9 dependents",
+		Retire: rotator.RetireManual, Waiting: rotator.Wait{For: "waits for 6 of 9 dependents"},
 	}, Trackers: trackers()}
 	s.Operation.Trackers = map[rotator.TrackerState]int{}
 	for _, t := range s.Trackers {

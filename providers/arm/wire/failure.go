@@ -51,13 +51,13 @@ func connectionHint(e *rotator.Error, target string, err error) {
 	case errors.Is(err, context.Canceled), errors.Is(err, context.DeadlineExceeded):
 		// It may have been on its way: NoEffect stays false.
 	case errors.As(err, &dns):
-		e.NoEffect, e.Reason = true, "NameNotResolved"
+		e.NoEffect, e.Reason = true, rotator.ReasonNameNotResolved
 		e.Hint = fmt.Sprintf("check the name and the DNS of this machine: getent hosts %s", target)
 	case errors.As(err, &verify), errors.As(err, &authority), errors.As(err, &record):
-		e.NoEffect, e.Reason = true, "NotTrusted"
+		e.NoEffect, e.Reason = true, rotator.ReasonNotTrusted
 		e.Hint = "check which certificate answers there, and SSL_CERT_FILE if a proxy ends TLS"
 	case errors.As(err, &op) && (op.Op == "dial" || op.Op == "proxyconnect"):
-		e.NoEffect, e.Reason = true, "NotConnected"
+		e.NoEffect, e.Reason = true, rotator.ReasonNotConnected
 		e.Hint = "check the route to Azure, the firewall and HTTPS_PROXY"
 	}
 }
@@ -70,7 +70,7 @@ var entraCode = regexp.MustCompile(`\bAADSTS[0-9]{4,9}\b`)
 // it, so it had no effect.
 func credentialFailure(err error) *rotator.Error {
 	e := &rotator.Error{
-		Code: rotator.CodeUnavailable, Reason: "NoToken", NoEffect: true,
+		Code: rotator.CodeUnavailable, Reason: rotator.ReasonNoToken, NoEffect: true,
 		Message: "get a token from Microsoft Entra: " + Scrub(err.Error()),
 		Hint:    "check the credential named in the configuration: cmkd config check",
 	}
@@ -96,7 +96,7 @@ func refusedToken(e *rotator.Error, resp *http.Response, code string) {
 	if resp.StatusCode == http.StatusTooManyRequests || resp.StatusCode >= 500 {
 		return
 	}
-	e.Code, e.Reason = rotator.CodeForbidden, cmp.Or(code, "AuthenticationFailed")
+	e.Code, e.Reason = rotator.CodeForbidden, cmp.Or(rotator.Reason(code), rotator.ReasonTokenRefused)
 	e.Hint = "check that the identity exists, its tenant and client id, and that its certificate or secret has not expired"
 }
 

@@ -27,6 +27,7 @@ export function alertCard(a, more) {
 function details(a) {
   return h('div', { class: 'details' },
     a.meaning ? h('p', null, a.meaning) : null,
+    a.why ? h('p', null, a.why) : null,
     a.causes?.length ? h('div', null, h('h4', null, 'Likely causes'), h('ul', null, a.causes.map((c) => h('li', null, c)))) : null,
     a.affected?.length ? h('details', null, h('summary', null, 'Affected: ', plural(a.count || a.affected.length, 'dependent')),
       h('ul', null, a.affected.map((d) => h('li', null, h('b', null, d.name), ' ', d.kind, ' ', h('code', { class: 'id' }, d.id)))),
@@ -53,7 +54,7 @@ export function operationCard(op) {
       h('h3', null, link(['operations', op.id], `${op.id} ${op.kind}`), ' of ', link(['keys', op.key], op.key)),
       state(op.state), h('span', { class: 'quiet' }, 'began ', rel(op.created))),
     operationBar(op),
-    h('p', { class: 'meta' }, h('span', null, countWords(op)), op.waiting ? h('span', null, op.waiting) : null),
+    h('p', { class: 'meta' }, h('span', null, countWords(op)), op.waiting ? h('span', null, op.waiting.text) : null),
     problem(op.problem));
 }
 

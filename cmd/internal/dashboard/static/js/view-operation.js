@@ -26,7 +26,7 @@ export function operation([id]) {
     render() {
       return h('div', null,
         h('h1', { tabindex: -1 }, `${op.id} `, op.kind, ' of ', link(['keys', op.key], op.key)),
-        h('p', { class: 'verdict' }, state(op.state), ' since ', when(op.since), op.waiting ? h('span', { class: 'waiting' }, op.waiting) : null),
+        h('p', { class: 'verdict' }, state(op.state), ' since ', when(op.since), op.waiting ? h('span', { class: 'waiting' }, op.waiting.text) : null),
         steps(op, events),
         alerts.filter((a) => a.operation === op.id && firing(a)).map((a) => alertCard(a)),
         problem(op.problem, op.state === 'failed' ? 'bad' : 'warn'),
