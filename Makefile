@@ -11,7 +11,7 @@ SIM_TIME    ?= 2m
 export CGO_ENABLED ?= 1
 
 .DEFAULT_GOAL := help
-.PHONY: help tools deps cc build demo test sim teeth crash fuzz bench conformance lint arch vuln install uninstall clean
+.PHONY: help tools deps cc build demo test sim teeth crash rush fuzz bench conformance lint arch vuln install uninstall clean
 
 help: ## list the targets
 	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  make %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -48,6 +48,9 @@ teeth: tools ## put each mended fault back and see the simulation find it
 
 crash: build ## kill the daemon at 200 random moments of rotations
 	CMKD_CRASHES=200 go test -count=1 -timeout 30m -run 'TestCrash' ./cmd/internal/e2e
+
+rush: tools ## rotate a thousand keys that are due at once, at the vaults' documented limits
+	CMKD_RUSH=10 go test -count=1 -timeout 10m -run TestRush -v ./cmd/internal/e2e
 
 fuzz: tools ## run each fuzz target for a while
 	@for p in $$(go list ./...); do for f in $$(go test -list 'Fuzz.*' $$p | grep ^Fuzz); do \

@@ -86,6 +86,9 @@ type Version struct {
 	// PurgeProtected is false when the vault says that a deleted key could be
 	// purged: its recovery level contains "Purgeable".
 	PurgeProtected bool `json:"purge_protected"`
+	// HSM is true when the vault says that the key is in an HSM: it makes fewer
+	// versions of such keys.
+	HSM bool `json:"hsm,omitempty"`
 	// Operation is the operation that tagged this version as its own, see
 	// [TagOperation].
 	Operation string `json:"operation,omitempty"`

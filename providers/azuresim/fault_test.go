@@ -171,7 +171,7 @@ func TestLimits_OfTheServices(t *testing.T) {
 	if got, _ := code(t, e.call(429, "POST", keyURL+"/rotate?api-version=7.4", "")); got != "Throttled" {
 		t.Errorf("vault says %s", got)
 	}
-	e.clock.Advance(time.Second)
+	e.clock.Advance(10 * time.Second)
 	e.call(200, "POST", keyURL+"/rotate?api-version=7.4", "")
 	url := arm(storageType, "st", "2023-05-01")
 	for i := range 800 {

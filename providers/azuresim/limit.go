@@ -63,8 +63,7 @@ func (s *Server) quota(c *call) *bucket {
 
 // ownQuota returns the bucket of the service itself, nil where none is known:
 // Storage 800 reads and 100 lists in 5 minutes, 1,200 writes an hour, per
-// subscription and region (facts §3); Key Vault 10 new keys in 10 seconds, a
-// managed HSM 5 (facts §2).
+// subscription and region (facts §3). Those of vaults are in vaultlimit.go.
 func (s *Server) ownQuota(c *call) *bucket {
 	at := c.operation + "|" + c.target.subscription
 	switch c.operation {
@@ -74,11 +73,6 @@ func (s *Server) ownQuota(c *call) *bucket {
 		return s.bucketNamed(at, 100, 100.0/300)
 	case "storage-put", "storage-patch":
 		return s.bucketNamed("storage-write|"+c.target.subscription, 1200, 1200.0/3600)
-	case "key-create", "key-rotate", "key-import":
-		if c.vault.spec.HSM {
-			return s.bucketNamed("create|"+c.host, 5, 0.5)
-		}
-		return s.bucketNamed("create|"+c.host, 10, 1)
 	}
 	return nil
 }
@@ -98,7 +92,14 @@ func (s *Server) limit(c *call) *answer {
 		wait, ok = own.take(c.now)
 		service = true
 	}
-	if ok || !s.scenario.EnforceLimits {
+	if !s.scenario.EnforceLimits {
+		return nil
+	}
+	if c.vault != nil {
+		wait = s.limitVault(c)
+		ok = wait == 0
+	}
+	if ok {
 		return nil
 	}
 	return throttled(c, wait, service)

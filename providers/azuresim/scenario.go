@@ -63,7 +63,8 @@ type Scenario struct {
 	// PageSize is how many resources a list of Azure Resource Manager has a
 	// page. Default 100.
 	PageSize int `yaml:"page_size"`
-	// EnforceLimits answers 429 beyond the token buckets of facts §3.
+	// EnforceLimits answers 429 beyond the token buckets of facts §3 and beyond what
+	// vaults and their subscriptions serve in ten seconds (facts §2).
 	EnforceLimits bool `yaml:"enforce_limits"`
 	// GraphLag is how far Resource Graph's index is behind.
 	GraphLag Duration `yaml:"graph_lag"`

@@ -69,7 +69,8 @@ type Server struct {
 	chance     *rand.Rand // for faults with a probability
 	stats      tally
 	limits     map[string]*bucket
-	audited    []auditEntry // what clients did to keys
+	windows    map[string]*window // of vaults and their subscriptions
+	audited    []auditEntry       // what clients did to keys
 }
 
 // New makes the estate of a scenario.
@@ -89,7 +90,7 @@ func New(s *Scenario, o Options) (*Server, error) {
 		resources: map[string]*resource{}, accounts: map[string]*resource{}, byKey: map[string][]*resource{},
 		operations: map[string]*operation{}, signed: sum[:], kinds: kinds(),
 		chance: rand.New(rand.NewPCG(s.Seed, 0x5eed)), stats: newTally(),
-		limits: map[string]*bucket{},
+		limits: map[string]*bucket{}, windows: map[string]*window{},
 	}
 	if err := v.build(); err != nil {
 		return nil, fmt.Errorf("build scenario %s: %w", s.Name, err)

@@ -32,12 +32,17 @@ func bundleVersion(b azkeys.KeyBundle, key rotator.KeyID) (rotator.Version, erro
 	if b.Key == nil {
 		return rotator.Version{}, unreadable(key, "the answer holds no key")
 	}
-	return decodeVersion(deref(b.Key.KID), b.Attributes, b.Tags, key)
+	v, err := decodeVersion(deref(b.Key.KID), b.Attributes, b.Tags, key)
+	v.HSM = v.HSM || strings.HasSuffix(strings.ToUpper(string(deref(b.Key.Kty))), "-HSM")
+	return v, err
 }
 
 // decodeVersion reads a version as lists and bundles describe it. Properties:
-// kid, attributes.{created,updated,exp,nbf,enabled,recoveryLevel}, tags (recordings
-// keyvault.key.2025, keyvault.list-versions.2022, keyvault.hsm-rotate.2022).
+// kid, attributes.{created,updated,exp,nbf,enabled,recoveryLevel,hsmPlatform}, tags
+// (recordings keyvault.key.2025, keyvault.list-versions.2022,
+// keyvault.hsm-rotate.2022). A list does not tell the type of a key; since api-version
+// 7.5 hsmPlatform tells what holds it: "0" software, another number a kind of HSM. A
+// Managed HSM sends none.
 //
 // Without attributes.enabled a version counts as disabled, without created as
 // made at the epoch, without recoveryLevel as not protected from purging: what
@@ -58,6 +63,8 @@ func decodeVersion(kid azkeys.ID, a *azkeys.KeyAttributes, tags map[string]*stri
 	v.Enabled = deref(a.Enabled)
 	level := strings.ToLower(deref(a.RecoveryLevel))
 	v.PurgeProtected = level != "" && !strings.Contains(level, "purgeable")
+	platform := deref(a.HSMPlatform)
+	v.HSM = platform != "" && platform != "0"
 	return v, nil
 }
 

@@ -62,7 +62,8 @@ func (c *core) withdraw(tasks []task) {
 
 // reset reads the state from the store and forgets what was not committed.
 func (c *core) reset(ctx context.Context, keys []rotator.Key, now time.Time) error {
-	if c.steady.IsZero() {
+	begins := c.steady.IsZero()
+	if begins {
 		c.steady = now
 	}
 	c.now = now
@@ -103,6 +104,9 @@ func (c *core) reset(ctx context.Context, keys []rotator.Key, now time.Time) err
 		c.live[op.ID] = &live{op: op}
 	}
 	c.occupy()
+	if begins {
+		making{c.state}.remember()
+	}
 	c.overview = newOverview()
 	for _, l := range c.live {
 		c.overview.see(&l.op)
@@ -189,6 +193,7 @@ func (c *core) tick(ctx context.Context) error {
 		case item.post:
 			posting{c.state}.all()
 		case item.room:
+			c.pace.planned = time.Time{}
 			making{c.state}.room()
 		case item.operation == 0:
 			schedule{c.state}.fire(item.key)

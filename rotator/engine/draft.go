@@ -170,7 +170,7 @@ func (d *draft) finished(l *live) {
 	if d.of.out[l.op.ID] == 0 {
 		d.of.pace.give(l.op.ID, false, d.of.steady)
 	}
-	d.of.pace.leave(l)
+	d.of.pace.leave(l.op.ID)
 	if l.op.State != rotator.StateCompleted {
 		d.of.answerRetirers(l, rotator.Errorf(rotator.CodeConflict, "%s is %s", l.op.ID, l.op.State))
 	}
@@ -333,7 +333,11 @@ func (d *draft) due() bool {
 // settle takes every operation that moved as far as it goes on what is known, and
 // sees to it that it can go on from there.
 func (d *draft) settle() {
-	for len(d.moved) > 0 {
+	for len(d.moved) > 0 || d.of.pace.moved {
+		if len(d.moved) == 0 {
+			making{d.of}.room()
+			continue
+		}
 		l := d.moved[0]
 		d.moved = d.moved[1:]
 		if !l.op.State.Final() {

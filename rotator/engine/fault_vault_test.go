@@ -31,10 +31,19 @@ type rush struct {
 }
 
 // rushInto has so many keys in each of the vaults due at 01:25, when no key is
-// watched, and waits for five minutes. Each takes the vault a second to make.
+// watched, and waits for four minutes. Each takes the vault a second to make.
 func (s *estate) rushInto(each int, hosts ...string) *rush {
 	s.t.Helper()
 	r := &rush{estate: s, listed: map[string]int{}}
+	r.queue(each, hosts...)
+	s.pass(4 * time.Minute)
+	return r
+}
+
+// queue has so many keys in each of the vaults due, and waits until they are.
+func (r *rush) queue(each int, hosts ...string) {
+	s := r.estate
+	s.t.Helper()
 	for _, host := range hosts {
 		for i := range each {
 			key := rotator.Key{
@@ -49,8 +58,7 @@ func (s *estate) rushInto(each int, hosts ...string) *rush {
 	s.reload(r.keys...)
 	s.pass(24 * time.Minute)
 	s.azure.FailWith(r.record)
-	s.pass(5 * time.Minute)
-	return r
+	s.pass(time.Minute)
 }
 
 func (r *rush) record(call, of string) *rotatortest.Fault {
@@ -88,8 +96,8 @@ func vaults(n int) (hosts []string) {
 	return hosts
 }
 
-// TestVault_WaitingForAPlaceCostsNoCall: whoever waits has read the versions once, and
-// may read them again when its turn comes.
+// TestVault_WaitingForAPlaceCostsNoCall: who waits looks when the turn comes near, and
+// not before.
 func TestVault_WaitingForAPlaceCostsNoCall(t *testing.T) {
 	t.Parallel()
 	inBubble(t, func(s *estate) {
@@ -99,12 +107,61 @@ func TestVault_WaitingForAPlaceCostsNoCall(t *testing.T) {
 		for _, n := range r.listed {
 			calls, most = calls+n, max(most, n)
 		}
-		if most > 2 {
-			t.Errorf("the versions of one key were listed %d times, want at most twice", most)
+		if most > 1 {
+			t.Errorf("the versions of one key were listed %d times, want once", most)
 		}
 		const preflight, each = 1, 4
 		if allowed := len(r.keys) * (preflight + each); calls > allowed {
 			t.Errorf("%d calls for %d keys, want at most %d", calls, len(r.keys), allowed)
+		}
+	})
+}
+
+// TestVault_WhoeverIsFarFromTheTurnDoesNotLook: in the first moment no more keys look
+// than the vault serves in a minute, and no dependent of another.
+func TestVault_WhoeverIsFarFromTheTurnDoesNotLook(t *testing.T) {
+	t.Parallel()
+	inBubble(t, func(s *estate) {
+		r := &rush{estate: s, listed: map[string]int{}}
+		r.queue(300, vaults(1)...)
+		s.pass(2 * time.Second)
+		if n, inAMinute := len(r.listed), 60+softwareLimit; n > inAMinute {
+			t.Errorf("%d keys were looked at in the first moment, want at most %d", n, inAMinute)
+		}
+	})
+}
+
+// TestVault_APersonIsServedBeforeTheSchedule, also if all others came before.
+func TestVault_APersonIsServedBeforeTheSchedule(t *testing.T) {
+	t.Parallel()
+	inBubble(t, func(s *estate) {
+		s.azure.AddKey("https://vault00.vault.azure.net/keys/asked")
+		r := &rush{estate: s, listed: map[string]int{}, keys: []rotator.Key{
+			{Name: "asked", ID: "https://vault00.vault.azure.net/keys/asked", Retire: rotator.RetireOff},
+		}}
+		r.queue(300, vaults(1)...)
+		s.pass(2 * time.Second)
+		id := s.rotateKey("asked")
+		s.pass(2*pace + 2*time.Second)
+		s.want(id, rotator.StateCompleted)
+	})
+}
+
+// TestVault_NoVaultWaitsForAnother: while five vaults use up what their subscription
+// may make, a key in a sixth is made within the next ten seconds.
+func TestVault_NoVaultWaitsForAnother(t *testing.T) {
+	t.Parallel()
+	inBubble(t, func(s *estate) {
+		late := rotator.Key{
+			Name: "late", ID: "https://zzz.vault.azure.net/keys/late", Retire: rotator.RetireOff,
+			Schedule: schedule(t, "26 1 1 1 *", rotator.MisfireCatchUp),
+		}
+		s.azure.AddKey(late.ID)
+		r := &rush{estate: s, listed: map[string]int{}, keys: []rotator.Key{late}}
+		r.queue(100, vaults(subscriptionBy)...)
+		s.pass(time.Minute + 2*pace)
+		if got := len(s.azure.List(late.ID)); got != 2 {
+			t.Errorf("the key of the sixth vault has %d versions, want 2", got)
 		}
 	})
 }

@@ -34,6 +34,7 @@ type live struct {
 	// Of the phase under way, and begun anew after a restart:
 	versions []rotator.Version // as last read in this phase
 	listed   time.Time         // when versions was asked for, by the steady clock
+	lookedAt time.Time         // when the preflight began to look at the dependents, by the steady clock
 	verify   time.Time         // when the guard began, by the steady clock
 	// uncertain is since when it is not known whether a call made a version, by the
 	// steady clock; begun anew after a restart.

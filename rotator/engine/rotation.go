@@ -52,8 +52,12 @@ func (c rotation) newOperation(key *rotator.Key, op rotator.Operation) *live {
 	n := len(key.Dependents)
 	l.trackers, l.asked = make([]rotator.Tracker, 0, n), make([]bool, 0, n)
 	l.marks, l.changed = make([]mark, 0, n), make([]uint32, 0, n)
+	look := c.now
+	if op.State == rotator.StatePending {
+		look = time.Time{} // when its turn to look comes
+	}
 	for _, d := range key.Dependents {
-		c.draft.joined(l, d, c.now)
+		c.draft.joined(l, d, look)
 	}
 	c.draft.changed(l)
 	return l
@@ -68,8 +72,7 @@ func (c rotation) pending(l *live) {
 	case !l.op.Wake.IsZero():
 		return // tried before, and waits to try again
 	case l.listed.IsZero():
-		l.listed = c.steady
-		c.draft.intended(l, task{kind: taskVersions})
+		making(c).stand(l)
 		return
 	}
 	blocked := l.op.Trackers[rotator.TrackerNeedsAction] + l.op.Trackers[rotator.TrackerUnreachable]
@@ -79,6 +82,7 @@ func (c rotation) pending(l *live) {
 	if l.listErr.Passes() {
 		l.op.Failures++
 		c.pace.give(l.op.ID, false, c.steady)
+		c.pace.leave(l.op.ID)
 		c.draft.held(l, rotator.ProblemOf(l.listErr), max(backoff(l.op.Failures), l.listErr.RetryAfter))
 		return
 	}
@@ -86,8 +90,8 @@ func (c rotation) pending(l *live) {
 		c.preflightFailed(l, p)
 		return
 	}
-	if c.pace.held[l.op.ID] == nil {
-		making(c).stand(l)
+	if !c.pace.calls(l.op.ID) {
+		making(c).ready(l)
 		return
 	}
 	c.intend(l)
@@ -127,6 +131,7 @@ func preflight(l *live) *rotator.Problem {
 // mend it; a scheduled one stays and is tried again.
 func (c rotation) preflightFailed(l *live, p *rotator.Problem) {
 	c.pace.give(l.op.ID, false, c.steady)
+	c.pace.leave(l.op.ID)
 	if l.op.Problem == nil || *l.op.Problem != *p {
 		c.draft.noted(l, rotator.EventPreflightFailed, actorDaemon, "nothing was changed: %s", p)
 	}
@@ -175,7 +180,7 @@ func (c rotation) attempt(l *live, method rotator.Method) {
 	c.draft.changed(l)
 	c.draft.noted(l, rotator.EventVersionIntended, actorDaemon, "attempt %d to %s a version", l.op.Attempt.Number, method).
 		Data = map[string]string{"base": l.op.Previous[0], "method": string(method)}
-	c.pace.take(l)
+	c.pace.take(l, making(c).placeOf(l))
 	c.draft.intended(l, task{kind: taskCreate, effect: &effect{method: method, attempt: l.op.Attempt.Number, tag: c.tag(&l.op)}})
 }
 

@@ -29,7 +29,7 @@ func key(name string) rotator.KeyState {
 func version(id string) rotator.Version {
 	return rotator.Version{
 		ID: id, Created: at(-100), Updated: at(-99), Enabled: true, Expires: at(9000), NotBefore: at(-98),
-		PurgeProtected: true, Operation: "i/op-1",
+		PurgeProtected: true, HSM: true, Operation: "i/op-1",
 	}
 }
 
