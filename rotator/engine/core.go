@@ -31,7 +31,7 @@ func newCore(store rotator.Store, services []rotator.Service, limits Limits) *co
 		out: map[rotator.OperationID]int{}, kinds: newKindCounts(), blind: map[string]time.Time{},
 	}}
 	c.draft = &draft{of: c.state}
-	c.pace, c.overview = newPace(limits.RotationsPerVault), newOverview()
+	c.pace, c.overview = newPace(limits), newOverview()
 	c.draft.clear()
 	c.alarm = newAlarm()
 	for _, s := range services {

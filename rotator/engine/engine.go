@@ -50,9 +50,11 @@ type Limits struct {
 	// Calls is the number of calls out at a time; by default 16.
 	Calls int
 	// RotationsPerVault is the number of calls that make a version out at a time per
-	// vault; by default 4. Apart from that they are paced by the vaults' documented
-	// limits, see pace.go.
+	// vault; by default 4.
 	RotationsPerVault int
+	// Making is the number of versions that a vault makes in ten seconds, of which a
+	// key in an HSM counts as two; by default the documented 10, see pace.go.
+	Making int
 }
 
 const (

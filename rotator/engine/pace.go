@@ -1,6 +1,7 @@
 package engine
 
 import (
+	"cmp"
 	"slices"
 	"strings"
 	"time"
@@ -33,8 +34,10 @@ const freshFor = 2 * time.Minute
 type pace struct {
 	// perVault is how many calls may be out at a time, for one vault.
 	perVault int
-	vaults   map[string]*places
-	all      map[bool]*places // by whether they are of a Managed HSM
+	// making is what a vault makes in makingPeriod, by weight.
+	making int
+	vaults map[string]*places
+	all    map[bool]*places // by whether they are of a Managed HSM
 	// held are the places taken, by the operation that has one.
 	held map[rotator.OperationID]place
 	lines
@@ -62,10 +65,11 @@ type freed struct {
 	weight int
 }
 
-func newPace(perVault int) *pace {
+func newPace(l Limits) *pace {
+	making := cmp.Or(l.Making, makingLimit)
 	return &pace{
-		perVault: perVault, vaults: map[string]*places{}, all: map[bool]*places{
-			false: {limit: makingSubscription * makingLimit}, true: {limit: makingSubscription * makingLimit},
+		perVault: l.RotationsPerVault, making: making, vaults: map[string]*places{}, all: map[bool]*places{
+			false: {limit: makingSubscription * making}, true: {limit: makingSubscription * making},
 		},
 		held: map[rotator.OperationID]place{}, lines: newLines(),
 	}
@@ -78,7 +82,7 @@ func isHSM(host string) bool { return strings.Contains(host, managedHSM) }
 
 func (p *pace) vault(host string) *places {
 	if p.vaults[host] == nil {
-		p.vaults[host] = &places{limit: makingLimit}
+		p.vaults[host] = &places{limit: p.making}
 	}
 	return p.vaults[host]
 }

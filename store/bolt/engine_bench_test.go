@@ -157,7 +157,7 @@ func startEngine(b *testing.B, s rotator.Store, w *instant) *engine.Engine {
 func runEngine(ctx context.Context, s rotator.Store, w *instant) (*engine.Engine, chan error) {
 	engine := engine.New(engine.Options{
 		Store: s, Vault: w, Services: []rotator.Service{w}, Clock: realClock{}, Keys: w.keys,
-		Limits: engine.Limits{Calls: 512, RotationsPerVault: 100}, Observe: w.heard,
+		Limits: engine.Limits{Calls: 512, RotationsPerVault: 100, Making: 1 << 20}, Observe: w.heard,
 	})
 	done := make(chan error, 1)
 	go func() { done <- engine.Run(ctx) }()
