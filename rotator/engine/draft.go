@@ -333,12 +333,14 @@ func (d *draft) due() bool {
 // settle takes every operation that moved as far as it goes on what is known, and
 // sees to it that it can go on from there.
 func (d *draft) settle() {
+	making{d.of}.left()
 	for len(d.moved) > 0 {
 		l := d.moved[0]
 		d.moved = d.moved[1:]
 		if !l.op.State.Final() {
 			d.of.advance(l, false)
 		}
+		making{d.of}.left()
 	}
 	for _, id := range slices.Sorted(maps.Keys(d.dirty)) {
 		if l := d.dirty[id]; l.stuck() && !d.of.busy(l) && !d.of.queued(l) {

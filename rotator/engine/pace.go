@@ -35,6 +35,8 @@ type pace struct {
 	lines map[string][]rotator.OperationID
 	came  map[rotator.OperationID]int
 	last  int
+	// gave is true if a place was given back since the line was last served.
+	gave bool
 }
 
 type place struct {
@@ -122,6 +124,7 @@ func (p *pace) give(op rotator.OperationID, used bool, now time.Time) {
 		return
 	}
 	delete(p.held, op)
+	p.gave = true
 	for _, of := range []*places{p.vault(h.host), p.all[h.hsm]} {
 		of.out--
 		if used {
@@ -200,6 +203,7 @@ func (c making) stand(l *live) {
 // room serves those who wait for a place, in the order in which they came, and plans
 // to look again when the next place is free.
 func (c making) room() {
+	c.pace.gave = false
 	for {
 		l, at := c.pace.next(c.steady, c.live)
 		if l == nil {
@@ -210,6 +214,13 @@ func (c making) room() {
 		}
 		c.pace.take(l)
 		c.serve(l)
+	}
+}
+
+// left serves the line if somebody gave a place back, for whatever reason.
+func (c making) left() {
+	if c.pace.gave {
+		c.room()
 	}
 }
 
