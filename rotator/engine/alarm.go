@@ -180,11 +180,11 @@ func reopened(a *rotator.Alert) map[string]rotator.Delivery {
 // updateAlert takes over what a condition looks like now, and reports whether that is
 // news.
 func updateAlert(a *rotator.Alert, now *rotator.Alert) bool {
-	if a.Summary == now.Summary && a.Count == now.Count && a.Hint == now.Hint && a.Next == now.Next && a.Until.Equal(now.Until) &&
+	if a.Key == now.Key && a.Summary == now.Summary && a.Count == now.Count && a.Hint == now.Hint && a.Next == now.Next && a.Until.Equal(now.Until) &&
 		slices.Equal(a.Affected, now.Affected) {
 		return false
 	}
-	a.Summary, a.Count, a.Hint, a.Next, a.Until, a.Affected = now.Summary, now.Count, now.Hint, now.Next, now.Until, now.Affected
+	a.Key, a.Summary, a.Count, a.Hint, a.Next, a.Until, a.Affected = now.Key, now.Summary, now.Count, now.Hint, now.Next, now.Until, now.Affected
 	return true
 }
 

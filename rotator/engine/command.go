@@ -10,7 +10,10 @@ import (
 
 func underWay(key string, op *rotator.Operation) *rotator.Error {
 	err := rotator.Errorf(rotator.CodeConflict, "%s %s of %s is under way (%s)", op.Kind, op.ID, key, op.State)
-	if op.Kind == rotator.KindRevocation {
+	switch {
+	case op.State == rotator.StateAwaitingApproval:
+		return err.WithHint("a second person says: cmkd approve %s, or anybody: cmkd cancel %s", op.ID, op.ID)
+	case op.Kind == rotator.KindRevocation:
 		return err.WithHint("the key is revoked: cmkd reinstate %s first", key)
 	}
 	return err.WithHint("cmkd status %s shows it, cmkd cancel %s ends it", op.ID, op.ID)
@@ -38,6 +41,7 @@ func (c commands) revoke(r rotator.RevokeRequest) (*live, error) {
 	if l := c.live[c.requestOn(key.ID)]; l != nil {
 		return nil, underWay(r.Key, &l.op)
 	}
+	var disabled []string
 	if l := c.liveOf(key); l != nil {
 		if l.op.Kind == rotator.KindRevocation {
 			return nil, underWay(r.Key, &l.op)
@@ -46,9 +50,10 @@ func (c commands) revoke(r rotator.RevokeRequest) (*live, error) {
 			if err := revocation(c).giveWay(l, r.Actor); err != nil {
 				return nil, err
 			}
+			disabled = l.op.Versions
 		}
 	}
-	return revocation(c).begin(key, r.Actor, r.Reason), nil
+	return revocation(c).begin(key, r.Actor, r.Reason, disabled), nil
 }
 
 func (c commands) reinstate(r rotator.Request) (*live, error) {

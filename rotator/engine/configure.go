@@ -47,10 +47,6 @@ func (c configuring) rename(key *rotator.Key, state *rotator.KeyState) {
 		c.draft.notedOfKey(key.Name, rotator.EventConfigLoaded, "key %s, which was called %s, is called %s now", key.ID, state.Name, key.Name)
 		c.draft.changedKey(key.ID).Name = key.Name
 	}
-	if l := c.live[state.Operation]; l != nil && l.op.Key != key.Name {
-		l.op.Key = key.Name
-		c.draft.changed(l)
-	}
 }
 
 // watchSpread is the time over which the first looks at so many keys are spread.
@@ -58,14 +54,18 @@ func watchSpread(keys int) time.Duration {
 	return min(time.Duration(keys)*100*time.Millisecond, watchEvery)
 }
 
-// join adds dependents that were configured since a live operation began, and
-// excludes those that the operator excluded since.
+// join lets a live operation go by what is configured now: the key's name and policy,
+// dependents added since it began, and those that the operator excluded since.
 //
 // Whoever is configured no longer leaves, unless only a search found it.
 func (c configuring) join(l *live) {
 	key := c.keyOf(l)
 	if key == nil || c.load(l) != nil {
 		return
+	}
+	if l.op.Key != key.Name {
+		l.op.Key = key.Name
+		c.draft.changed(l)
 	}
 	c.refresh(l, key)
 	listed := make(map[string]bool, len(key.Dependents))
@@ -108,8 +108,9 @@ func (c configuring) refresh(l *live, key *rotator.Key) {
 	}
 	c.draft.noted(l, rotator.EventConfigLoaded, actorDaemon, "retire is %s now, it was %s", key.Retire, l.op.Retire)
 	l.op.Retire = key.Retire
-	if l.op.State == rotator.StateRetiring && len(l.op.Retired) == 0 {
+	if l.op.State == rotator.StateRetiring && l.op.Retirer == "" {
 		l.op.Waiting = rotator.Wait{}
+		l.guarding, l.stale = false, nil // what was seen will be old
 	}
 	c.draft.changed(l)
 }

@@ -232,8 +232,13 @@ func (c *core) handle(r *result) error {
 			delete(c.out, r.operation)
 		}
 	}
-	if l == nil {
-		return nil // it has ended meanwhile
+	if l == nil { // it has ended meanwhile
+		if c.out[r.operation] == 0 {
+			c.pace.give(r.operation, false, c.steady)
+			making{c.state}.room()
+		}
+		c.tooLate(r)
+		return nil
 	}
 	if err := c.load(l); err != nil {
 		return err
@@ -257,6 +262,23 @@ func (c *core) handle(r *result) error {
 	}
 	c.advance(l, false)
 	return nil
+}
+
+// tooLate notes what a call did to a version for an operation that had ended before its
+// answer came.
+func (c *core) tooLate(r *result) {
+	if r.err != nil || r.kind != taskCreate && r.kind != taskSetEnabled {
+		return
+	}
+	t, what := rotator.EventVersionCreated, "made"
+	switch {
+	case r.kind == taskSetEnabled && r.version.Enabled:
+		t, what = rotator.EventVersionEnabled, "enabled"
+	case r.kind == taskSetEnabled:
+		t, what = rotator.EventVersionDisabled, "disabled"
+	}
+	e := c.draft.notedOfKey(r.key, t, "version %s was %s for %s, which had ended before", r.version.ID, what, r.operation)
+	e.Operation, e.Data = r.operation, map[string]string{"version": r.version.ID}
 }
 
 // listed hands a list of versions to the phase that asked for it.

@@ -175,9 +175,11 @@ func (c retirement) advance(l *live) {
 	switch {
 	case len(l.op.Retired) == len(l.op.Previous):
 		c.retired(l)
-	case l.op.Retire == rotator.RetireOff && l.op.Retirer == "" && len(l.op.Retired) == 0 && !c.busy(l):
-		c.leaveUnretired(l)
-		c.draft.entered(l, rotator.StateCompleted, actorDaemon, "the previous version stays enabled")
+	case l.op.Retire == rotator.RetireOff && l.op.Retirer == "":
+		if !c.busy(l) {
+			c.leaveUnretired(l)
+			c.draft.entered(l, rotator.StateCompleted, actorDaemon, "what is not retired stays enabled")
+		}
 	case awaitsRetirement(&l.op):
 		if l.op.Waiting.For == "" {
 			l.op.Waiting.For = rotator.WaitRetire
@@ -235,10 +237,18 @@ func (c retirement) found(l *live, r *result) {
 		return
 	}
 	for _, d := range r.found {
-		if slices.ContainsFunc(l.trackers, func(t rotator.Tracker) bool { return covers(&t, d.ID) }) {
+		known := slices.IndexFunc(l.trackers, func(t rotator.Tracker) bool { return covers(&t, d.ID) })
+		if known >= 0 && l.trackers[known].Detail.Dependent.Excluded != removed {
 			continue
 		}
 		d.Discovered = true
+		if known >= 0 { // it was listed once; now it is one that nobody listed
+			configuring(c).reconfigure(l, l.trackers[known], d)
+			if l.guarding {
+				l.stale[uint32(known)] = true
+			}
+			continue
+		}
 		c.draft.noted(l, rotator.EventDependentFound, actorDaemon, "%s %s uses the key, and nobody listed it", d.Kind, d.DisplayName()).Dependent = d.ID
 		c.draft.joined(l, d, c.now)
 	}
@@ -317,15 +327,13 @@ func (c retirement) retireNext(l *live) {
 
 // disabledPrevious handles the answer to the call that disables a version.
 func (c retirement) disabledPrevious(l *live, r *result) {
-	if l.op.State != rotator.StateRetiring {
-		return
-	}
 	switch {
-	case r.err == nil && !r.version.Enabled:
+	case r.err == nil && !r.version.Enabled: // whatever happened to the rotation meanwhile
 		l.op.Retired, l.op.Held = append(slices.Clone(l.op.Retired), r.task.version.ID), nil
 		c.draft.changed(l)
 		c.draft.noted(l, rotator.EventVersionDisabled, l.retirer(), "version %s is retired", r.task.version.ID).
 			Data = map[string]string{"version": r.task.version.ID}
+	case l.op.State != rotator.StateRetiring:
 	case r.err == nil:
 		c.notRetired(l, &rotator.Error{
 			Code: rotator.CodeRefused, Reason: rotator.ReasonVersionUnchanged, Message: "version " + r.task.version.ID + " is still enabled after it was disabled",

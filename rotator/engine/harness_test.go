@@ -32,6 +32,7 @@ type estate struct {
 	clock *skewed
 	// alerting has the receiver told, see [estate.listen].
 	alerting engine.Alerting
+	limits   engine.Limits
 	engine   *engine.Engine
 	stop     func()
 }
@@ -74,7 +75,7 @@ func (s *estate) start() *estate {
 	s.t.Helper()
 	s.engine = engine.New(engine.Options{
 		Store: s.store, Vault: s.azure, Services: s.azure.Services(), Clock: s.clock, Keys: []rotator.Key{s.key},
-		Alerting: s.alerting,
+		Alerting: s.alerting, Limits: s.limits,
 	})
 	ctx, cancel := context.WithCancel(s.t.Context())
 	done := make(chan error, 1)

@@ -28,7 +28,8 @@ type lines struct {
 	ahead map[bool]int
 	// came and served count.
 	came, served int
-	// moved is true if somebody came or left since room was looked for.
+	// moved is true if somebody came or left, or gave a place back, since room was looked
+	// for.
 	moved bool
 }
 

@@ -158,6 +158,7 @@ func (p *pace) give(op rotator.OperationID, used bool, now time.Time) {
 		return
 	}
 	delete(p.held, op)
+	p.moved = true
 	p.vault(h.host).give(h.weight, used, now)
 	p.subscription(h.host).give(h.weight, used, now)
 }

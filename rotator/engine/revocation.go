@@ -16,8 +16,10 @@ const (
 	revokedWatch = time.Minute
 )
 
-// begin begins a revocation; a rotation under way gives way to it.
-func (c revocation) begin(key *rotator.Key, actor, reason string) *live {
+// begin begins a revocation; what was under way has given way to it. If that was a
+// reinstatement, disabled are the versions that it was to enable: whether it did so or
+// not, they are revoked, and come back with the next reinstatement.
+func (c revocation) begin(key *rotator.Key, actor, reason string, disabled []string) *live {
 	watch(c).problem(c.stateOf(key.ID), nil) // from here on it is the operation that watches the key
 	state := rotator.StateDisabling
 	if key.TwoPerson {
@@ -25,6 +27,7 @@ func (c revocation) begin(key *rotator.Key, actor, reason string) *live {
 	}
 	l := rotation(c).newOperation(key, rotator.Operation{
 		Kind: rotator.KindRevocation, State: state, Cause: rotator.CauseOperator, Actor: actor, Reason: reason,
+		Versions: slices.Clone(disabled),
 	})
 	for _, t := range l.trackers {
 		c.draft.observed(l, withDue(t, time.Time{}), true)
@@ -54,6 +57,7 @@ func (c revocation) approved(l *live, actor string) error {
 		if err := c.giveWay(other, actor); err != nil {
 			return err
 		}
+		l.op.Versions = slices.Clone(other.op.Versions) // see begin
 	}
 	c.draft.changedKey(l.op.KeyID).Operation = l.op.ID
 	c.draft.entered(l, rotator.StateDisabling, actor, "approved")

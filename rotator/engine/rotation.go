@@ -389,6 +389,7 @@ func (c rotation) soaked(l *live) {
 // leaveUnretired hands the versions not retired to the next rotation.
 func (c *state) leaveUnretired(l *live) {
 	state := c.draft.changedKey(l.op.KeyID)
+	state.Unretired = slices.DeleteFunc(slices.Clone(state.Unretired), func(v string) bool { return slices.Contains(l.op.Retired, v) })
 	for _, v := range l.op.Previous {
 		if !slices.Contains(l.op.Retired, v) && !slices.Contains(state.Unretired, v) {
 			state.Unretired = append(slices.Clone(state.Unretired), v)
