@@ -65,7 +65,7 @@ func (o *Operation) WaitingText() string {
 	case WaitRetire:
 		return "for somebody to say: cmkd retire " + o.Key
 	case WaitObservations:
-		return "for a fresh look at every dependent"
+		return "for a fresh observation of every dependent"
 	case WaitDisabled:
 		return "for the vault to disable " + w.Version
 	default: // of another version of cmkd, which may have worded it

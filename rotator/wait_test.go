@@ -21,7 +21,7 @@ func TestOperation_WaitingText(t *testing.T) {
 		{rotator.Wait{For: rotator.WaitRetry}, "to try again"},
 		{rotator.Wait{For: rotator.WaitCancel}, "to know whether the vault made a version, then it is cancelled"},
 		{rotator.Wait{For: rotator.WaitRetire}, "for somebody to say: cmkd retire payments"},
-		{rotator.Wait{For: rotator.WaitObservations}, "for a fresh look at every dependent"},
+		{rotator.Wait{For: rotator.WaitObservations}, "for a fresh observation of every dependent"},
 		{rotator.Wait{For: rotator.WaitDisabled, Version: "v1"}, "for the vault to disable v1"},
 		{rotator.Wait{For: "of-the-future", Text: "for the future"}, "for the future"},
 	} {

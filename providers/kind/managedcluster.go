@@ -28,7 +28,7 @@ func managedCluster() *Declaration {
 		},
 		Bindings:   disks.Bindings,
 		Uses:       []UseAt{{Path: set, Via: &Via{At: set, To: disks, Noun: "disk encryption set"}}},
-		BlindSpots: []rotator.BlindSpot{{What: "etcd", Why: "the key of the cluster's etcd (KMS) is not looked at"}},
+		BlindSpots: []rotator.BlindSpot{{What: "etcd", Why: "the key of the cluster's etcd (KMS) is not observed"}},
 		State:      provisioning,
 		Facts:      []Path{set, provisioning, power}, FactPrefix: "managedCluster.",
 		Properties: []Property{

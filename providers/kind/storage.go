@@ -51,7 +51,7 @@ func storage() *Declaration {
 				{Action: rotator.ActionRepin, Binding: rotator.BindingPinned, Method: http.MethodPatch, Kept: kept, ReadOnly: readOnly},
 			},
 		}},
-		BlindSpots: []rotator.BlindSpot{{What: "encryption scopes", Why: "a scope with a key of its own is not looked at"}},
+		BlindSpots: []rotator.BlindSpot{{What: "encryption scopes", Why: "a scope with a key of its own is not observed"}},
 		State:      provisioning,
 		Probe:      &Probe{At: blobEndpoint, Look: probeBlobs},
 		Facts:      []Path{keySource, vault, name, version, current, rotatedAt, provisioning},

@@ -134,7 +134,7 @@ func orNone(s string) string {
 func changed(format string, args ...any) error {
 	return &rotator.Error{
 		Code: rotator.CodeConflict, NoEffect: true, Message: fmt.Sprintf(format, args...),
-		Hint: "it is looked at again before the next attempt",
+		Hint: "it is observed again before the next attempt",
 	}
 }
 

@@ -184,10 +184,10 @@ func Rules() []RuleInfo {
 				"a permission is missing",
 			},
 			Steps: []string{
-				"`cmkd rotate KEY --dry-run` looks again and says everything that is in the way.",
+				"`cmkd rotate KEY --dry-run` checks again and says everything that is in the way.",
 				"Mend it; a rotation that waits tries again every quarter of an hour.",
 			},
-			Resolves: "a look shows nothing in the way",
+			Resolves: "a check finds nothing in the way",
 		},
 		{
 			Rule: rotator.RuleVersionExpiring, Severity: rotator.SeverityWarning, Title: "The current version of a key expires soon",
@@ -217,7 +217,7 @@ func Rules() []RuleInfo {
 		},
 		{
 			Rule: rotator.RuleRetirementBlocked, Severity: rotator.SeverityWarning, Title: "The previous version cannot be retired",
-			Meaning: "The guard looked at everything afresh and found something that speaks against disabling the previous version. It stays enabled: no data is at risk, but the rotation is not over.",
+			Meaning: "The guard observed everything afresh and found something that speaks against disabling the previous version. It stays enabled: no data is at risk, but the rotation is not over.",
 			Causes: []string{
 				"a dependent still uses it, or cannot be read",
 				"a search found a dependent that nobody listed",

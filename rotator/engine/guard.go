@@ -103,7 +103,7 @@ func dependentsSeenAfresh(g *guardView) (all []rotator.Objection) {
 		if g.stale[t.Number] && t.State == rotator.TrackerDone {
 			all = append(all, rotator.Objection{
 				Check: rotator.ReasonDependentNotSeenAfresh, Dependent: t.Detail.Dependent.ID,
-				Message: t.Detail.Dependent.DisplayName() + " was not looked at again yet",
+				Message: t.Detail.Dependent.DisplayName() + " was not observed again yet",
 			})
 		}
 	}
