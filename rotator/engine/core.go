@@ -62,7 +62,8 @@ func (c *core) withdraw(tasks []task) {
 
 // reset reads the state from the store and forgets what was not committed.
 func (c *core) reset(ctx context.Context, keys []rotator.Key, now time.Time) error {
-	if c.steady.IsZero() {
+	first := c.steady.IsZero()
+	if first {
 		c.steady = now
 	}
 	c.now = now
@@ -122,6 +123,9 @@ func (c *core) reset(ctx context.Context, keys []rotator.Key, now time.Time) err
 	}
 	alerts{c.state}.judgeAll()
 	alerts{c.state}.chores()
+	if first {
+		return c.wake(ctx)
+	}
 	return nil
 }
 
