@@ -12,6 +12,7 @@ import (
 // all takes in the configured keys: schedules, dependents added to live
 // operations, keys that are new or gone.
 func (c configuring) all(keys []rotator.Key) {
+	before, called := c.byID, c.keys
 	c.keys, c.byID = make(map[string]*rotator.Key, len(keys)), make(map[string]*rotator.Key, len(keys))
 	for i := range keys {
 		key := &keys[i]
@@ -22,7 +23,9 @@ func (c configuring) all(keys []rotator.Key) {
 			c.states[canonical(key.ID)] = state
 			c.draft.changedKey(key.ID)
 		}
-		c.rename(key, state)
+		if state.Name != key.Name {
+			c.rename(key, state)
+		}
 		schedule(c).reschedule(key, state)
 		c.agenda.add(agendaItem{
 			key: canonical(key.ID), watch: true, at: c.now.Add(rotator.Spread(key.Name, watchSpread(len(keys)))).UnixNano(),
@@ -35,18 +38,17 @@ func (c configuring) all(keys []rotator.Key) {
 			state.Spec, state.NextRotation = "", time.Time{}
 		}
 	}
+	alerts(c).renamed(called)
 	for _, id := range c.liveIDs() {
-		c.join(c.live[id])
+		c.join(c.live[id], before)
 	}
 }
 
 // rename gives a key the short name that it has now. Whatever is known of it goes by
 // its identifier, and stays.
 func (c configuring) rename(key *rotator.Key, state *rotator.KeyState) {
-	if state.Name != key.Name {
-		c.draft.notedOfKey(key.Name, rotator.EventConfigLoaded, "key %s, which was called %s, is called %s now", key.ID, state.Name, key.Name)
-		c.draft.changedKey(key.ID).Name = key.Name
-	}
+	c.draft.notedOfKey(key.Name, rotator.EventConfigLoaded, "key %s, which was called %s, is called %s now", key.ID, state.Name, key.Name)
+	c.draft.changedKey(key.ID).Name = key.Name
 }
 
 // watchSpread is the time over which the first looks at so many keys are spread.
@@ -58,7 +60,7 @@ func watchSpread(keys int) time.Duration {
 // dependents added since it began, and those that the operator excluded since.
 //
 // Whoever is configured no longer leaves, unless only a search found it.
-func (c configuring) join(l *live) {
+func (c configuring) join(l *live, before map[string]*rotator.Key) {
 	key := c.keyOf(l)
 	if key == nil || c.load(l) != nil {
 		return
@@ -68,6 +70,7 @@ func (c configuring) join(l *live) {
 		c.draft.changed(l)
 	}
 	c.refresh(l, key)
+	c.resoak(l, key, before[canonical(l.op.KeyID)])
 	listed := make(map[string]bool, len(key.Dependents))
 	for i := range key.Dependents {
 		listed[strings.ToLower(key.Dependents[i].ID)] = true
@@ -115,10 +118,29 @@ func (c configuring) refresh(l *live, key *rotator.Key) {
 	c.draft.changed(l)
 }
 
+// resoak lets a soak end by what the key's policy says now; was is the key before, nil if
+// nobody knows.
+func (c configuring) resoak(l *live, key, was *rotator.Key) {
+	if l.op.State != rotator.StateSoaking || l.op.Wake.IsZero() {
+		return
+	}
+	ends := l.op.Wake
+	if was != nil {
+		ends = ends.Add(key.Soak - was.Soak)
+	}
+	if most := c.now.Add(key.Soak); ends.After(most) {
+		ends = most
+	}
+	if !ends.Equal(l.op.Wake) {
+		c.draft.noted(l, rotator.EventConfigLoaded, actorDaemon, "the soak time is %s now", key.Soak)
+		c.draft.waits(l, ends)
+	}
+}
+
 // changedDependent reports whether the operator configured the dependent otherwise.
 func changedDependent(d *rotator.Dependent, to *rotator.Dependent) bool {
 	return d.Name != to.Name || d.Nudge != to.Nudge || d.Recreate != to.Recreate || d.Window != to.Window ||
-		d.Poll != to.Poll || d.Excluded != to.Excluded || !maps.Equal(d.Settings, to.Settings)
+		d.Poll != to.Poll || d.Discovered != to.Discovered || d.Excluded != to.Excluded || !maps.Equal(d.Settings, to.Settings)
 }
 
 // reconfigure gives a tracker its dependent's new settings and looks at it

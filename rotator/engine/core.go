@@ -62,8 +62,8 @@ func (c *core) withdraw(tasks []task) {
 
 // reset reads the state from the store and forgets what was not committed.
 func (c *core) reset(ctx context.Context, keys []rotator.Key, now time.Time) error {
-	begins := c.steady.IsZero()
-	if begins {
+	first := c.steady.IsZero()
+	if first {
 		c.steady = now
 	}
 	c.now = now
@@ -104,7 +104,7 @@ func (c *core) reset(ctx context.Context, keys []rotator.Key, now time.Time) err
 		c.live[op.ID] = &live{op: op}
 	}
 	c.occupy()
-	if begins {
+	if first {
 		making{c.state}.remember()
 	}
 	c.overview = newOverview()
@@ -126,6 +126,9 @@ func (c *core) reset(ctx context.Context, keys []rotator.Key, now time.Time) err
 	}
 	alerts{c.state}.judgeAll()
 	alerts{c.state}.chores()
+	if first {
+		return c.wake(ctx)
+	}
 	return nil
 }
 

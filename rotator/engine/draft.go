@@ -95,6 +95,13 @@ func (d *draft) notedOfSilence(s *rotator.Silence, t rotator.EventType, actor, r
 	posting{d.of}.soon(d.of.now)
 }
 
+// silenceChanged has a silence kept as it is now.
+func (d *draft) silenceChanged(s *rotator.Silence) {
+	d.silences[s.ID] = s
+	d.of.alarm.published = false
+	d.soon()
+}
+
 // alertChanged has an alert kept as it is when the change is taken.
 func (d *draft) alertChanged(a *rotator.Alert) {
 	d.alertsTo[a.ID] = a

@@ -1,6 +1,8 @@
 package engine
 
 import (
+	"context"
+	"fmt"
 	"time"
 
 	"cmkd/rotator"
@@ -29,8 +31,11 @@ func (c *core) begin(now time.Time, jump time.Duration) {
 	}
 	for _, id := range c.liveIDs() {
 		l := c.live[id]
-		if jump < 0 {
+		switch {
+		case jump < 0:
 			c.shift(l, jump)
+		case l.op.State == rotator.StateSoaking && !l.op.Wake.IsZero(): // what else comes too early does no harm
+			c.draft.waits(l, l.op.Wake.Add(jump))
 		}
 		if jumped {
 			c.draft.noted(l, rotator.EventClockJumped, actorDaemon, "the clock of this machine jumped by %s", jump.Round(time.Second))
@@ -46,6 +51,21 @@ func (c *core) begin(now time.Time, jump time.Duration) {
 		c.agenda = c.agenda.only(func(i *agendaItem) bool { return !i.stored() })
 		schedule{c.state}.setBack()
 	}
+}
+
+// wake compares the clock with the newest event: a daemon that finds itself before that
+// was stopped while the clock was ahead, and what is waited for was written down by it.
+func (c *core) wake(ctx context.Context) error {
+	newest, err := c.store.Events(ctx, rotator.EventFilter{Last: true, Limit: 1})
+	if err != nil {
+		return fmt.Errorf("read the newest event: %w", err)
+	}
+	if len(newest) == 1 && newest[0].At.After(c.now) {
+		now := c.now
+		c.now = newest[0].At
+		c.begin(now, now.Sub(newest[0].At))
+	}
+	return nil
 }
 
 // shift moves what an operation waits for.

@@ -74,6 +74,11 @@ func (l *live) stuck() bool {
 	return !l.op.State.Final() && l.loaded && l.op.Wake.IsZero() && l.dueN == 0 && l.askedN == 0 && !l.awaitsPerson()
 }
 
+// settled reports whether no dependent is waited for.
+func (l *live) settled() bool {
+	return len(l.trackers) == l.op.Trackers[rotator.TrackerDone]+l.op.Trackers[rotator.TrackerExcluded]
+}
+
 // awaitsPerson reports whether a person has to say something before the operation
 // goes on.
 func (l *live) awaitsPerson() bool {

@@ -151,8 +151,7 @@ func (c revocation) changeFailed(l *live, r *result) {
 
 // takingEffect waits until every dependent was seen denied.
 func (c revocation) takingEffect(l *live) {
-	open := len(l.trackers) - l.op.Trackers[rotator.TrackerDone] - l.op.Trackers[rotator.TrackerExcluded]
-	if open > 0 || l.askedN > 0 {
+	if !l.settled() || l.askedN > 0 {
 		return
 	}
 	if l.op.Kind == rotator.KindReinstatement {
@@ -163,6 +162,18 @@ func (c revocation) takingEffect(l *live) {
 	c.draft.entered(l, rotator.StateEffective, actorDaemon, "no dependent has access any more: "+l.evidence())
 	l.op.Problem = problem
 	c.draft.waits(l, c.now.Add(revokedWatch))
+}
+
+// reopen waits again if a dependent came that was not there, or was excluded, when the
+// revocation took effect.
+func (c revocation) reopen(l *live) {
+	if l.settled() {
+		return
+	}
+	problem, wake := l.op.Problem, l.op.Wake
+	c.draft.entered(l, rotator.StateTakingEffect, actorDaemon, "a dependent came")
+	l.op.Problem = problem
+	c.draft.waits(l, wake)
 }
 
 // watchRevoked looks whether the versions stay disabled.
@@ -179,7 +190,8 @@ func (c revocation) watchRevoked(l *live) {
 // version means that somebody undid the revocation.
 func (c revocation) listedRevoked(l *live, versions []rotator.Version) {
 	c.draft.waits(l, c.now.Add(revokedWatch))
-	early := l.op.State == rotator.StateTakingEffect && c.now.Sub(l.op.Since) < 2*readLag
+	known := l.op.Problem != nil && l.op.Problem.Code == rotator.ReasonRevocationUndone
+	early := !known && l.op.State == rotator.StateTakingEffect && c.now.Sub(l.op.Since) < 2*readLag
 	var undone []string
 	for _, v := range versions {
 		switch {

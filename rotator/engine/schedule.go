@@ -7,6 +7,23 @@ import (
 	"cmkd/rotator"
 )
 
+// servedFor is by how much a time that was served may be ahead of the clock and still
+// be one of several not to come again: a clock that was set back by more was wrong.
+const servedFor = 24 * time.Hour
+
+// next returns the next time of a key. A time that was served does not come again
+// after the clock was set back, but times that a clock served which was far ahead do
+// not stop the schedule: of these only the next one is left out.
+func (c schedule) next(key *rotator.Key, state *rotator.KeyState) time.Time {
+	next := key.Schedule.Next(c.now)
+	switch served := state.LastFired; {
+	case next.IsZero() || served.Before(next), served.After(next) && served.Sub(c.now) > servedFor:
+		return next
+	default:
+		return key.Schedule.Next(served)
+	}
+}
+
 // reschedule computes the next time of a key whose schedule is new or changed;
 // one that is the same keeps its time, even if that has passed.
 func (c schedule) reschedule(key *rotator.Key, state *rotator.KeyState) {
@@ -15,7 +32,7 @@ func (c schedule) reschedule(key *rotator.Key, state *rotator.KeyState) {
 	}
 	state = c.draft.changedKey(key.ID)
 	state.Spec = key.Schedule.Spec()
-	state.NextRotation = key.Schedule.Next(later(c.now, state.LastFired)) // a time served never fires again
+	state.NextRotation = c.next(key, state)
 	c.plan(agendaItem{key: canonical(key.ID)}, state.NextRotation)
 }
 
@@ -24,7 +41,7 @@ func (c schedule) reschedule(key *rotator.Key, state *rotator.KeyState) {
 func (c schedule) setBack() {
 	for id, key := range c.byID {
 		state := c.states[id]
-		next := key.Schedule.Next(later(c.now, state.LastFired))
+		next := c.next(key, state)
 		if state.NextRotation.After(next) && !next.IsZero() {
 			c.draft.changedKey(key.ID).NextRotation = next
 			c.plan(agendaItem{key: id}, next)

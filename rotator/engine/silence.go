@@ -3,6 +3,7 @@ package engine
 import (
 	"context"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 
@@ -56,6 +57,22 @@ func (c alerts) endSilence(id, actor, reason string) (*rotator.Silence, error) {
 	s.Until = c.now
 	c.draft.notedOfSilence(s, rotator.EventSilenceEnded, actor, reason, "the silence "+s.ID+" about "+subjectOf(s)+" was ended")
 	return s, nil
+}
+
+// renamed lets silences go on of keys that are called otherwise now; before are the keys
+// by their names until now.
+func (c alerts) renamed(before map[string]*rotator.Key) {
+	for _, id := range slices.Sorted(maps.Keys(c.alarm.silences)) {
+		s := *c.alarm.silences[id]
+		was := before[s.Key]
+		if was == nil {
+			continue
+		}
+		if key := c.byID[canonical(was.ID)]; key != nil && key.Name != s.Key {
+			s.Key, c.alarm.silences[id] = key.Name, &s
+			c.draft.silenceChanged(&s)
+		}
+	}
 }
 
 // subjectOf says what is silenced.

@@ -204,6 +204,7 @@ func (c *state) advance(l *live, due bool) {
 		revocation{c}.takingEffect(l)
 		revocation{c}.watchRevoked(l)
 	case rotator.StateEffective:
+		revocation{c}.reopen(l)
 		revocation{c}.watchRevoked(l)
 	case rotator.StateEnabling:
 		revocation{c}.enabling(l)

@@ -1,0 +1,244 @@
+package engine_test
+
+import (
+	"errors"
+	"slices"
+	"testing"
+	"time"
+
+	"cmkd/rotator"
+	"cmkd/rotator/engine"
+	"cmkd/rotator/rotatortest"
+)
+
+const year = 365 * 24 * time.Hour
+
+// TestClock_AYearAheadForAWhileStopsNoSchedule: times that a wrong clock served do not
+// keep the right one from serving its own.
+func TestClock_AYearAheadForAWhileStopsNoSchedule(t *testing.T) {
+	t.Parallel()
+	for name, back := range map[string]func(s *estate){
+		"set back while the daemon runs": func(s *estate) { s.clock.jump(-year) },
+		"set back while it is down": func(s *estate) {
+			s.stop()
+			s.clock.jump(-year)
+			s.start()
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			inBubble(t, func(s *estate) {
+				s.key.Schedule = schedule(t, "0 3 * * *", rotator.MisfireCatchUp)
+				s.key.Retire, s.key.Dependents = rotator.RetireOff, s.key.Dependents[:1]
+				s.start()
+				s.clock.jump(year)
+				s.pass(49 * time.Hour)
+				back(s)
+				s.pass(time.Minute)
+				made := len(s.azure.List(keyID))
+				s.pass(73 * time.Hour)
+				if got := len(s.azure.List(keyID)); got < made+2 {
+					t.Errorf("%d rotations within three days, want at least 2; the next is at %s", got-made, s.status("payments").NextRotation)
+				}
+			})
+		})
+	}
+}
+
+// TestClock_SetBackWhileDownHoldsNoOperation: what an operation waits for was written
+// down by a clock that was ahead.
+func TestClock_SetBackWhileDownHoldsNoOperation(t *testing.T) {
+	t.Parallel()
+	for name, ahead := range map[string]time.Duration{"an hour": time.Hour, "a year": year} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			inBubble(t, func(s *estate) {
+				s.start()
+				s.clock.jump(ahead)
+				s.pass(time.Minute)
+				op := s.rotate()
+				s.pass(5 * time.Minute)
+				s.want(op, rotator.StatePropagating)
+				s.stop()
+				s.clock.jump(-ahead)
+				s.start()
+				s.pass(26 * time.Hour)
+				s.want(op, rotator.StateCompleted)
+				s.wantVersions("-+")
+			})
+		})
+	}
+}
+
+// TestClock_SetAheadEndsNoSoak, also if there is no dependent whose answers would tell
+// Azure's time.
+func TestClock_SetAheadEndsNoSoak(t *testing.T) {
+	t.Parallel()
+	azure, store := rotatortest.NewAzure(), rotatortest.NewStore()
+	azure.AddKey(keyID)
+	key := rotator.Key{Name: "payments", ID: keyID, Retire: rotator.RetireAuto, Soak: 24 * time.Hour}
+	now := time.Now().Round(0)
+	r, err := engine.NewReactor(engine.Options{Store: store, Vault: azure, Keys: []rotator.Key{key}}, now)
+	if err != nil {
+		t.Fatal(err)
+	}
+	step := func(passed, jump time.Duration) {
+		now = now.Add(passed + jump)
+		err := r.Pass(now, jump)
+		for busy := true; busy && err == nil; {
+			busy = false
+			if c := r.Take(); c != nil {
+				busy, err = true, rotator.Commit(t.Context(), store, c)
+				err = errors.Join(err, r.Committed(nil))
+			}
+			for r.Waiting() > 0 {
+				busy, err = true, errors.Join(err, r.Answered(r.Do(t.Context(), r.Begin(0))))
+			}
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	r.Command(engine.Command{Verb: engine.VerbRotate, Key: "payments", Actor: "alice"})
+	want := func(state rotator.OperationState) {
+		t.Helper()
+		if ops, err := store.Operations(t.Context(), rotator.OperationFilter{}); err != nil || len(ops) != 1 || ops[0].State != state {
+			t.Fatalf("operations are %+v (%v), want one that is %s", ops, err, state)
+		}
+	}
+	step(2*time.Hour, 0)
+	want(rotator.StateSoaking)
+	step(time.Minute, year)
+	step(time.Hour, 0)
+	want(rotator.StateSoaking)
+	step(24*time.Hour, 0)
+	step(time.Minute, 0)
+	want(rotator.StateCompleted)
+}
+
+// TestReload_AShorterSoakEndsEarlier, and a longer one later.
+func TestReload_AShorterSoakEndsEarlier(t *testing.T) {
+	t.Parallel()
+	inBubble(t, func(s *estate) {
+		s.key.Soak, s.key.Dependents = 30*24*time.Hour, s.key.Dependents[:1]
+		s.start()
+		op := s.rotate()
+		s.pass(2 * time.Hour)
+		s.want(op, rotator.StateSoaking)
+		s.key.Soak = 3 * time.Hour
+		s.reload(s.key)
+		s.pass(time.Hour)
+		s.want(op, rotator.StateSoaking)
+		s.pass(2 * time.Hour)
+		s.want(op, rotator.StateCompleted)
+	})
+}
+
+// TestRevocation_ADependentThatComesLaterIsWaitedFor: effective is what all of them are.
+func TestRevocation_ADependentThatComesLaterIsWaitedFor(t *testing.T) {
+	t.Parallel()
+	inBubble(t, func(s *estate) {
+		s.azure.AddResource(rotatortest.Resource{ID: otherKeys, Kind: "follower", Use: rotatortest.Use{Key: keyID, Delay: 48 * time.Hour}})
+		s.key.Dependents = s.key.Dependents[:1]
+		s.start()
+		op := s.revoke("alice")
+		s.pass(2 * time.Hour)
+		s.want(op, rotator.StateEffective)
+		s.key.Dependents = append(slices.Clone(s.key.Dependents), rotator.Dependent{ID: otherKeys, Kind: "follower"})
+		s.reload(s.key)
+		s.pass(time.Hour)
+		s.want(op, rotator.StateTakingEffect)
+		if n := len(s.events(rotator.EventVersionReenabled)); n != 0 {
+			t.Errorf("%d events of a version that was enabled again", n)
+		}
+		s.pass(48 * time.Hour)
+		s.want(op, rotator.StateEffective)
+	})
+}
+
+// TestReload_ADependentThatIsListedAtLastIsListed: nobody says any more that only a
+// search found it.
+func TestReload_ADependentThatIsListedAtLastIsListed(t *testing.T) {
+	t.Parallel()
+	inBubble(t, func(s *estate) {
+		s.azure.AddResource(rotatortest.Resource{ID: otherKeys, Kind: "follower", Use: rotatortest.Use{Key: keyID, Delay: -1}})
+		s.key.Dependents, s.key.Discover, s.key.Soak = s.key.Dependents[:1], []string{subscription}, 0
+		s.start()
+		op := s.rotate()
+		s.pass(2 * time.Hour)
+		if !s.tracker(op, otherKeys).Detail.Dependent.Discovered {
+			t.Fatal("the search found nothing")
+		}
+		s.key.Dependents = append(slices.Clone(s.key.Dependents), rotator.Dependent{ID: otherKeys, Kind: "follower"})
+		s.reload(s.key)
+		s.pass(time.Minute)
+		if s.tracker(op, otherKeys).Detail.Dependent.Discovered {
+			t.Error("it is said to be found by a search only")
+		}
+		for _, b := range s.operation(op).Blockers {
+			if b.Dependent == otherKeys && contains(b.Message, "nobody listed it") {
+				t.Errorf("a blocker says: %s", b.Message)
+			}
+		}
+	})
+}
+
+// TestSilence_OfAKeyFollowsIt to another name: it is the key that is silent, not
+// whatever has its name.
+func TestSilence_OfAKeyFollowsIt(t *testing.T) {
+	t.Parallel()
+	inBubble(t, func(s *estate) {
+		ops := s.listen()
+		other := s.moved()
+		other.Name = "other"
+		s.start()
+		s.reload(s.key, other)
+		s.pass(11 * time.Minute)
+		if _, err := s.engine.Silence(s.t.Context(), rotator.SilenceRequest{Key: "payments", For: 48 * time.Hour, Actor: "alice"}); err != nil {
+			t.Fatal(err)
+		}
+		swapped, was := s.key, other
+		swapped.Name, was.Name = "other", "payments"
+		s.reload(swapped, was)
+		s.azure.Enable(keyID, firstVersion, false)
+		s.pass(time.Hour)
+		if heard := ops.Heard(); len(heard) != 0 {
+			t.Errorf("somebody was told of a key that is silenced: %v", heard)
+		}
+		s.azure.Enable(otherKey, s.azure.List(otherKey)[0].ID, false)
+		s.pass(time.Hour)
+		if heard := ops.Heard(); len(heard) != 1 {
+			t.Errorf("told was %v, want the problem of the key that nobody silenced", heard)
+		}
+	})
+}
+
+// TestKeys_SwappedNamesMoveNothing but the names: what fires, is under way and comes
+// next stays with its key.
+func TestKeys_SwappedNamesMoveNothing(t *testing.T) {
+	t.Parallel()
+	inBubble(t, func(s *estate) {
+		other := s.moved()
+		other.Name, other.Retire, s.key.Retire = "other", rotator.RetireOff, rotator.RetireOff
+		other.Schedule = schedule(t, "0 5 * * *", rotator.MisfireCatchUp)
+		s.key.Schedule = schedule(t, "0 3 * * *", rotator.MisfireCatchUp)
+		s.start()
+		s.reload(s.key, other)
+		s.pass(11 * time.Minute)
+		op := s.rotate()
+		s.pass(time.Minute)
+		a, b := s.key, other
+		a.Name, b.Name = "other", "payments"
+		s.reload(a, b)
+		s.pass(time.Minute)
+		if st := s.status("other"); st.Operation != op || st.ID != keyID || st.NextRotation.Format("15:04") != "03:00" {
+			t.Errorf("status of other is %+v", st)
+		}
+		if st := s.status("payments"); st.Operation != 0 || st.ID != otherKey || st.NextRotation.Format("15:04") != "05:00" {
+			t.Errorf("status of payments is %+v", st)
+		}
+		if s.operation(op).Key != "other" {
+			t.Errorf("the operation is of %s", s.operation(op).Key)
+		}
+	})
+}
