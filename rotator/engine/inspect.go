@@ -15,6 +15,9 @@ type Progress struct {
 	Due time.Time
 	// Calls are those intended, waiting to begin or out.
 	Calls int
+	// Next is true if it waits in line, and whoever has the place that it waits for can
+	// move, or the place is free at a time.
+	Next bool
 	// Person is for whom it waits, empty if for nobody.
 	Person Person
 }
@@ -29,7 +32,7 @@ const (
 )
 
 // CanMove reports whether something will move the operation.
-func (p *Progress) CanMove() bool { return !p.Due.IsZero() || p.Calls > 0 || p.Person != "" }
+func (p *Progress) CanMove() bool { return !p.Due.IsZero() || p.Calls > 0 || p.Next || p.Person != "" }
 
 // Intent is an effect that the reactor has decided on, and that is not carried out
 // before it is committed.
@@ -78,7 +81,9 @@ func (r *Reactor) Live() ([]Progress, error) {
 		if err := r.core.load(l); err != nil {
 			return nil, err
 		}
-		p := Progress{Operation: l.snapshot(), Trackers: slices.Clone(l.trackers), Due: l.due(), Calls: calls[id]}
+		p := Progress{
+			Next: r.core.queued(l) && r.comesFree(l, calls), Operation: l.snapshot(), Trackers: slices.Clone(l.trackers), Due: l.due(), Calls: calls[id],
+		}
 		switch {
 		case l.op.State == rotator.StateAwaitingApproval:
 			p.Person = PersonApproves
@@ -88,6 +93,16 @@ func (r *Reactor) Live() ([]Progress, error) {
 		all = append(all, p)
 	}
 	return all, nil
+}
+
+// comesFree reports whether the place that an operation waits for can become free.
+func (r *Reactor) comesFree(l *live, calls map[rotator.OperationID]int) bool {
+	for id := range r.core.pace.held {
+		if h := r.core.live[id]; calls[id] > 0 || h != nil && (!h.due().IsZero() || h.askedN > 0) {
+			return true
+		}
+	}
+	return r.core.pace.room(l.op.KeyID, r.core.steady).After(r.core.steady)
 }
 
 // Intended returns the effects on versions that were decided since the last commit.
