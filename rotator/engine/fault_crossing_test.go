@@ -3,6 +3,7 @@ package engine_test
 import (
 	"errors"
 	"slices"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -239,6 +240,33 @@ func TestKeys_SwappedNamesMoveNothing(t *testing.T) {
 		}
 		if s.operation(op).Key != "other" {
 			t.Errorf("the operation is of %s", s.operation(op).Key)
+		}
+	})
+}
+
+// TestReload_TheMethodIsReadAgainBeforeItIsUsed when a call is repeated.
+func TestReload_TheMethodIsReadAgainBeforeItIsUsed(t *testing.T) {
+	t.Parallel()
+	inBubble(t, func(s *estate) {
+		s.key.Method = rotator.MethodCreate
+		var by atomic.Value
+		s.azure.FailWith(func(call, of string) *rotatortest.Fault {
+			if call == "create" {
+				if by.Swap(of) == nil {
+					return &rotatortest.Fault{Err: &rotator.Error{Code: rotator.CodeThrottled, Message: "busy", NoEffect: true, RetryAfter: time.Minute}}
+				}
+			}
+			return nil
+		})
+		s.start()
+		s.rotate()
+		s.pass(10 * time.Second)
+		s.key.Method = rotator.MethodRotate
+		s.reload(s.key)
+		s.pass(2 * time.Minute)
+		s.wantVersions("++")
+		if got := by.Load(); got != string(rotator.MethodRotate) {
+			t.Errorf("the version was made by %v, want %s", got, rotator.MethodRotate)
 		}
 	})
 }
