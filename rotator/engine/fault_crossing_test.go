@@ -270,3 +270,23 @@ func TestReload_TheMethodIsReadAgainBeforeItIsUsed(t *testing.T) {
 		}
 	})
 }
+
+// TestAlert_OfAKeyThatIsRenamedIsNotOver: nobody is told that a problem ended which did
+// not, nor twice that it began.
+func TestAlert_OfAKeyThatIsRenamedIsNotOver(t *testing.T) {
+	t.Skip("the id of an alert of a key has the key's name in it")
+	t.Parallel()
+	inBubble(t, func(s *estate) {
+		ops := s.listen()
+		s.start()
+		s.pass(11 * time.Minute)
+		s.azure.Enable(keyID, firstVersion, false)
+		s.pass(30 * time.Minute)
+		before := len(ops.Heard())
+		s.reload(s.under(renamed))
+		s.pass(30 * time.Minute)
+		if heard := ops.Heard(); before != 1 || len(heard) != 1 {
+			t.Errorf("told was %v", heard)
+		}
+	})
+}
