@@ -1,6 +1,7 @@
 package engine
 
 import (
+	"maps"
 	"slices"
 	"time"
 
@@ -15,6 +16,9 @@ type Progress struct {
 	Due time.Time
 	// Calls are those intended, waiting to begin or out.
 	Calls int
+	// Next is true if it waits in line, and whoever has the place that it waits for can
+	// move, or the place is free at a time.
+	Next bool
 	// Person is for whom it waits, empty if for nobody.
 	Person Person
 }
@@ -29,7 +33,7 @@ const (
 )
 
 // CanMove reports whether something will move the operation.
-func (p *Progress) CanMove() bool { return !p.Due.IsZero() || p.Calls > 0 || p.Person != "" }
+func (p *Progress) CanMove() bool { return !p.Due.IsZero() || p.Calls > 0 || p.Next || p.Person != "" }
 
 // Intent is an effect that the reactor has decided on, and that is not carried out
 // before it is committed.
@@ -78,7 +82,9 @@ func (r *Reactor) Live() ([]Progress, error) {
 		if err := r.core.load(l); err != nil {
 			return nil, err
 		}
-		p := Progress{Operation: l.snapshot(), Trackers: slices.Clone(l.trackers), Due: l.due(), Calls: calls[id]}
+		p := Progress{
+			Next: r.core.queued(l) && r.comesFree(calls), Operation: l.snapshot(), Trackers: slices.Clone(l.trackers), Due: l.due(), Calls: calls[id],
+		}
 		switch {
 		case l.op.State == rotator.StateAwaitingApproval:
 			p.Person = PersonApproves
@@ -88,6 +94,26 @@ func (r *Reactor) Live() ([]Progress, error) {
 		all = append(all, p)
 	}
 	return all, nil
+}
+
+// comesFree reports whether the line that an operation waits in can go on: when the
+// time has come that is planned for that, or when somebody ahead goes on who has a place
+// or looks whether it can use one.
+func (r *Reactor) comesFree(calls map[rotator.OperationID]int) bool {
+	p := r.core.pace
+	if !p.planned.IsZero() || p.moved {
+		return true
+	}
+	ahead := slices.Collect(maps.Keys(p.held))
+	for id, w := range p.waiters {
+		if w.stage == stageLooking {
+			ahead = append(ahead, id)
+		}
+	}
+	return slices.ContainsFunc(ahead, func(id rotator.OperationID) bool {
+		l := r.core.live[id]
+		return calls[id] > 0 || l != nil && (!l.due().IsZero() || l.askedN > 0)
+	})
 }
 
 // Intended returns the effects on versions that were decided since the last commit.

@@ -173,6 +173,9 @@ func (c rotation) attempt(l *live, method rotator.Method) {
 		c.draft.entered(l, rotator.StateCancelled, actorDaemon, "the key is not in the configuration any more; no version was made")
 		return
 	}
+	if now := c.keyMethod(l); now != rotator.MethodAuto {
+		method = now
+	}
 	if method == rotator.MethodAuto {
 		method = rotator.MethodRotate
 	}

@@ -62,10 +62,12 @@ type temper struct {
 	slow, lost int
 	// kinds are the weights of what disturbs, see [sim.disturb].
 	kinds [6]int
+	// places is how many versions a vault makes at a time.
+	places int
 }
 
 func newTemper(rng *rand.Rand) temper {
-	t := temper{disturbs: 40 + rng.IntN(260), disk: 8 + rng.IntN(150), slow: rng.IntN(30), lost: rng.IntN(6)}
+	t := temper{disturbs: 40 + rng.IntN(260), disk: 8 + rng.IntN(150), slow: rng.IntN(30), lost: rng.IntN(6), places: 1 + rng.IntN(2)}
 	for i := range t.kinds {
 		t.kinds[i] = 1 + rng.IntN(8)
 	}
@@ -136,6 +138,7 @@ func (s *sim) tell(format string, args ...any) {
 func (s *sim) boot() {
 	r, err := engine.NewReactor(engine.Options{
 		Store: s.store, Vault: s.w, Services: s.w.services(), Clock: s.w, Keys: s.estate.keys(),
+		Limits: engine.Limits{RotationsPerVault: s.temper.places},
 	}, s.clock())
 	if err != nil {
 		panic(err) // the store cannot fail to be read

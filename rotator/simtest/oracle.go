@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"strings"
 	"time"
 
 	"cmkd/rotator"
@@ -34,12 +35,14 @@ type oracle struct {
 	waited map[rotator.OperationID]bool
 	// overdue are the things that are due, by name, and since when.
 	overdue map[string]time.Time
+	// served are the operations by key and the time that they were scheduled for.
+	served map[string]rotator.OperationID
 	// lenient is true if a run goes on after a violation.
 	lenient bool
 }
 
 func newOracle(s *sim) *oracle {
-	return &oracle{s: s, passed: map[fault]int{}, decided: map[engine.Intent]bool{}, waited: map[rotator.OperationID]bool{}, overdue: map[string]time.Time{}}
+	return &oracle{s: s, passed: map[fault]int{}, decided: map[engine.Intent]bool{}, waited: map[rotator.OperationID]bool{}, overdue: map[string]time.Time{}, served: map[string]rotator.OperationID{}}
 }
 
 func (o *oracle) violated(invariant, shape, detail string) {
@@ -68,6 +71,7 @@ func (o *oracle) check() {
 	for i := range live {
 		o.moves(&live[i])
 		o.belongs(&live[i])
+		o.once(&live[i].Operation)
 	}
 	o.scheduled()
 }
@@ -87,6 +91,20 @@ func (o *oracle) moves(p *engine.Progress) {
 	if o.late(p.Operation.ID.String(), p.Due) {
 		o.violated("late", o.shape(p), fmt.Sprintf("%s of %s was due at %s", p.Operation.ID, p.Operation.KeyID, p.Due))
 	}
+}
+
+// once checks that a time of a schedule is served once, unless the clock was set by so
+// much that it is another day's.
+func (o *oracle) once(op *rotator.Operation) {
+	if op.Cause != rotator.CauseSchedule || o.s.skew.Abs() > 12*time.Hour {
+		return
+	}
+	due, _, _ := strings.Cut(op.Reason, ",")
+	what := string(op.KeyID) + " " + due
+	if first, ok := o.served[what]; ok && first != op.ID {
+		o.violated("schedule", "served twice", fmt.Sprintf("%s by %s and %s", what, first, op.ID))
+	}
+	o.served[what] = op.ID
 }
 
 // late reports whether something has been overdue for too long, whatever the daemon's
