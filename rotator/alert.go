@@ -29,12 +29,14 @@ func (s Severity) AtLeast(least Severity) bool { return severityRank[s] >= sever
 type Alert struct {
 	// ID is made of what the alert is about, so that the same condition always has
 	// the same one: rule/scope[/cause], for instance
-	// propagation-stalled/op-17/storage.
+	// propagation-stalled/op-17/storage or policy-conflict/contoso.vault.azure.net/payments.
+	// It goes by the identifier of a key: its short name may change meanwhile.
 	ID       string   `json:"id"`
 	Rule     Rule     `json:"rule"`
 	Severity Severity `json:"severity"`
 	// Key is the short name of the key concerned, empty if it is the daemon itself.
 	Key       string      `json:"key,omitempty"`
+	KeyID     KeyID       `json:"key_id,omitempty"`
 	Operation OperationID `json:"operation,omitempty"`
 	// Cause tells apart the alerts of one rule and scope: the code of a problem, or
 	// the kind of the dependents.
@@ -97,6 +99,8 @@ type Silence struct {
 	Alert string `json:"alert,omitempty"`
 	Rule  Rule   `json:"rule,omitempty"`
 	Key   string `json:"key,omitempty"`
+	// KeyID is what Key stands for, also if it is called otherwise meanwhile.
+	KeyID KeyID `json:"key_id,omitempty"`
 
 	Actor   string    `json:"actor"`
 	Reason  string    `json:"reason,omitempty"`
@@ -108,7 +112,7 @@ type Silence struct {
 // Silences reports whether the silence holds an alert back at a time.
 func (s *Silence) Silences(a *Alert, now time.Time) bool {
 	return now.Before(s.Until) && (s.Alert == "" || s.Alert == a.ID) && (s.Rule == "" || s.Rule == a.Rule) &&
-		(s.Key == "" || s.Key == a.Key)
+		(s.KeyID == "" && (s.Key == "" || s.Key == a.Key) || s.KeyID != "" && s.KeyID.Same(a.KeyID))
 }
 
 // Receiver is whoever is told of alerts.

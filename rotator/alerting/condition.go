@@ -73,7 +73,7 @@ func (s *alertSet) add(rule rotator.Rule, code rotator.Reason) *gathered {
 	if i < 0 {
 		i = len(s.alerts)
 		s.alerts = append(s.alerts, &gathered{code: code, Alert: rotator.Alert{
-			ID: id, Rule: rule, Severity: SeverityOf(rule), Key: s.op.Key, Operation: s.op.ID, Cause: cause,
+			ID: id, Rule: rule, Severity: SeverityOf(rule), Key: s.op.Key, KeyID: s.op.KeyID, Operation: s.op.ID, Cause: cause,
 			Next: "cmkd status " + s.op.ID.String(),
 		}})
 	}
@@ -102,6 +102,10 @@ func ID(rule rotator.Rule, scope, cause string) string {
 	}
 	return id
 }
+
+// ScopeOfKey is the scope of what is about a key: its vault and its name there, for
+// instance contoso.vault.azure.net/payments.
+func ScopeOfKey(id rotator.KeyID) string { return id.Host() + "/" + strings.ToLower(id.Name()) }
 
 // causeOf makes a cause of a code, which may be anything that a service answers:
 // people type it, and a store takes no id of any length.
@@ -270,7 +274,7 @@ func OfKey(v *KeyView) (found []rotator.Alert) {
 	add := func(rule rotator.Rule, code rotator.Reason, next, format string, args ...any) *rotator.Alert {
 		cause := causeOf(code)
 		found = append(found, rotator.Alert{
-			ID: ID(rule, s.Name, cause), Rule: rule, Severity: SeverityOf(rule), Key: s.Name, Cause: cause,
+			ID: ID(rule, ScopeOfKey(s.ID), cause), Rule: rule, Severity: SeverityOf(rule), Key: s.Name, KeyID: s.ID, Cause: cause,
 			Next: next, Summary: fmt.Sprintf(format, args...),
 		})
 		return &found[len(found)-1]

@@ -87,20 +87,17 @@ func (a *alarm) restore(b rotator.Book) error {
 	return nil
 }
 
-// scopeOf returns what is judged at once, and with it the alert. A key may be called
-// like an operation, or like the daemon.
+// scopeOf returns what is judged at once, and with it the alert.
 func scopeOf(a *rotator.Alert) string {
 	switch {
 	case a.Key == "":
 		return alerting.ScopeDaemon
 	case a.Operation == 0 || a.Rule == rotator.RuleOperationFailed:
-		return scopeOfKey(a.Key)
+		return alerting.ScopeOfKey(a.KeyID)
 	default:
 		return a.Operation.String()
 	}
 }
-
-func scopeOfKey(name string) string { return "key/" + name }
 
 func (a *alarm) put(alert *rotator.Alert) {
 	scope := scopeOf(alert)
@@ -206,16 +203,14 @@ func (c alerts) judgeKey(id string) {
 	switch {
 	case v.State == nil:
 		return
-	case v.Key == nil && c.keys[v.State.Name] == nil:
-		c.reconcile(scopeOfKey(v.State.Name), nil) // it is not ours any more
-		return
 	case v.Key == nil:
-		return // its name is another key's
+		c.reconcile(alerting.ScopeOfKey(v.State.ID), nil) // it is not ours any more
+		return
 	}
 	if v.State.Preflight != nil { // else nobody asks
 		v.Busy = c.liveOf(v.Key) != nil
 	}
-	c.reconcile(scopeOfKey(v.Key.Name), alerting.OfKey(&v))
+	c.reconcile(alerting.ScopeOfKey(v.State.ID), alerting.OfKey(&v))
 }
 
 // chores looks at what nothing else brings up.

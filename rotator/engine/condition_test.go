@@ -234,7 +234,7 @@ func TestAlert_PreflightEndsWithTheRotationAhead(t *testing.T) {
 				s.azure.Change(storageID, func(r *rotatortest.Resource) { r.Gone = true })
 				s.start()
 				s.pass(time.Hour)
-				s.wantFiring("preflight-failing/payments/not-found")
+				s.wantFiring("preflight-failing/contoso.vault.azure.net/payments/not-found")
 				reconfigure(s)
 				if err := s.engine.Reload(s.t.Context(), []rotator.Key{s.key}, s.alerting); err != nil {
 					t.Fatal(err)
@@ -255,7 +255,7 @@ func TestAlert_AVaultNeverReached(t *testing.T) {
 		s.pass(19 * time.Minute)
 		s.wantFiring("")
 		s.pass(2 * time.Minute)
-		s.wantFiring("dependent-unreachable/payments/vault-unreachable")
+		s.wantFiring("dependent-unreachable/contoso.vault.azure.net/payments/vault-unreachable")
 		s.azure.FailWith(nil)
 		s.pass(11 * time.Minute)
 		s.wantFiring("")
@@ -285,7 +285,7 @@ func TestAlert_AKeyRevokedIsMeantToBeDisabled(t *testing.T) {
 		s.start()
 		s.azure.Enable(keyID, s.azure.List(keyID)[0].ID, false)
 		s.pass(11 * time.Minute)
-		s.wantFiring("key-unusable/payments/current-version-disabled")
+		s.wantFiring("key-unusable/contoso.vault.azure.net/payments/current-version-disabled")
 		s.revoke("alice")
 		s.pass(time.Minute)
 		s.wantFiring("")
@@ -312,7 +312,7 @@ func TestAlert_KeysOfAnyName(t *testing.T) {
 					t.Fatal(err)
 				}
 				s.pass(time.Hour)
-				s.wantFiring("key-unusable/" + name + "/current-version-disabled store-near-full/daemon")
+				s.wantFiring("key-unusable/contoso.vault.azure.net/payments/current-version-disabled store-near-full/daemon")
 				if n := len(s.events(rotator.EventAlertFiring)); n != 2 {
 					t.Errorf("%d alerts fired, want 2\n%s", n, s.log())
 				}

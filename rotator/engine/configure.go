@@ -12,7 +12,7 @@ import (
 // all takes in the configured keys: schedules, dependents added to live
 // operations, keys that are new or gone.
 func (c configuring) all(keys []rotator.Key) {
-	before, called := c.byID, c.keys
+	before := c.byID
 	c.keys, c.byID = make(map[string]*rotator.Key, len(keys)), make(map[string]*rotator.Key, len(keys))
 	for i := range keys {
 		key := &keys[i]
@@ -38,7 +38,6 @@ func (c configuring) all(keys []rotator.Key) {
 			state.Spec, state.NextRotation = "", time.Time{}
 		}
 	}
-	alerts(c).renamed(called)
 	for _, id := range c.liveIDs() {
 		c.join(c.live[id], before)
 	}
@@ -49,6 +48,7 @@ func (c configuring) all(keys []rotator.Key) {
 func (c configuring) rename(key *rotator.Key, state *rotator.KeyState) {
 	c.draft.notedOfKey(key.Name, rotator.EventConfigLoaded, "key %s, which was called %s, is called %s now", key.ID, state.Name, key.Name)
 	c.draft.changedKey(key.ID).Name = key.Name
+	alerts(c).renamed(key)
 }
 
 // watchSpread is the time over which the first looks at so many keys are spread.

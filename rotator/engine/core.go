@@ -92,6 +92,7 @@ func (c *core) reset(ctx context.Context, keys []rotator.Key, now time.Time) err
 		}
 		c.states[canonical(s.ID)] = s
 	}
+	alerts{c.state}.identify()
 	c.fault = nil
 	ops, err := c.store.Operations(ctx, rotator.OperationFilter{Live: true})
 	if err != nil {
@@ -154,7 +155,7 @@ func (c alerts) judgeAll() {
 		c.judge(c.live[id])
 	}
 	for _, name := range slices.Sorted(maps.Keys(c.keys)) {
-		scopes[scopeOfKey(name)] = true
+		scopes[alerting.ScopeOfKey(c.keys[name].ID)] = true
 		c.judgeKey(canonical(c.keys[name].ID))
 	}
 	for _, scope := range slices.Sorted(maps.Keys(c.alarm.alerts)) {

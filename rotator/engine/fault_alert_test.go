@@ -71,7 +71,7 @@ func TestAlert_IsItsCondition(t *testing.T) {
 	}
 }
 
-const missedID = "schedule-missed/payments/schedule-missed"
+const missedID = "schedule-missed/contoso.vault.azure.net/payments/schedule-missed"
 
 // TestAlert_AMissedScheduleStaysMissed until the next rotation begins, whatever else
 // is wrong with the key for a while.

@@ -29,6 +29,7 @@ type estate struct {
 	azure *rotatortest.Azure
 	store *rotatortest.Store
 	key   rotator.Key
+	also  []rotator.Key // configured beside key
 	clock *skewed
 	// alerting has the receiver told, see [estate.listen].
 	alerting engine.Alerting
@@ -74,7 +75,7 @@ func inBubble(t *testing.T, f func(*estate)) {
 func (s *estate) start() *estate {
 	s.t.Helper()
 	s.engine = engine.New(engine.Options{
-		Store: s.store, Vault: s.azure, Services: s.azure.Services(), Clock: s.clock, Keys: []rotator.Key{s.key},
+		Store: s.store, Vault: s.azure, Services: s.azure.Services(), Clock: s.clock, Keys: slices.Concat([]rotator.Key{s.key}, s.also),
 		Alerting: s.alerting, Limits: s.limits,
 	})
 	ctx, cancel := context.WithCancel(s.t.Context())

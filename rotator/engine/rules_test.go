@@ -86,7 +86,7 @@ func ruleCases(t *testing.T) map[rotator.Rule]ruleCase {
 				s.azure.Change(storageID, func(r *rotatortest.Resource) { r.Gone = true })
 				s.rotate()
 			}),
-			poll: time.Second, id: "operation-failed/payments/op-1",
+			poll: time.Second, id: "operation-failed/contoso.vault.azure.net/payments/op-1",
 			mend: func(s *estate) {
 				s.azure.Change(storageID, func(r *rotatortest.Resource) { r.Gone = false })
 				s.rotate()
@@ -100,7 +100,7 @@ func ruleCases(t *testing.T) map[rotator.Rule]ruleCase {
 				s.pass(24 * time.Hour)
 				s.start()
 			}),
-			poll: time.Second, id: "schedule-missed/payments/schedule-missed",
+			poll: time.Second, id: "schedule-missed/contoso.vault.azure.net/payments/schedule-missed",
 			mend: func(s *estate) { s.rotate() }, mended: time.Second,
 		},
 		rotator.RulePreflightFailing: {
@@ -109,7 +109,7 @@ func ruleCases(t *testing.T) map[rotator.Rule]ruleCase {
 				s.alerting.PreflightAhead = 365 * 24 * time.Hour
 			},
 			trouble: once(change(func(r *rotatortest.Resource) { r.Gone = true })),
-			poll:    time.Hour + 10*time.Minute, id: "preflight-failing/payments/not-found",
+			poll:    time.Hour + 10*time.Minute, id: "preflight-failing/contoso.vault.azure.net/payments/not-found",
 			mend: change(func(r *rotatortest.Resource) { r.Gone = false }), mended: 20 * time.Minute,
 		},
 		rotator.RuleVersionExpiring: {
@@ -118,7 +118,7 @@ func ruleCases(t *testing.T) map[rotator.Rule]ruleCase {
 				s.azure.Expire(keyID, s.clock.Now().Add(33*24*time.Hour))
 			},
 			trouble: func(s *estate) time.Time { return s.azure.List(keyID)[0].Expires.Add(-s.alerting.ExpiryAhead) },
-			poll:    10 * time.Minute, id: "version-expiring/payments",
+			poll:    10 * time.Minute, id: "version-expiring/contoso.vault.azure.net/payments",
 			mend: func(s *estate) { s.rotate() }, mended: time.Minute,
 		},
 		rotator.RulePolicyConflict: {
@@ -126,7 +126,7 @@ func ruleCases(t *testing.T) map[rotator.Rule]ruleCase {
 			trouble: once(func(s *estate) {
 				s.azure.SetPolicy(keyID, rotator.RotationPolicy{Rotate: "P90D after creation"})
 			}),
-			poll: 6*time.Hour + 10*time.Minute, id: "policy-conflict/payments",
+			poll: 6*time.Hour + 10*time.Minute, id: "policy-conflict/contoso.vault.azure.net/payments",
 			mend: func(s *estate) { s.azure.SetPolicy(keyID, rotator.RotationPolicy{}) }, mended: 6*time.Hour + 10*time.Minute,
 		},
 		rotator.RuleRevocationStalled: {
@@ -172,7 +172,7 @@ func ruleCases(t *testing.T) map[rotator.Rule]ruleCase {
 		},
 		rotator.RuleKeyUnusable: {
 			trouble: once(func(s *estate) { s.azure.Enable(keyID, s.azure.List(keyID)[0].ID, false) }),
-			poll:    10 * time.Minute, id: "key-unusable/payments/current-version-disabled",
+			poll:    10 * time.Minute, id: "key-unusable/contoso.vault.azure.net/payments/current-version-disabled",
 			mend: func(s *estate) { s.azure.Enable(keyID, s.azure.List(keyID)[0].ID, true) }, mended: 10 * time.Minute,
 		},
 		rotator.RuleStoreNearFull: {

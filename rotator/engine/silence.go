@@ -24,6 +24,9 @@ func (c alerts) silence(r rotator.SilenceRequest) (*rotator.Silence, error) {
 		ID: rotator.SilenceID(id), Alert: r.Alert, Rule: r.Rule, Key: r.Key,
 		Actor: r.Actor, Reason: r.Reason, Created: c.now, Until: c.now.Add(r.For),
 	}
+	if key := c.keys[r.Key]; key != nil {
+		s.KeyID = key.ID
+	}
 	c.alarm.silences[s.ID] = s
 	c.draft.notedOfSilence(s, rotator.EventSilenced, r.Actor, r.Reason, fmt.Sprintf("alerts about %s are silenced until %s", subjectOf(s), s.Until.UTC().Format("2006-01-02 15:04 MST")))
 	return s, nil
@@ -59,17 +62,40 @@ func (c alerts) endSilence(id, actor, reason string) (*rotator.Silence, error) {
 	return s, nil
 }
 
-// renamed lets silences go on of keys that are called otherwise now; before are the keys
-// by their names until now.
-func (c alerts) renamed(before map[string]*rotator.Key) {
+// renamed lets silences of a key go on that is called otherwise now.
+func (c alerts) renamed(key *rotator.Key) {
 	for _, id := range slices.Sorted(maps.Keys(c.alarm.silences)) {
-		s := *c.alarm.silences[id]
-		was := before[s.Key]
-		if was == nil {
+		if s := *c.alarm.silences[id]; s.KeyID.Same(key.ID) {
+			s.Key, c.alarm.silences[id] = key.Name, &s
+			c.draft.silenceChanged(&s)
+		}
+	}
+}
+
+// identify gives alerts and silences the identifier of their key that are of a cmkd
+// which knew keys by their names.
+func (c alerts) identify() {
+	named := map[string]rotator.KeyID{}
+	for _, state := range c.states {
+		named[state.Name] = state.ID
+	}
+	for _, a := range c.alarm.all() {
+		if a.KeyID != "" || named[a.Key] == "" {
 			continue
 		}
-		if key := c.byID[canonical(was.ID)]; key != nil && key.Name != s.Key {
-			s.Key, c.alarm.silences[id] = key.Name, &s
+		old, now := a, *a
+		now.KeyID = named[a.Key]
+		if old.Operation == 0 || old.Rule == rotator.RuleOperationFailed {
+			now.ID = alerting.ID(a.Rule, alerting.ScopeOfKey(now.KeyID), a.Cause)
+			c.draft.alertDropped(old)
+		}
+		c.alarm.drop(old)
+		c.alarm.put(&now)
+		c.draft.alertChanged(&now)
+	}
+	for _, id := range slices.Sorted(maps.Keys(c.alarm.silences)) {
+		if s := *c.alarm.silences[id]; s.KeyID == "" && named[s.Key] != "" {
+			s.KeyID, c.alarm.silences[id] = named[s.Key], &s
 			c.draft.silenceChanged(&s)
 		}
 	}

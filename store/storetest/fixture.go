@@ -109,7 +109,7 @@ func event(message string) rotator.Event {
 // alert has something in every field.
 func alert(id string) rotator.Alert {
 	return rotator.Alert{
-		ID: id, Rule: rotator.RulePropagationStalled, Severity: rotator.SeverityWarning, Key: "payments", Operation: 1,
+		ID: id, Rule: rotator.RulePropagationStalled, Severity: rotator.SeverityWarning, Key: "payments", KeyID: "https://contoso.vault.azure.net/keys/payments", Operation: 1,
 		Cause: "storage", Summary: "Schlüssel <hängt> & wartet", Count: 2, Hint: "h", Next: "cmkd status payments",
 		Affected: []rotator.Affected{{ID: "/subscriptions/s/a", Kind: "storage", Name: "a"}},
 		Starts:   at(1), Ends: at(2), Until: at(3),
@@ -123,7 +123,7 @@ func alert(id string) rotator.Alert {
 // silence has something in every field.
 func silence(id string) rotator.Silence {
 	return rotator.Silence{
-		ID: id, Alert: "a", Rule: rotator.RuleNeedsAction, Key: "payments", Actor: "amelie", Reason: "known",
+		ID: id, Alert: "a", Rule: rotator.RuleNeedsAction, Key: "payments", KeyID: "https://contoso.vault.azure.net/keys/payments", Actor: "amelie", Reason: "known",
 		Created: at(1), Until: at(5),
 	}
 }
