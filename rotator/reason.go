@@ -35,6 +35,7 @@ const (
 	ReasonUnreadableKey      Reason = "unreadable-key"
 	ReasonProvisioningFailed Reason = "provisioning-failed"
 	ReasonExcluded           Reason = "excluded"
+	ReasonRemoved            Reason = "removed"
 )
 
 // What the retirement guard objects to.
@@ -193,8 +194,13 @@ func Reasons() []ReasonInfo {
 		},
 		{
 			ReasonExcluded, "The dependent is left out on the operator's word.",
-			"The configuration excludes it with a reason, or does not list it any more.",
+			"The configuration excludes it with a reason.",
 			"Nothing. To have it followed again, take `exclude` out of the configuration.",
+		},
+		{
+			ReasonRemoved, "The dependent was taken out of the configuration while an operation was under way.",
+			"Somebody does not want it to be followed any more, or it left by mistake.",
+			"Nothing. To have it followed again, list it under `dependents` of the key again.",
 		},
 
 		{

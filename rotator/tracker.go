@@ -60,6 +60,9 @@ type Tracker struct {
 // modified in place: a change makes a new one.
 type TrackerDetail struct {
 	Dependent Dependent `json:"dependent"`
+	// Removed is true if the dependent was taken out of the configuration meanwhile;
+	// the tracker is then in TrackerExcluded.
+	Removed bool `json:"removed,omitempty"`
 	// Binding is that of the use of the key that is hardest to change.
 	Binding Binding `json:"binding,omitempty"`
 	// Version sums up the uses of the key when last seen, for people: the version

@@ -42,6 +42,7 @@ func AppendDetail(dst []byte, d *rotator.TrackerDetail) ([]byte, error) {
 	w.str(d.Region)
 	w.strs(rest)
 	w.str(string(d.AppliedAction))
+	w.bool(d.Removed)
 	if w.err != nil {
 		return nil, w.err
 	}
@@ -72,6 +73,7 @@ func DecodeDetail(value []byte) (*rotator.TrackerDetail, error) {
 	d.Region = r.str()
 	d.Via = append(d.Via, r.strs()...)
 	d.AppliedAction = rotator.Action(r.str())
+	d.Removed = r.bool()
 	return d, r.err
 }
 

@@ -86,13 +86,13 @@ const (
 		"9080000163016d016809666f7262696464656e01e0800098316ed6aff8a3151068747470733a2f2f762f6b6579732f6b000276320102" +
 		"763100000000000000000007616c6c6f7765640000019480000164016e01690d6175746f2d726f746174696f6e0364657301016b0176" +
 		"0a776573746575726f7065037365740b6e6f7274686575726f7065"
-	newDetail = "01ec413424c18000122f737562736372697074696f6e732f732f610773746f7261676501610c7768656e2d7374616c6c65640080c0e2" +
+	newDetail = "0147dd88a7c18000122f737562736372697074696f6e732f732f610773746f7261676501610c7768656e2d7374616c6c65640080c0e2" +
 		"85e3680000000109636f6e7461696e6572016307666f6c6c6f777302763102763298316ed6aff8a31502763298316ed6aff8a3150190" +
 		"80000163016d016809666f7262696464656e01b8810098316ed6aff8a3150000000000000000000000000007616c6c6f776564000001" +
 		"9480000164016e01690d6175746f2d726f746174696f6e0001016b01760a776573746575726f706502bc800001701068747470733a2f" +
 		"2f762f6b6579732f6b00027632000000000000000002000276311068747470733a2f2f762f6b6579732f6c02763003646573a5800001" +
 		"711068747470733a2f2f762f6b6579732f6b0670696e6e656400000000000000000000000184800001770179037365740b6e6f727468" +
-		"6575726f706501056f74686572056e75646765"
+		"6575726f706501056f74686572056e7564676501"
 )
 
 func someDetail() *rotator.TrackerDetail {
@@ -101,7 +101,7 @@ func someDetail() *rotator.TrackerDetail {
 			ID: "/subscriptions/s/a", Kind: "storage", Name: "a", Nudge: rotator.NudgeWhenStalled, Window: time.Hour,
 			Settings: map[string]string{"container": "c"},
 		},
-		Binding: rotator.BindingFollows, Before: "v1", Version: "v2", Applied: someTime(), AppliedVersion: "v2", AppliedAction: rotator.ActionNudge, DoneAt: someTime(),
+		Binding: rotator.BindingFollows, Before: "v1", Version: "v2", Applied: someTime(), AppliedVersion: "v2", AppliedAction: rotator.ActionNudge, Removed: true, DoneAt: someTime(),
 		Problem: &rotator.Problem{Code: "c", Message: "m", Hint: "h", Class: rotator.CodeForbidden},
 		Last: &rotator.Observation{
 			At: someTime(), Access: rotator.AccessAllowed,
@@ -123,7 +123,7 @@ func someDetail() *rotator.TrackerDetail {
 // someSingle is what singleDetail says: the dependent had one use, without a name.
 func someSingle() *rotator.TrackerDetail {
 	d := someDetail()
-	d.AppliedAction, d.Via, d.Last.BlindSpots = "", d.Via[:1], nil
+	d.AppliedAction, d.Removed, d.Via, d.Last.BlindSpots = "", false, d.Via[:1], nil
 	d.Last.Uses = d.Last.Uses[:1]
 	d.Last.Uses[0].Path, d.Last.Uses[0].Held = "", d.Last.Uses[0].Held[:1]
 	return d

@@ -64,11 +64,8 @@ func trackerLine(t *rotator.TrackerStatus) string {
 	if t.Evidence != "" {
 		text += ", " + string(t.Evidence)
 	}
-	if t.State == rotator.TrackerExcluded {
-		return text + ": " + clean(t.Detail.Dependent.Excluded)
-	}
-	if t.Detail.Problem != nil {
-		text += ": " + clean(t.Detail.Problem.String())
+	if problem := trackerProblem(t); problem != "" {
+		text += ": " + problem
 	}
 	return text
 }

@@ -106,12 +106,12 @@ func expected(t *rotator.TrackerStatus, now time.Time) string {
 }
 
 func trackerProblem(t *rotator.TrackerStatus) string {
-	switch {
-	case t.State == rotator.TrackerExcluded:
-		return clean(t.Detail.Dependent.Excluded)
-	case t.Detail.Problem != nil:
-		return clean(t.Detail.Problem.String())
-	default:
+	switch p := t.Detail.Problem; {
+	case p == nil:
 		return ""
+	case t.State == rotator.TrackerExcluded:
+		return clean(p.Message) // the operator's word
+	default:
+		return clean(p.String())
 	}
 }

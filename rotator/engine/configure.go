@@ -76,9 +76,8 @@ func (c configuring) join(l *live, before map[string]*rotator.Key) {
 		listed[strings.ToLower(key.Dependents[i].ID)] = true
 	}
 	for i := range l.trackers {
-		if d := l.trackers[i].Detail.Dependent; !d.Discovered && d.Excluded != removed && !listed[strings.ToLower(d.ID)] {
-			d.Excluded = removed
-			c.reconfigure(l, l.trackers[i], d)
+		if d := l.trackers[i].Detail; !d.Dependent.Discovered && !d.Removed && !listed[strings.ToLower(d.Dependent.ID)] {
+			c.remove(l, l.trackers[i])
 		}
 	}
 	known := make(map[string]uint32, len(l.trackers))
@@ -90,7 +89,7 @@ func (c configuring) join(l *live, before map[string]*rotator.Key) {
 		case !ok:
 			c.draft.noted(l, rotator.EventDependentFound, actorDaemon, "%s %s was added to the configuration", d.Kind, d.DisplayName()).Dependent = d.ID
 			c.draft.joined(l, d, c.now)
-		case changedDependent(&l.trackers[n].Detail.Dependent, &d):
+		case l.trackers[n].Detail.Removed, changedDependent(&l.trackers[n].Detail.Dependent, &d):
 			c.reconfigure(l, l.trackers[n], d)
 		default:
 			// The same, but with the configuration's strings: one copy is enough.
@@ -100,9 +99,6 @@ func (c configuring) join(l *live, before map[string]*rotator.Key) {
 		}
 	}
 }
-
-// removed is why a dependent is left out that is not configured any more.
-const removed = "was taken out of the configuration"
 
 // refresh lets an operation go by what the key's policy says now.
 func (c configuring) refresh(l *live, key *rotator.Key) {
@@ -146,18 +142,13 @@ func changedDependent(d *rotator.Dependent, to *rotator.Dependent) bool {
 // reconfigure gives a tracker its dependent's new settings and looks at it
 // again.
 func (c configuring) reconfigure(l *live, t rotator.Tracker, d rotator.Dependent) {
-	detail := *t.Detail
-	if stored, err := c.store.Trackers(context.Background(), l.op.ID, t.Number, 1); err == nil && len(stored) == 1 {
-		detail.Last = stored[0].Detail.Last
-	}
-	detail.Dependent = d
-	t.Detail = &detail
+	detail := c.whole(l, &t)
+	detail.Dependent, detail.Removed, t.Detail = d, false, detail
 	switch {
 	case d.Excluded != "":
-		t = enterTracker(t, rotator.TrackerExcluded, c.now, time.Time{})
-		detail.Problem = &rotator.Problem{Code: rotator.ReasonExcluded, Message: d.Excluded}
 		c.draft.noted(l, rotator.EventTrackerChanged, actorDaemon, "%s %s is excluded: %s", d.Kind, d.DisplayName(), d.Excluded).Dependent = d.ID
-		delete(l.stale, t.Number)
+		c.exclude(l, t, &rotator.Problem{Code: rotator.ReasonExcluded, Message: d.Excluded})
+		return
 	case t.State == rotator.TrackerExcluded:
 		t = enterTracker(t, rotator.TrackerWaiting, c.now, c.now)
 		detail.Problem = nil
@@ -165,4 +156,32 @@ func (c configuring) reconfigure(l *live, t rotator.Tracker, d rotator.Dependent
 		t.Due = c.now
 	}
 	c.draft.observed(l, t, true)
+}
+
+// remove lets a dependent leave that is not configured any more.
+func (c configuring) remove(l *live, t rotator.Tracker) {
+	detail := c.whole(l, &t)
+	detail.Removed, t.Detail = true, detail
+	const why = "was taken out of the configuration"
+	d := &detail.Dependent
+	c.draft.noted(l, rotator.EventTrackerChanged, actorDaemon, "%s %s %s", d.Kind, d.DisplayName(), why).Dependent = d.ID
+	c.exclude(l, t, &rotator.Problem{Code: rotator.ReasonRemoved, Message: why})
+}
+
+// exclude has nobody look at a dependent any more, nor wait for it.
+func (c configuring) exclude(l *live, t rotator.Tracker, why *rotator.Problem) {
+	t = enterTracker(t, rotator.TrackerExcluded, c.now, time.Time{})
+	t.Detail.Problem = why
+	delete(l.stale, t.Number)
+	c.draft.observed(l, t, true)
+}
+
+// whole returns a copy of the large part of a tracker, with the last observation, which
+// memory does not hold.
+func (c configuring) whole(l *live, t *rotator.Tracker) *rotator.TrackerDetail {
+	detail := *t.Detail
+	if stored, err := c.store.Trackers(context.Background(), l.op.ID, t.Number, 1); err == nil && len(stored) == 1 {
+		detail.Last = stored[0].Detail.Last
+	}
+	return &detail
 }

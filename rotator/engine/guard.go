@@ -238,7 +238,7 @@ func (c retirement) found(l *live, r *result) {
 	}
 	for _, d := range r.found {
 		known := slices.IndexFunc(l.trackers, func(t rotator.Tracker) bool { return covers(&t, d.ID) })
-		if known >= 0 && l.trackers[known].Detail.Dependent.Excluded != removed {
+		if known >= 0 && !l.trackers[known].Detail.Removed {
 			continue
 		}
 		d.Discovered = true

@@ -21,7 +21,7 @@ type tooth struct {
 
 var teeth = []tooth{
 	{"an operation that moved is not advanced", "draft.go", [][2]string{{"d.of.advance(l, false)", "_ = l"}}},
-	{"a removed dependent never leaves", "configure.go", [][2]string{{"!d.Discovered && d.Excluded != removed", "false && !d.Discovered"}}},
+	{"a removed dependent never leaves", "configure.go", [][2]string{{"!d.Dependent.Discovered && !d.Removed", "false && !d.Removed"}}},
 	{"a key put back has no next time", "configure.go", [][2]string{{`state.Spec, state.NextRotation = "", time.Time{}`, "state.NextRotation = time.Time{}"}}},
 	{"a rename loses what is known", "configure.go", [][2]string{
 		{"c.draft.changedKey(key.ID).Name = key.Name", "*c.draft.changedKey(key.ID) = rotator.KeyState{Name: key.Name, ID: key.ID}"},

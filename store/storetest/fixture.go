@@ -71,7 +71,7 @@ func detail(n uint32) *rotator.TrackerDetail {
 			Poll: time.Minute, Excluded: "on purpose", Discovered: true, Settings: map[string]string{"container": "c"},
 		},
 		Binding: rotator.BindingFollows, Before: "v1", Version: "v1", Via: []string{"/subscriptions/s/set", "/subscriptions/s/other"},
-		Region: "westeurope", Applied: at(1), AppliedVersion: "v2", AppliedAction: rotator.ActionRepin, DoneAt: at(2), Problem: problem(),
+		Region: "westeurope", Applied: at(1), AppliedVersion: "v2", AppliedAction: rotator.ActionRepin, Removed: true, DoneAt: at(2), Problem: problem(),
 		Last: &rotator.Observation{
 			At: at(1), Uses: uses(), BlindSpots: []rotator.BlindSpot{{What: "backups", Why: "nobody sees them"}},
 			Updating: true, Access: rotator.AccessDenied, AccessCode: "403",
