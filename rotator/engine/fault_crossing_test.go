@@ -332,3 +332,34 @@ func TestAlert_OfAKeyThatIsRenamedIsNotOver(t *testing.T) {
 		}
 	})
 }
+
+// TestSilence_OfAnAlertOfAStoreThatKnewKeysByName goes on: it names the alert, whose id
+// is another one now.
+func TestSilence_OfAnAlertOfAStoreThatKnewKeysByName(t *testing.T) {
+	t.Parallel()
+	inBubble(t, func(s *estate) {
+		s.start()
+		s.pass(11 * time.Minute)
+		s.azure.Enable(keyID, firstVersion, false)
+		s.pass(30 * time.Minute)
+		s.stop()
+		book, err := s.store.Book(t.Context())
+		if err != nil || len(book.Alerts) != 1 {
+			t.Fatalf("%+v, %v", book, err)
+		}
+		now, old := book.Alerts[0], book.Alerts[0]
+		old.ID, old.KeyID = "key-unusable/payments/current-version-disabled", ""
+		silence := rotator.Silence{ID: "s-1", Alert: old.ID, Actor: "alice", Created: s.clock.Now(), Until: s.clock.Now().Add(24 * time.Hour)}
+		if err := rotator.Commit(t.Context(), s.store, &rotator.Change{
+			Alerts: []rotator.Alert{old}, Silences: []rotator.Silence{silence}, Forget: rotator.Forget{Alerts: []string{now.ID}},
+		}); err != nil {
+			t.Fatal(err)
+		}
+		ops := s.listen()
+		s.start()
+		s.pass(30 * time.Minute)
+		if heard := ops.Heard(); len(heard) != 0 {
+			t.Errorf("told was %v of an alert that is silenced", heard)
+		}
+	})
+}

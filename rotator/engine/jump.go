@@ -43,8 +43,11 @@ func (c *core) begin(now time.Time, jump time.Duration) {
 	}
 	if jump < 0 {
 		for i := range c.agenda {
-			if !c.agenda[i].stored() {
-				c.agenda[i].at = min(c.agenda[i].at, now.Add(watchEvery).UnixNano())
+			switch item := &c.agenda[i]; {
+			case item.room: // waits on the steady clock
+				item.at += int64(jump)
+			case !item.stored():
+				item.at = min(item.at, now.Add(watchEvery).UnixNano())
 			}
 		}
 		c.filled = time.Time{} // the order may have changed: read the near future anew

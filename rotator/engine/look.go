@@ -38,6 +38,10 @@ type look struct {
 // some seconds).
 const settling = 2 * time.Minute
 
+// unanswered is after how many failures in a row a dependent counts as one that does
+// not answer.
+const unanswered = 3
+
 // decide is the whole tracker state machine: from a tracker and a look at its
 // dependent it makes the new tracker and, if an update of the dependent is
 // called for, names it. It is pure. The tracker is then in TrackerApplying, and
@@ -142,7 +146,7 @@ func (t tracker) unseen(l look) tracker {
 		t.Due = l.now.Add(max(l.err.RetryAfter, time.Second))
 	default:
 		t.Due = l.now.Add(max(backoff(t.Failures), l.err.RetryAfter))
-		if t.Failures >= 3 && !t.blocked() {
+		if t.Failures >= unanswered && !t.blocked() {
 			t.Detail.Problem = rotator.ProblemOf(l.err)
 		}
 	}

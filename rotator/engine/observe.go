@@ -70,6 +70,9 @@ func (c observing) looked(l *live, r *result) {
 	case r.err == nil || t.State == rotator.TrackerUnreachable:
 		delete(l.stale, t.Number)
 	}
+	if l.op.State == rotator.StatePending && t.Failures >= unanswered {
+		making(c).aside(l)
+	}
 	if action != "" {
 		e := c.draft.noted(l, rotator.EventDependentUpdated, actorDaemon, "%s %s: %s to version %s is intended",
 			t.Detail.Dependent.Kind, t.Detail.Dependent.DisplayName(), action, l.op.Target.ID)

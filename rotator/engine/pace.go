@@ -230,6 +230,15 @@ func (c making) ready(l *live) {
 	c.waiting(l)
 }
 
+// aside has an operation that waits in vain for answers of a dependent keep nobody from
+// looking or from a place. It comes back to the line once it has seen everything.
+func (c making) aside(l *live) {
+	if !c.queued(l) {
+		c.pace.give(l.op.ID, false, c.steady)
+		c.pace.leave(l.op.ID)
+	}
+}
+
 func (c making) waiting(l *live) {
 	l.op.Waiting = rotator.Wait{For: rotator.WaitPlace}
 	c.draft.changed(l)

@@ -1,6 +1,7 @@
 package engine
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"maps"
@@ -79,6 +80,7 @@ func (c alerts) identify() {
 	for _, state := range c.states {
 		named[state.Name] = state.ID
 	}
+	called := map[string]string{}
 	for _, a := range c.alarm.all() {
 		if a.KeyID != "" || named[a.Key] == "" {
 			continue
@@ -88,14 +90,20 @@ func (c alerts) identify() {
 		if old.Operation == 0 || old.Rule == rotator.RuleOperationFailed {
 			now.ID = alerting.ID(a.Rule, alerting.ScopeOfKey(now.KeyID), a.Cause)
 			c.draft.alertDropped(old)
+			called[old.ID] = now.ID
 		}
 		c.alarm.drop(old)
 		c.alarm.put(&now)
 		c.draft.alertChanged(&now)
 	}
 	for _, id := range slices.Sorted(maps.Keys(c.alarm.silences)) {
-		if s := *c.alarm.silences[id]; s.KeyID == "" && named[s.Key] != "" {
-			s.KeyID, c.alarm.silences[id] = named[s.Key], &s
+		s := *c.alarm.silences[id]
+		if s.KeyID == "" {
+			s.KeyID = named[s.Key]
+		}
+		s.Alert = cmp.Or(called[s.Alert], s.Alert)
+		if s != *c.alarm.silences[id] {
+			c.alarm.silences[id] = &s
 			c.draft.silenceChanged(&s)
 		}
 	}
