@@ -51,7 +51,7 @@ func (c rotation) newOperation(key *rotator.Key, op rotator.Operation) *live {
 	}
 	n := len(key.Dependents)
 	l.trackers, l.asked = make([]rotator.Tracker, 0, n), make([]bool, 0, n)
-	l.marks, l.changed = make([]mark, 0, n), make([]uint32, 0, n)
+	l.marks, l.changed, l.shown = make([]mark, 0, n), make([]uint32, 0, n), make([]uint64, 0, n)
 	look := c.now
 	if op.State == rotator.StatePending {
 		look = time.Time{} // when its turn to look comes

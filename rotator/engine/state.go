@@ -146,7 +146,11 @@ func (c *state) load(l *live) error {
 	}
 	l.trackers, l.asked, l.askedN = trackers, make([]bool, len(trackers)), 0
 	l.changed, l.marks, l.dues, l.dueN = nil, make([]mark, len(trackers)), map[int64]int{}, 0
+	l.shown = make([]uint64, len(trackers))
 	for i := range trackers {
+		if last := trackers[i].Detail.Last; last != nil {
+			l.shown[i] = shows(last)
+		}
 		slim := *trackers[i].Detail
 		slim.Last = nil
 		trackers[i].Detail = &slim
