@@ -1,7 +1,6 @@
 package engine
 
 import (
-	"context"
 	"maps"
 	"strings"
 	"time"
@@ -147,8 +146,8 @@ func changedDependent(d *rotator.Dependent, to *rotator.Dependent) bool {
 // again.
 func (c configuring) reconfigure(l *live, t rotator.Tracker, d rotator.Dependent) {
 	detail := *t.Detail
-	if stored, err := c.store.Trackers(context.Background(), l.op.ID, t.Number, 1); err == nil && len(stored) == 1 {
-		detail.Last = stored[0].Detail.Last
+	if detail.Last == nil {
+		detail.Last = c.lastSeen(l, t.Number)
 	}
 	detail.Dependent = d
 	t.Detail = &detail

@@ -65,3 +65,32 @@ func TestLook_ThatShowsNothingNewWritesNoEvidence(t *testing.T) {
 		t.Errorf("of %d looks that show nothing new, %d were written in full", small, large)
 	}
 }
+
+// TestLook_InVainForgetsNoEvidence: what was seen last is shown, and kept, also while
+// nothing is seen.
+func TestLook_InVainForgetsNoEvidence(t *testing.T) {
+	t.Parallel()
+	inBubble(t, func(s *estate) {
+		s.key.Soak = 48 * time.Hour
+		s.uses()
+		s.start()
+		op := s.rotate()
+		s.pass(time.Hour)
+		s.wantTracker(op, storageID, rotator.TrackerDone, rotator.EvidenceConfirmed)
+		s.azure.Change(storageID, func(r *rotatortest.Resource) { r.Delay = -1 })
+		s.key.Dependents[0].Window = 2 * time.Hour
+		s.reload(s.key)
+		s.azure.FailWith(func(call, _ string) *rotatortest.Fault {
+			if call == "observe" {
+				return &rotatortest.Fault{Err: refused(rotator.CodeUnavailable, true)}
+			}
+			return nil
+		})
+		next := s.azure.Outside(keyID)
+		s.pass(time.Hour)
+		d := s.tracker(op, storageID).Detail
+		if d.Problem == nil || d.Last == nil || s.operation(op).Target.ID != next.ID {
+			t.Errorf("the last observation is %+v, the problem %v, the target %s", d.Last, d.Problem, s.operation(op).Target.ID)
+		}
+	})
+}

@@ -97,6 +97,9 @@ func (c observing) store(l *live, old *rotator.Tracker, t rotator.Tracker) rotat
 	}
 	if changed {
 		kept := *t.Detail // out of the room that the next look will use
+		if kept.Last == nil && t.State != rotator.TrackerUnreachable {
+			kept.Last = c.lastSeen(l, t.Number)
+		}
 		t.Detail = &kept
 	} else {
 		t.Detail = old.Detail // without the look, which shows nothing new

@@ -161,6 +161,16 @@ func (c *state) load(l *live) error {
 	return nil
 }
 
+// lastSeen reads what was seen last of a dependent, which memory does not keep; nil if
+// nothing was, or if it cannot be read.
+func (c *state) lastSeen(l *live, number uint32) *rotator.Observation {
+	stored, err := c.store.Trackers(context.Background(), l.op.ID, number, 1)
+	if err != nil || len(stored) != 1 {
+		return nil
+	}
+	return stored[0].Detail.Last
+}
+
 // fill puts the near future of the store's due index on the agenda.
 func (c *state) fill(ctx context.Context) error {
 	c.filled = c.now.Add(horizon)
