@@ -1,7 +1,6 @@
 package engine
 
 import (
-	"context"
 	"maps"
 	"strings"
 	"time"
@@ -180,8 +179,8 @@ func (c configuring) exclude(l *live, t rotator.Tracker, why *rotator.Problem) {
 // memory does not hold.
 func (c configuring) whole(l *live, t *rotator.Tracker) *rotator.TrackerDetail {
 	detail := *t.Detail
-	if stored, err := c.store.Trackers(context.Background(), l.op.ID, t.Number, 1); err == nil && len(stored) == 1 {
-		detail.Last = stored[0].Detail.Last
+	if detail.Last == nil {
+		detail.Last = c.lastSeen(l, t.Number)
 	}
 	return &detail
 }

@@ -224,7 +224,7 @@ func (d *draft) joined(l *live, dependent rotator.Dependent, due time.Time) {
 		t.Detail.Problem = &rotator.Problem{Code: rotator.ReasonExcluded, Message: dependent.Excluded}
 	}
 	l.trackers = append(l.trackers, t)
-	l.asked, l.marks = append(l.asked, false), append(l.marks, 0)
+	l.asked, l.marks, l.shown = append(l.asked, false), append(l.marks, 0), append(l.shown, 0)
 	if l.guarding && t.State != rotator.TrackerExcluded {
 		l.stale[t.Number] = true
 	}

@@ -20,7 +20,8 @@ type live struct {
 	// is listed, and whether its large part is to be committed too.
 	changed []uint32
 	marks   []mark
-	asked   []bool // a task for the tracker is under way
+	shown   []uint64 // what the last look at each tracker showed, see [shows]
+	asked   []bool   // a task for the tracker is under way
 	askedN  int
 	// dues counts the trackers by due time, for the earliest, but those that are
 	// being looked at; dueN is their sum.

@@ -3,7 +3,9 @@ package engine
 import (
 	"cmp"
 	"fmt"
+	"hash/maphash"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -390,7 +392,7 @@ func (t tracker) accessLook(l look, want rotator.Access) tracker {
 	o := l.seen
 	passed := !o.At.Before(t.deadline(l))
 	switch {
-	case !o.Names(l.op.KeyID):
+	case !o.Names(l.op.KeyID) && !o.Holds(l.op.KeyID, ""):
 		t.Detail.Problem = otherKey(o, l.op)
 		return t.done(rotator.EvidenceConfirmed, l)
 	case o.Access == want && o.AccessEvidence != rotator.EvidenceNone:
@@ -403,24 +405,39 @@ func (t tracker) accessLook(l look, want rotator.Access) tracker {
 }
 
 // changedFrom reports whether the large part of the tracker differs from the
-// one before in anything but the moment of the last look.
+// one before in anything but the last look, see [shows].
 func changedFrom(t, old *rotator.Tracker) bool {
 	a, b := t.Detail, old.Detail
 	if t.Evidence != old.Evidence || a.Version != b.Version || !slices.Equal(a.Via, b.Via) || a.Binding != b.Binding || a.Region != b.Region ||
 		a.Before != b.Before || a.AppliedVersion != b.AppliedVersion || a.AppliedAction != b.AppliedAction || !a.Applied.Equal(b.Applied) ||
-		!a.DoneAt.Equal(b.DoneAt) || (a.Problem == nil) != (b.Problem == nil) || !sameUses(a.Last, b.Last) {
+		!a.DoneAt.Equal(b.DoneAt) || (a.Problem == nil) != (b.Problem == nil) {
 		return true
 	}
 	return a.Problem != nil && *a.Problem != *b.Problem
 }
 
-// sameUses reports whether two observations show the same uses and blind spots.
-func sameUses(a, b *rotator.Observation) bool {
-	if a == b || a == nil || b == nil {
-		return a == b
+var shownSeed = maphash.MakeSeed()
+
+// shows is what an observation shows, its uses and blind spots, as a number to compare
+// it by: there is no room in memory for the observation of each dependent.
+func shows(o *rotator.Observation) uint64 {
+	var h maphash.Hash
+	h.SetSeed(shownSeed)
+	write := func(fields ...string) {
+		for _, s := range fields {
+			_, _ = h.WriteString(s)
+			_ = h.WriteByte(0)
+		}
 	}
-	return slices.Equal(a.BlindSpots, b.BlindSpots) && slices.EqualFunc(a.Uses, b.Uses, func(u, v rotator.Use) bool {
-		return u.Path == v.Path && u.Key == v.Key && u.Binding == v.Binding && u.Version == v.Version && u.Via == v.Via &&
-			u.RotatedAt.Equal(v.RotatedAt) && slices.Equal(u.Held, v.Held)
-	})
+	for i := range o.Uses {
+		u := &o.Uses[i]
+		write("use", u.Path, string(u.Key), string(u.Binding), u.Version, u.Via, strconv.FormatInt(u.RotatedAt.UnixNano(), 10))
+		for _, held := range u.Held {
+			write("held", string(held.Key), held.Version)
+		}
+	}
+	for _, b := range o.BlindSpots {
+		write("blind spot", b.What, b.Why)
+	}
+	return h.Sum64()
 }

@@ -91,8 +91,15 @@ func (c observing) looked(l *live, r *result) {
 // it stored.
 func (c observing) store(l *live, old *rotator.Tracker, t rotator.Tracker) rotator.Tracker {
 	changed := changedFrom(&t, old)
+	if t.Detail.Last != nil {
+		now := shows(t.Detail.Last)
+		changed, l.shown[t.Number] = changed || now != l.shown[t.Number], now
+	}
 	if changed {
 		kept := *t.Detail // out of the room that the next look will use
+		if kept.Last == nil && t.State != rotator.TrackerUnreachable {
+			kept.Last = c.lastSeen(l, t.Number)
+		}
 		t.Detail = &kept
 	} else {
 		t.Detail = old.Detail // without the look, which shows nothing new

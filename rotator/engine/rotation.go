@@ -51,7 +51,7 @@ func (c rotation) newOperation(key *rotator.Key, op rotator.Operation) *live {
 	}
 	n := len(key.Dependents)
 	l.trackers, l.asked = make([]rotator.Tracker, 0, n), make([]bool, 0, n)
-	l.marks, l.changed = make([]mark, 0, n), make([]uint32, 0, n)
+	l.marks, l.changed, l.shown = make([]mark, 0, n), make([]uint32, 0, n), make([]uint64, 0, n)
 	look := c.now
 	if op.State == rotator.StatePending {
 		look = time.Time{} // when its turn to look comes
@@ -415,7 +415,7 @@ func awaitsRetirement(op *rotator.Operation) bool {
 // outside compares a list of versions with what a rotation knows: a version made
 // by someone else meanwhile becomes the target.
 func (c rotation) outside(l *live, versions []rotator.Version) {
-	if v, ok := followed(l, versions); ok {
+	if v, ok := c.followed(l, versions); ok {
 		c.adopt(l, v, slices.Contains(l.op.Base, v.ID)) // what was the target before
 		return
 	}
@@ -434,8 +434,8 @@ func (c rotation) outside(l *live, versions []rotator.Version) {
 // followed returns the version that those who follow the key by themselves went to
 // though it is not the target, if it was made within the same second: the vault's
 // times do not tell which of the two is the newer one, and the services know. They
-// only go forward, so this ends.
-func followed(l *live, versions []rotator.Version) (found rotator.Version, ok bool) {
+// only go forward, so this ends. What was there before the operation is none of them.
+func (c rotation) followed(l *live, versions []rotator.Version) (found rotator.Version, ok bool) {
 	for i := range l.trackers {
 		d := l.trackers[i].Detail
 		if d.Binding != rotator.BindingFollows || d.Version == "" {
@@ -445,7 +445,8 @@ func followed(l *live, versions []rotator.Version) (found rotator.Version, ok bo
 			return rotator.Version{}, false
 		}
 		v, listed := rotator.FindVersion(versions, d.Version)
-		if listed && v.Enabled && v.Created.Equal(l.op.Target.Created) {
+		fresh := !slices.Contains(l.op.Base, v.ID) || v.Operation == c.tag(&l.op)
+		if listed && fresh && v.Enabled && v.Created.Equal(l.op.Target.Created) {
 			found, ok = v, true
 		}
 	}

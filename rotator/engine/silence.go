@@ -7,6 +7,7 @@ import (
 	"maps"
 	"slices"
 	"strings"
+	"time"
 
 	"cmkd/rotator"
 	"cmkd/rotator/alerting"
@@ -76,9 +77,12 @@ func (c alerts) renamed(key *rotator.Key) {
 // identify gives alerts and silences the identifier of their key that are of a cmkd
 // which knew keys by their names.
 func (c alerts) identify() {
-	named := map[string]rotator.KeyID{}
-	for _, state := range c.states {
-		named[state.Name] = state.ID
+	named, seen := map[string]rotator.KeyID{}, map[string]time.Time{}
+	for _, key := range slices.Sorted(maps.Keys(c.states)) {
+		state := c.states[key]
+		if id := named[state.Name]; id == "" || state.Seen.After(seen[state.Name]) {
+			named[state.Name], seen[state.Name] = state.ID, state.Seen // others had the name before
+		}
 	}
 	called := map[string]string{}
 	for _, a := range c.alarm.all() {

@@ -146,7 +146,11 @@ func (c *state) load(l *live) error {
 	}
 	l.trackers, l.asked, l.askedN = trackers, make([]bool, len(trackers)), 0
 	l.changed, l.marks, l.dues, l.dueN = nil, make([]mark, len(trackers)), map[int64]int{}, 0
+	l.shown = make([]uint64, len(trackers))
 	for i := range trackers {
+		if last := trackers[i].Detail.Last; last != nil {
+			l.shown[i] = shows(last)
+		}
 		slim := *trackers[i].Detail
 		slim.Last = nil
 		trackers[i].Detail = &slim
@@ -155,6 +159,16 @@ func (c *state) load(l *live) error {
 	}
 	l.loaded = true
 	return nil
+}
+
+// lastSeen reads what was seen last of a dependent, which memory does not keep; nil if
+// nothing was, or if it cannot be read.
+func (c *state) lastSeen(l *live, number uint32) *rotator.Observation {
+	stored, err := c.store.Trackers(context.Background(), l.op.ID, number, 1)
+	if err != nil || len(stored) != 1 {
+		return nil
+	}
+	return stored[0].Detail.Last
 }
 
 // fill puts the near future of the store's due index on the agenda.
