@@ -297,6 +297,15 @@ func (a Answer) Err() *rotator.Error {
 	return a.of.applyErr
 }
 
+// Made returns the version that a call made, empty if it made none as far as the answer
+// tells.
+func (a Answer) Made() string {
+	if a.of.kind != taskCreate || a.of.err != nil {
+		return ""
+	}
+	return a.of.version.ID
+}
+
 // Operation returns the operation that a call is for, zero if it is for none.
 func (call *Call) Operation() rotator.OperationID { return call.task.operation }
 

@@ -25,6 +25,7 @@ func (s *sim) begin(n int) {
 	late, troubled, slow := false, !s.healing && s.w.trouble > 0, s.temper.slow
 	if p.call.Kind() == engine.CallCreates {
 		slow *= 3
+		s.oracle.patient(p.call.Operation())
 	}
 	switch x := s.rng.IntN(100); {
 	case troubled && x < s.temper.lost:
@@ -60,5 +61,12 @@ func (s *sim) deliver(n int) {
 		s.do(&p)
 	}
 	s.tell("%s is answered: %v", p.call, p.answer.Err())
+	if err := p.answer.Err(); p.call.Kind() == engine.CallCreates && err != nil && !err.NoEffect {
+		s.oracle.unsure[p.call.Operation()] = s.w.now
+	}
+	waits := p.answer.Made() != "" && s.oracle.creating(p.call.Operation())
 	s.must(s.reactor.Answered(*p.answer))
+	if waits {
+		s.oracle.knows(p.call.Operation(), p.answer.Made())
+	}
 }

@@ -35,6 +35,9 @@ type oracle struct {
 	waited map[rotator.OperationID]bool
 	// overdue are the things that are due, by name, and since when.
 	overdue map[string]time.Time
+	// unsure are the operations of which a call may have made a version, and since when,
+	// by Azure's clock.
+	unsure map[rotator.OperationID]time.Time
 	// served are the operations by key and the time that they were scheduled for.
 	served map[string]rotator.OperationID
 	// lenient is true if a run goes on after a violation.
@@ -42,7 +45,7 @@ type oracle struct {
 }
 
 func newOracle(s *sim) *oracle {
-	return &oracle{s: s, passed: map[fault]int{}, decided: map[engine.Intent]bool{}, waited: map[rotator.OperationID]bool{}, overdue: map[string]time.Time{}, served: map[string]rotator.OperationID{}}
+	return &oracle{s: s, passed: map[fault]int{}, decided: map[engine.Intent]bool{}, waited: map[rotator.OperationID]bool{}, overdue: map[string]time.Time{}, served: map[string]rotator.OperationID{}, unsure: map[rotator.OperationID]time.Time{}}
 }
 
 func (o *oracle) violated(invariant, shape, detail string) {
@@ -91,6 +94,40 @@ func (o *oracle) moves(p *engine.Progress) {
 	if o.late(p.Operation.ID.String(), p.Due) {
 		o.violated("late", o.shape(p), fmt.Sprintf("%s of %s was due at %s", p.Operation.ID, p.Operation.KeyID, p.Due))
 	}
+}
+
+// patient checks that an operation of which a call may have made a version waits for as
+// long as a list may lag before it calls again, whatever somebody does to the clock.
+func (o *oracle) patient(id rotator.OperationID) {
+	since, unsure := o.unsure[id]
+	if waited := o.s.w.now.Sub(since); unsure && waited < lagMost {
+		o.violated("impatient", "within the read lag", fmt.Sprintf("%s calls again %s after a call of which nobody knows what it did", id, waited))
+	}
+}
+
+// creating reports whether an operation waits for its version.
+func (o *oracle) creating(id rotator.OperationID) bool {
+	p := o.progress(id)
+	return p != nil && p.Operation.State == rotator.StateCreating
+}
+
+// knows checks that a success is one whenever it arrives: an operation that waited for
+// its version knows the one that the vault says it made.
+func (o *oracle) knows(id rotator.OperationID, version string) {
+	if p := o.progress(id); p != nil && !slices.Contains(p.Operation.Base, version) {
+		o.violated("success", "thrown away", fmt.Sprintf("%s knows nothing of %s, which its call made", id, version))
+	}
+}
+
+// progress returns how a live operation stands, nil if it is not live.
+func (o *oracle) progress(id rotator.OperationID) *engine.Progress {
+	live, err := o.s.reactor.Live()
+	o.s.must(err)
+	i := slices.IndexFunc(live, func(p engine.Progress) bool { return p.Operation.ID == id })
+	if i < 0 {
+		return nil
+	}
+	return &live[i]
 }
 
 // once checks that a time of a schedule is served once, unless the clock was set by so
