@@ -13,10 +13,6 @@ import (
 	"cmkd/rotator"
 )
 
-// The alert rules are pure: from what is known of an operation, a key or the
-// daemon they tell which alerts are due now. Whether one of them is new, goes on
-// or is over is not their business, see [core.reconcile].
-
 // Patience is how many failures in a row of one call are worth an alert if the
 // error may pass by itself: in sum about half a minute.
 const Patience = 5
@@ -259,7 +255,7 @@ func singular(n int) string {
 type KeyView struct {
 	Key   *rotator.Key
 	State *rotator.KeyState
-	// busy is true if an operation is under way; it matters to a preflight only.
+	// Busy is true if an operation is under way; it matters to a preflight only.
 	Busy bool
 	Now  time.Time
 	// expiryAhead is how long before its expiry a version is worth an alert; zero
