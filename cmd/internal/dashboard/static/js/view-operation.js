@@ -120,7 +120,7 @@ function note(t) {
   const d = t.detail;
   switch (t.state) {
     case 'done': return h('span', { class: 'quiet' }, given(d.done_at) ? ['at ', stamp(d.done_at)] : '');
-    case 'excluded': return h('span', { class: 'quiet' }, d.problem?.message);
+    case 'excluded': return h('span', { class: 'quiet' }, d.problem?.message ?? d.dependent.excluded);
     case 'stalled': return h('span', null, 'its window ended ', rel(t.deadline));
     case 'propagating':
     case 'applying':
