@@ -156,7 +156,7 @@ func (d *draft) changedKey(id rotator.KeyID) *rotator.KeyState {
 func (d *draft) entered(l *live, s rotator.OperationState, actor, why string) {
 	from := l.op.State
 	l.op.State, l.op.Since, l.op.Waiting, l.op.Problem, l.op.Failures = s, d.of.now, rotator.Wait{}, nil, 0
-	l.op.Wake = time.Time{}
+	l.op.Wake, l.since = time.Time{}, d.of.steady
 	l.versions, l.listed, l.listErr, l.searchErr = nil, time.Time{}, nil, nil
 	l.guarding, l.stale = false, nil
 	d.changed(l)

@@ -78,28 +78,7 @@ func TestClock_SetAheadEndsNoSoak(t *testing.T) {
 	azure, store := rotatortest.NewAzure(), rotatortest.NewStore()
 	azure.AddKey(keyID)
 	key := rotator.Key{Name: "payments", ID: keyID, Retire: rotator.RetireAuto, Soak: 24 * time.Hour}
-	now := time.Now().Round(0)
-	r, err := engine.NewReactor(engine.Options{Store: store, Vault: azure, Keys: []rotator.Key{key}}, now)
-	if err != nil {
-		t.Fatal(err)
-	}
-	step := func(passed, jump time.Duration) {
-		now = now.Add(passed + jump)
-		err := r.Pass(now, jump)
-		for busy := true; busy && err == nil; {
-			busy = false
-			if c := r.Take(); c != nil {
-				busy, err = true, rotator.Commit(t.Context(), store, c)
-				err = errors.Join(err, r.Committed(nil))
-			}
-			for r.Waiting() > 0 {
-				busy, err = true, errors.Join(err, r.Answered(r.Do(t.Context(), r.Begin(0))))
-			}
-		}
-		if err != nil {
-			t.Fatal(err)
-		}
-	}
+	r, step := drive(t, azure, store, key)
 	r.Command(engine.Command{Verb: engine.VerbRotate, Key: "payments", Actor: "alice"})
 	want := func(state rotator.OperationState) {
 		t.Helper()
@@ -182,6 +161,64 @@ func TestReload_ADependentThatIsListedAtLastIsListed(t *testing.T) {
 			}
 		}
 	})
+}
+
+// drive makes a reactor of a key. step lets time pass, and somebody set the clock by jump
+// meanwhile, which an engine cannot be shown on virtual time.
+func drive(t *testing.T, azure *rotatortest.Azure, store *rotatortest.Store, key rotator.Key) (r *engine.Reactor, step func(passed, jump time.Duration)) {
+	t.Helper()
+	now := time.Now().Round(0)
+	r, err := engine.NewReactor(engine.Options{
+		Store: store, Vault: azure, Services: azure.Services(), Keys: []rotator.Key{key},
+	}, now)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return r, func(passed, jump time.Duration) {
+		t.Helper()
+		now = now.Add(passed + jump)
+		err := r.Pass(now, jump)
+		for busy := true; busy && err == nil; {
+			busy = false
+			if c := r.Take(); c != nil {
+				busy, err = true, rotator.Commit(t.Context(), store, c)
+				err = errors.Join(err, r.Committed(nil))
+			}
+			for r.Waiting() > 0 {
+				busy, err = true, errors.Join(err, r.Answered(r.Do(t.Context(), r.Begin(0))))
+			}
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+// TestClock_SetWhileAVersionAppears: a version that was made just before a revocation, and
+// that the vault lists late, is disabled, whatever somebody does to the clock meanwhile.
+func TestClock_SetWhileAVersionAppears(t *testing.T) {
+	t.Parallel()
+	for _, jump := range []time.Duration{time.Hour, -time.Hour, 0} {
+		t.Run(jump.String(), func(t *testing.T) {
+			t.Parallel()
+			azure, store := rotatortest.NewAzure(), rotatortest.NewStore()
+			azure.AddKey(keyID)
+			azure.AddResource(rotatortest.Resource{ID: storageID, Kind: "follower", Use: rotatortest.Use{Key: keyID, Delay: time.Hour}})
+			r, step := drive(t, azure, store, rotator.Key{
+				Name: "payments", ID: keyID, Dependents: []rotator.Dependent{{ID: storageID, Kind: "follower"}},
+			})
+			r.Command(engine.Command{Verb: engine.VerbRevoke, Key: "payments", Confirm: "payments", Actor: "alice"})
+			step(time.Second, 0)
+			late := azure.Outside(keyID)
+			step(time.Second, jump)
+			for range 3 {
+				step(40*time.Second, 0)
+			}
+			if v, ok := rotator.FindVersion(azure.List(keyID), late.ID); !ok || v.Enabled {
+				t.Errorf("version %s is still enabled", late.ID)
+			}
+		})
+	}
 }
 
 // TestSilence_OfAKeyFollowsIt to another name: it is the key that is silent, not

@@ -32,6 +32,9 @@ type live struct {
 	// suspect is true if something changed that may be worth an alert, or end one.
 	suspect bool
 
+	// since is when the state was entered, by the steady clock, see [state.lasts].
+	since time.Time
+
 	// Of the phase under way, and begun anew after a restart:
 	versions []rotator.Version // as last read in this phase
 	listed   time.Time         // when versions was asked for, by the steady clock

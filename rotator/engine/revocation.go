@@ -191,7 +191,7 @@ func (c revocation) watchRevoked(l *live) {
 func (c revocation) listedRevoked(l *live, versions []rotator.Version) {
 	c.draft.waits(l, c.now.Add(revokedWatch))
 	known := l.op.Problem != nil && l.op.Problem.Code == rotator.ReasonRevocationUndone
-	early := !known && l.op.State == rotator.StateTakingEffect && c.now.Sub(l.op.Since) < 2*readLag
+	early := !known && l.op.State == rotator.StateTakingEffect && c.lasts(l) < 2*readLag
 	var undone []string
 	for _, v := range versions {
 		switch {
@@ -200,7 +200,7 @@ func (c revocation) listedRevoked(l *live, versions []rotator.Version) {
 			c.record(l, versions)
 			c.draft.entered(l, rotator.StateDisabling, actorDaemon, "version "+v.ID+" appeared")
 			return
-		case !early || c.now.Sub(l.op.Since) >= readLag:
+		case !early || c.lasts(l) >= readLag:
 			undone = append(undone, v.ID)
 		}
 	}

@@ -264,6 +264,15 @@ func (c *state) soak(l *live) time.Duration {
 // tag is what marks a version as made by an operation of this store.
 func (c *state) tag(op *rotator.Operation) string { return c.store.Instance() + "/" + op.ID.String() }
 
+// lasts returns for how long an operation has been in its state: by the clock that nobody
+// sets, but for what was before the daemon began.
+func (c *state) lasts(l *live) time.Duration {
+	if l.since.IsZero() {
+		l.since = c.steady.Add(-max(c.now.Sub(l.op.Since), 0))
+	}
+	return c.steady.Sub(l.since)
+}
+
 // over reports whether so much time has passed since; also if the clock was set back
 // behind that: nothing is put off by as much as the clock jumped.
 func (c *state) over(since time.Time, d time.Duration) bool {
