@@ -163,6 +163,24 @@ func TestReload_ADependentThatIsListedAtLastIsListed(t *testing.T) {
 	})
 }
 
+// TestClock_SetBackWhileAVaultDoesNotAnswer delays no alert by as much.
+func TestClock_SetBackWhileAVaultDoesNotAnswer(t *testing.T) {
+	t.Parallel()
+	inBubble(t, func(s *estate) {
+		s.azure.FailWith(func(call, _ string) *rotatortest.Fault {
+			if call == "versions" {
+				return &rotatortest.Fault{Err: refused(rotator.CodeUnavailable, true)}
+			}
+			return nil
+		})
+		s.start()
+		s.pass(11 * time.Minute)
+		s.clock.jump(-24 * time.Hour)
+		s.pass(45 * time.Minute)
+		s.wantFiring("clock-jumped/daemon dependent-unreachable/contoso.vault.azure.net/payments/vault-unreachable")
+	})
+}
+
 // drive makes a reactor of a key. step lets time pass, and somebody set the clock by jump
 // meanwhile, which an engine cannot be shown on virtual time.
 func drive(t *testing.T, azure *rotatortest.Azure, store *rotatortest.Store, key rotator.Key) (r *engine.Reactor, step func(passed, jump time.Duration)) {

@@ -48,8 +48,8 @@ type state struct {
 	readsPolicy bool
 	// rehearsing counts the rehearsals under way, see [watch.ahead].
 	rehearsing int
-	// blind is since when the versions of a key could not be read, by its name. It is
-	// begun anew by each daemon: what the one before has not seen is no evidence.
+	// blind is since when the versions of a key could not be read, by its canonical id and
+	// the steady clock. It is found anew after a restart.
 	blind map[string]time.Time
 	// out are the vault tasks under way, which survive a reset.
 	out map[rotator.OperationID]int

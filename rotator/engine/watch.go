@@ -73,15 +73,15 @@ func (c watch) sawKey(state *rotator.KeyState) {
 func (c watch) unwatched(state *rotator.KeyState, err *rotator.Error) {
 	since, known := c.blind[canonical(state.ID)]
 	if !known {
-		since = c.now
+		since = c.steady
 		c.blind[canonical(state.ID)] = since
 	}
-	switch {
+	switch blind := c.steady.Sub(since); {
 	case !err.Passes():
 		c.problem(state, rotator.ProblemOf(err))
-	case c.now.Sub(since) >= blindAfter && state.Problem == nil:
+	case blind >= blindAfter && state.Problem == nil:
 		c.problem(state, &rotator.Problem{
-			Code: rotator.ReasonVaultUnreachable, Message: "its versions could not be read since " + since.UTC().Format(time.RFC3339),
+			Code: rotator.ReasonVaultUnreachable, Message: "its versions could not be read since " + c.now.Add(-blind).UTC().Format(time.RFC3339),
 			Hint: "can this machine reach https://" + state.ID.Host() + "? The last answer: " + err.Error(),
 		})
 	}
