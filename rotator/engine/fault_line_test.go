@@ -26,10 +26,12 @@ func (s *estate) silentKeys(n int) (names []string) {
 }
 
 // dark has the dependents of silent keys not answer.
-func (s *estate) dark() {
+func (s *estate) dark() { s.darkWith(rotator.CodeUnavailable) }
+
+func (s *estate) darkWith(code rotator.Code) {
 	s.azure.FailWith(func(call, of string) *rotatortest.Fault {
 		if call == "observe" && strings.Contains(of, "silent-") {
-			return &rotatortest.Fault{Err: refused(rotator.CodeUnavailable, true)}
+			return &rotatortest.Fault{Err: refused(code, true)}
 		}
 		return nil
 	})
@@ -38,24 +40,29 @@ func (s *estate) dark() {
 // TestVault_WhoseDependentsDoNotAnswerHoldsUpNobody, and goes on once they do.
 func TestVault_WhoseDependentsDoNotAnswerHoldsUpNobody(t *testing.T) {
 	t.Parallel()
-	inBubble(t, func(s *estate) {
-		names := s.silentKeys(60)
-		s.dark()
-		s.start()
-		var ops []rotator.OperationID
-		for _, name := range names {
-			ops = append(ops, s.rotateKey(name))
-		}
-		s.pass(10 * time.Minute)
-		op := s.rotate()
-		s.pass(2 * time.Minute)
-		s.want(op, rotator.StatePropagating)
-		s.azure.FailWith(nil)
-		s.pass(10 * time.Minute)
-		for _, op := range ops {
-			s.want(op, rotator.StateCompleted)
-		}
-	})
+	for _, code := range []rotator.Code{rotator.CodeUnavailable, rotator.CodeThrottled} {
+		t.Run(string(code), func(t *testing.T) {
+			t.Parallel()
+			inBubble(t, func(s *estate) {
+				names := s.silentKeys(60)
+				s.darkWith(code)
+				s.start()
+				var ops []rotator.OperationID
+				for _, name := range names {
+					ops = append(ops, s.rotateKey(name))
+				}
+				s.pass(10 * time.Minute)
+				op := s.rotate()
+				s.pass(2 * time.Minute)
+				s.want(op, rotator.StatePropagating)
+				s.azure.FailWith(nil)
+				s.pass(10 * time.Minute)
+				for _, op := range ops {
+					s.want(op, rotator.StateCompleted)
+				}
+			})
+		})
+	}
 }
 
 // TestVault_APlaceIsNotKeptByWhoLooksAgainInVain, because it waited for long.

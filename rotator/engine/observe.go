@@ -70,7 +70,8 @@ func (c observing) looked(l *live, r *result) {
 	case r.err == nil || t.State == rotator.TrackerUnreachable:
 		delete(l.stale, t.Number)
 	}
-	if l.op.State == rotator.StatePending && t.Failures >= unanswered {
+	// One that is only throttled does not fail, and may be so for long.
+	if l.op.State == rotator.StatePending && (t.Failures >= unanswered || r.err != nil && c.steady.Sub(l.lookedAt) > freshFor) {
 		making(c).aside(l)
 	}
 	if action != "" {
