@@ -29,9 +29,10 @@ type emergency struct {
 	owed   map[string]bool
 }
 
-// declare begins the alert, or brings it up to date; before is the emergency before,
+// declare begins the alert, or brings it up to date: why nothing can be stored, and what
+// to do; before is the emergency before,
 // nil if everybody has heard of its end.
-func (m *emergency) declare(why string, before *rotator.Alert, now time.Time) rotator.Alert {
+func (m *emergency) declare(why, hint string, before *rotator.Alert, now time.Time) rotator.Alert {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	if m.alert == nil {
@@ -50,6 +51,7 @@ func (m *emergency) declare(why string, before *rotator.Alert, now time.Time) ro
 	if m.busy == nil {
 		m.busy = map[string]time.Time{}
 	}
+	m.alert.Hint = hint
 	m.alert.Summary = "nothing can be stored, so nothing is done: " + why
 	return *m.alert
 }

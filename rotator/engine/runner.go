@@ -1,6 +1,7 @@
 package engine
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -283,7 +284,7 @@ func (r *runner) blocked(err error) {
 	s := *r.summary.Load()
 	s.Blocked = err.Error()
 	r.summary.Store(&s)
-	alert := r.emergency.declare(s.Blocked, r.blockedBefore(), r.o.Clock.Now())
+	alert := r.emergency.declare(s.Blocked, mend(err), r.blockedBefore(), r.o.Clock.Now())
 	r.blockedSince.Store(&alert)
 	if r.o.Observe != nil {
 		r.o.Observe(rotator.Event{At: r.o.Clock.Now(), Type: rotator.EventStoreBlocked, Actor: actorDaemon, Message: err.Error()})
@@ -321,7 +322,7 @@ func (r *runner) recover(ctx context.Context, why error, pause time.Duration) bo
 	}
 	r.blocked(why) // even if a change that was under way is stored
 	refuse := rotator.Errorf(rotator.CodeUnavailable, "the store cannot be written: %s", r.summary.Load().Blocked).
-		WithHint("mend it (is the disk full?); cmkd goes on by itself")
+		WithHint("%s", mend(why))
 	for _, l := range r.core.live {
 		r.core.answerRetirers(l, refuse)
 	}
@@ -349,6 +350,11 @@ func (r *runner) recover(ctx context.Context, why error, pause time.Duration) bo
 		}
 		again = r.o.Clock.After(max(pause, time.Second))
 	}
+}
+
+// mend says what to do about a store that cannot be written: it knows best.
+func mend(why error) string {
+	return cmp.Or(rotator.AsError(why).Hint, "mend the disk of the store; cmkd goes on by itself")
 }
 
 // drain waits for the calls that are out, for a while, and commits what came of
