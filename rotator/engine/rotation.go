@@ -415,7 +415,7 @@ func awaitsRetirement(op *rotator.Operation) bool {
 // outside compares a list of versions with what a rotation knows: a version made
 // by someone else meanwhile becomes the target.
 func (c rotation) outside(l *live, versions []rotator.Version) {
-	if v, ok := c.followed(l, versions); ok {
+	if v, ok := followed(l, versions, c.tag(&l.op)); ok {
 		c.adopt(l, v, slices.Contains(l.op.Base, v.ID)) // what was the target before
 		return
 	}
@@ -434,8 +434,9 @@ func (c rotation) outside(l *live, versions []rotator.Version) {
 // followed returns the version that those who follow the key by themselves went to
 // though it is not the target, if it was made within the same second: the vault's
 // times do not tell which of the two is the newer one, and the services know. They
-// only go forward, so this ends. What was there before the operation is none of them.
-func (c rotation) followed(l *live, versions []rotator.Version) (found rotator.Version, ok bool) {
+// only go forward, so this ends. What was there before the operation, without its
+// tag, is none of them.
+func followed(l *live, versions []rotator.Version, tag string) (found rotator.Version, ok bool) {
 	for i := range l.trackers {
 		d := l.trackers[i].Detail
 		if d.Binding != rotator.BindingFollows || d.Version == "" {
@@ -445,7 +446,7 @@ func (c rotation) followed(l *live, versions []rotator.Version) (found rotator.V
 			return rotator.Version{}, false
 		}
 		v, listed := rotator.FindVersion(versions, d.Version)
-		fresh := !slices.Contains(l.op.Base, v.ID) || v.Operation == c.tag(&l.op)
+		fresh := !slices.Contains(l.op.Base, v.ID) || v.Operation == tag
 		if listed && fresh && v.Enabled && v.Created.Equal(l.op.Target.Created) {
 			found, ok = v, true
 		}
