@@ -3,6 +3,7 @@ package engine_test
 import (
 	"fmt"
 	"slices"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -224,5 +225,25 @@ func TestRotation_OfTwoVersionsOfOneSecond(t *testing.T) {
 			t.Errorf("the target is %s, the services follow %s\n%s", got.Target.ID, other.ID, s.log())
 		}
 		s.wantVersions("--+")
+	})
+}
+
+// TestRotation_OfASecondInWhichTheKeyWasMade never takes the version that was there before
+// for a newer one, though its dependents are still on it.
+func TestRotation_OfASecondInWhichTheKeyWasMade(t *testing.T) {
+	t.Parallel()
+	inBubble(t, func(s *estate) {
+		s.start()
+		before := s.azure.AddKey("https://young.vault.azure.net/keys/young")
+		young := rotator.Key{Name: "young", ID: "https://young.vault.azure.net/keys/young", Retire: rotator.RetireOff}
+		id := strings.Replace(storageID, "storage", "young", 1)
+		s.azure.AddResource(rotatortest.Resource{ID: id, Kind: "follower", Use: rotatortest.Use{Key: young.ID, Delay: 20 * time.Minute}})
+		young.Dependents = []rotator.Dependent{{ID: id, Kind: "follower"}}
+		s.reload(s.key, young)
+		op := s.rotateKey("young")
+		s.pass(2 * time.Hour)
+		if got := s.want(op, rotator.StateCompleted); got.Target.ID == before.ID {
+			t.Errorf("the target is %s, which was there before\n%s", before.ID, s.log())
+		}
 	})
 }

@@ -168,3 +168,20 @@ func TestUses_AnotherKeyBesideIsNoTrouble(t *testing.T) {
 		}
 	})
 }
+
+// TestUses_WhoHoldsAVersionOfARevokedKeyHasNotLeftIt: it was given another key, and some
+// of its data is still under the revoked one.
+func TestUses_WhoHoldsAVersionOfARevokedKeyHasNotLeftIt(t *testing.T) {
+	t.Parallel()
+	inBubble(t, func(s *estate) {
+		s.key.Dependents = s.key.Dependents[:1]
+		s.start()
+		s.azure.AddKey(keyID + "-other")
+		s.azure.Change(storageID, func(r *rotatortest.Resource) {
+			r.Key, r.Was, r.Held, r.NoAccess = keyID+"-other", keyID, []string{firstVersion}, true
+		})
+		op := s.revoke("alice")
+		s.pass(10 * time.Minute)
+		s.wantTracker(op, storageID, rotator.TrackerPropagating, rotator.EvidenceNone)
+	})
+}

@@ -80,6 +80,8 @@ type Use struct {
 	// told to leave.
 	Held []string
 	Hold time.Duration
+	// Was is the key that Held are of, if the use was given another since.
+	Was rotator.KeyID
 
 	told time.Time
 	left []left
@@ -401,7 +403,7 @@ func (a *Azure) see(u *Use, now time.Time) rotator.Use {
 		seen.Version = a.version(u, now)
 	}
 	for _, version := range u.held(now) {
-		seen.Held = append(seen.Held, rotator.Held{Key: u.Key, Version: version})
+		seen.Held = append(seen.Held, rotator.Held{Key: cmp.Or(u.Was, u.Key), Version: version})
 	}
 	return seen
 }
