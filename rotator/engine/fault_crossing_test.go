@@ -1,7 +1,6 @@
 package engine_test
 
 import (
-	"errors"
 	"slices"
 	"sync/atomic"
 	"testing"
@@ -179,37 +178,6 @@ func TestClock_SetBackWhileAVaultDoesNotAnswer(t *testing.T) {
 		s.pass(45 * time.Minute)
 		s.wantFiring("clock-jumped/daemon dependent-unreachable/contoso.vault.azure.net/payments/vault-unreachable")
 	})
-}
-
-// drive makes a reactor of a key. step lets time pass, and somebody set the clock by jump
-// meanwhile, which an engine cannot be shown on virtual time.
-func drive(t *testing.T, azure *rotatortest.Azure, store *rotatortest.Store, key rotator.Key) (r *engine.Reactor, step func(passed, jump time.Duration)) {
-	t.Helper()
-	now := time.Now().Round(0)
-	r, err := engine.NewReactor(engine.Options{
-		Store: store, Vault: azure, Services: azure.Services(), Keys: []rotator.Key{key},
-	}, now)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return r, func(passed, jump time.Duration) {
-		t.Helper()
-		now = now.Add(passed + jump)
-		err := r.Pass(now, jump)
-		for busy := true; busy && err == nil; {
-			busy = false
-			if c := r.Take(); c != nil {
-				busy, err = true, rotator.Commit(t.Context(), store, c)
-				err = errors.Join(err, r.Committed(nil))
-			}
-			for r.Waiting() > 0 {
-				busy, err = true, errors.Join(err, r.Answered(r.Do(t.Context(), r.Begin(0))))
-			}
-		}
-		if err != nil {
-			t.Fatal(err)
-		}
-	}
 }
 
 // TestClock_SetWhileAVersionAppears: a version that was made just before a revocation, and

@@ -1,7 +1,6 @@
 package engine_test
 
 import (
-	"errors"
 	"testing"
 	"time"
 
@@ -9,12 +8,6 @@ import (
 	"cmkd/rotator/engine"
 	"cmkd/rotator/rotatortest"
 )
-
-// clockAt is a clock that shows what it is told.
-type clockAt struct{ now *time.Time }
-
-func (c clockAt) Now() time.Time                         { return *c.now }
-func (c clockAt) After(d time.Duration) <-chan time.Time { return time.After(d) }
 
 // TestLook_ThatShowsNothingNewWritesNoEvidence: the large part of a tracker is written
 // when it changed, not at each look.
@@ -24,42 +17,23 @@ func TestLook_ThatShowsNothingNewWritesNoEvidence(t *testing.T) {
 	azure.AddKey(keyID)
 	azure.AddResource(rotatortest.Resource{ID: storageID, Kind: "follower", Use: rotatortest.Use{Key: keyID, Delay: -1}})
 	key := rotator.Key{Name: "payments", ID: keyID, Retire: rotator.RetireOff, Dependents: []rotator.Dependent{{ID: storageID, Kind: "follower"}}}
-	now := time.Now().Round(0)
-	azure.Clock = clockAt{&now}
-	r, err := engine.NewReactor(engine.Options{Store: store, Vault: azure, Services: azure.Services(), Keys: []rotator.Key{key}}, now)
-	if err != nil {
-		t.Fatal(err)
-	}
+	r, step := drive(t, azure, store, key)
 	small, large := 0, 0
-	step := func(passed time.Duration) {
-		now = now.Add(passed)
-		err := r.Pass(now, 0)
-		for busy := true; busy && err == nil; {
-			busy = false
-			if c := r.Take(); c != nil {
-				for i := range c.Trackers {
-					if small++; c.Trackers[i].Detail != nil {
-						large++
-					}
-				}
-				busy, err = true, rotator.Commit(t.Context(), store, c)
-				err = errors.Join(err, r.Committed(nil))
-			}
-			for r.Waiting() > 0 {
-				busy, err = true, errors.Join(err, r.Answered(r.Do(t.Context(), r.Begin(0))))
+	store.Hook(func(c *rotator.Change) error {
+		for i := range c.Trackers {
+			if small++; c.Trackers[i].Detail != nil {
+				large++
 			}
 		}
-		if err != nil {
-			t.Fatal(err)
-		}
-	}
+		return nil
+	}, nil)
 	r.Command(engine.Command{Verb: engine.VerbRotate, Key: "payments", Actor: "alice"})
 	for range 30 {
-		step(time.Minute)
+		step(time.Minute, 0)
 	}
 	small, large = 0, 0
 	for range 20 {
-		step(time.Minute)
+		step(time.Minute, 0)
 	}
 	if small < 10 || large > 0 {
 		t.Errorf("of %d looks that show nothing new, %d were written in full", small, large)

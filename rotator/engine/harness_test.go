@@ -280,3 +280,43 @@ func refused(code rotator.Code, noEffect bool) *rotator.Error {
 }
 
 func contains(s, part string) bool { return strings.Contains(s, part) }
+
+// told is a clock that shows what it is told.
+type told struct{ now *time.Time }
+
+func (c told) Now() time.Time                         { return *c.now }
+func (c told) After(d time.Duration) <-chan time.Time { return time.After(d) }
+
+// drive makes a reactor of a key. step lets time pass, by Azure's clock too, and somebody
+// set the daemon's clock by jump meanwhile, which an engine cannot be shown on virtual
+// time.
+func drive(t *testing.T, azure *rotatortest.Azure, store *rotatortest.Store, key rotator.Key) (r *engine.Reactor, step func(passed, jump time.Duration)) {
+	t.Helper()
+	now := time.Now().Round(0)
+	truth := now
+	azure.Clock = told{&truth}
+	r, err := engine.NewReactor(engine.Options{
+		Store: store, Vault: azure, Services: azure.Services(), Keys: []rotator.Key{key},
+	}, now)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return r, func(passed, jump time.Duration) {
+		t.Helper()
+		now, truth = now.Add(passed+jump), truth.Add(passed)
+		err := r.Pass(now, jump)
+		for busy := true; busy && err == nil; {
+			busy = false
+			if c := r.Take(); c != nil {
+				busy, err = true, rotator.Commit(t.Context(), store, c)
+				err = errors.Join(err, r.Committed(nil))
+			}
+			for r.Waiting() > 0 {
+				busy, err = true, errors.Join(err, r.Answered(r.Do(t.Context(), r.Begin(0))))
+			}
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+}

@@ -27,6 +27,7 @@ import (
 	"cmkd/providers/keyvault"
 	"cmkd/rotator"
 	"cmkd/rotator/engine"
+	"cmkd/rotator/rotatortest"
 	"cmkd/store/bolt"
 )
 
@@ -112,13 +113,13 @@ func newRush(t *testing.T, crowds []crowd) *rush {
 	t.Helper()
 	r := &rush{t: t, start: time.Now(), ended: map[string]time.Time{}}
 	scenario := r.scenario(crowds)
-	sim, err := azuresim.New(scenario, azuresim.Options{Clock: bubble{}, Log: r.heard})
+	sim, err := azuresim.New(scenario, azuresim.Options{Clock: rotatortest.Clock{}, Log: r.heard})
 	if err != nil {
 		t.Fatal(err)
 	}
 	r.sim = sim
 	client := r.serve()
-	r.vault = keyvault.New(login{client, sim.Tenant()}, keyvault.Options{Transport: client, Clock: bubble{}})
+	r.vault = keyvault.New(login{client, sim.Tenant()}, keyvault.Options{Transport: client, Clock: rotatortest.Clock{}})
 	if r.store, err = bolt.Open(filepath.Join(t.TempDir(), "cmkd.db"), bolt.Options{}); err != nil {
 		t.Fatal(err)
 	}
@@ -188,7 +189,7 @@ func (r *rush) run(restarts int) {
 
 // begin starts an engine on the store as it is.
 func (r *rush) begin() (stop func()) {
-	e := engine.New(engine.Options{Store: r.store, Vault: r.vault, Clock: bubble{}, Keys: r.keys, Observe: r.observe})
+	e := engine.New(engine.Options{Store: r.store, Vault: r.vault, Clock: rotatortest.Clock{}, Keys: r.keys, Observe: r.observe})
 	ctx, cancel := context.WithCancel(r.t.Context())
 	done := make(chan error, 1)
 	go func() { done <- e.Run(ctx) }()
@@ -374,12 +375,6 @@ func (p *pipes) Close() error {
 }
 
 func (p *pipes) Addr() net.Addr { return &net.UnixAddr{Name: "pipes", Net: "pipe"} }
-
-// bubble is the clock of a synctest bubble.
-type bubble struct{}
-
-func (bubble) Now() time.Time                         { return time.Now() }
-func (bubble) After(d time.Duration) <-chan time.Time { return time.After(d) }
 
 // login gets tokens from the simulated Entra.
 type login struct {
