@@ -8,6 +8,7 @@ STATICCHECK := v0.8.2
 BENCHTIME   ?= 1s
 TESTFLAGS   ?=
 SIM_TIME    ?= 2m
+TEETH_TIME  ?= 60s
 export CGO_ENABLED ?= 1
 
 .DEFAULT_GOAL := help
@@ -44,7 +45,7 @@ sim: tools ## drive the engine through simulated worlds for SIM_TIME, from one s
 	CMKD_SIM_TIME=$(SIM_TIME) go test -count=1 -timeout 0 -run TestSimulation -v ./rotator/simtest
 
 teeth: tools ## put each mended fault back and see the simulation find it
-	CMKD_SIM_TEETH=60s go test -count=1 -timeout 0 -run TestTeeth -v ./rotator/simtest
+	CMKD_SIM_TEETH=$(TEETH_TIME) go test -count=1 -timeout 0 -run "^TestTeeth$$" -v ./rotator/simtest
 
 crash: build ## kill the daemon at 200 random moments of rotations
 	CMKD_CRASHES=200 go test -count=1 -timeout 30m -run 'TestCrash' ./cmd/internal/e2e

@@ -44,6 +44,13 @@ var teeth = []tooth{
 	{"a time that was served is served again", "schedule.go", [][2]string{{"next.IsZero() || served.Before(next), ", "true, "}}},
 }
 
+// TestTeeth_Fit holds that each fault can still be put back.
+func TestTeeth_Fit(t *testing.T) {
+	for _, tooth := range teeth {
+		tooth.overlay(t)
+	}
+}
+
 // TestTeeth puts each fault back by a build overlay and holds that the simulation finds
 // it within CMKD_SIM_TEETH.
 func TestTeeth(t *testing.T) {
