@@ -3,6 +3,7 @@ package azuresim_test
 import (
 	"bytes"
 	"net/http"
+	"regexp"
 	"testing"
 	"time"
 
@@ -48,13 +49,16 @@ func FuzzServer_AnswersAnything(f *testing.F) {
 	})
 }
 
+// few are the counts, of all counts, that are no trouble.
+var few, counts = regexp.MustCompile(`\bcount: *[0-9]{1,2}\b`), regexp.MustCompile(`\bcount\b`)
+
 // FuzzParseScenario reads anything without panic, and builds what it accepts.
 func FuzzParseScenario(f *testing.F) {
 	f.Add([]byte(dependents))
 	f.Add([]byte("vaults: [{name: a, keys: [{name: k, versions: [{id: 0123456789abcdef0123456789abcdef}]}]}]"))
 	f.Add([]byte("storage_accounts: [{name: 'x{n}', count: 3}]\nfaults: [{do: drop, match: {path: /a.*/}}]"))
 	f.Fuzz(func(t *testing.T, data []byte) {
-		if bytes.Contains(data, []byte("count")) {
+		if counts.Match(few.ReplaceAll(data, nil)) {
 			t.Skip() // billions of resources are not what this is about
 		}
 		scenario, err := azuresim.ParseScenario("fuzz.yaml", data)

@@ -12,6 +12,8 @@ import (
 	"testing"
 	"time"
 
+	"golang.org/x/sys/unix"
+
 	"cmkd/rotator"
 	"cmkd/store/storetest"
 )
@@ -206,16 +208,35 @@ func modeOf(t *testing.T, path string) os.FileMode {
 
 func TestOpen_NoPermission(t *testing.T) {
 	t.Parallel()
-	if os.Getuid() == 0 {
-		t.Skip("root may read everything")
-	}
 	s := newStore(t)
 	checkAndClose(t, s)
 	if err := os.Chmod(s.Path(), 0); err != nil {
 		t.Fatal(err)
 	}
-	_, err := Open(s.Path(), Options{})
+	err := asNobody(func() error {
+		_, err := Open(s.Path(), Options{})
+		return err
+	})
 	wantError(t, err, rotator.CodeForbidden, s.Path(), "chown")
+}
+
+// asNobody runs f as somebody who is not root: root may read everything. Only the thread
+// that f runs on is another user, and it ends with f.
+func asNobody(f func() error) error {
+	if os.Getuid() != 0 {
+		return f()
+	}
+	const nobody = 65534
+	failed := make(chan error, 1)
+	go func() {
+		runtime.LockOSThread() // and never unlocked: the thread is thrown away
+		if _, err := unix.SetfsuidRetUid(nobody); err != nil {
+			failed <- err
+			return
+		}
+		failed <- f()
+	}()
+	return <-failed
 }
 
 func TestExplain_Permission(t *testing.T) {
