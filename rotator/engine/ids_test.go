@@ -25,7 +25,9 @@ func TestIDs_CannotBeHad(t *testing.T) {
 		s.store.LoseIDs(nil)
 		s.pass(time.Minute)
 		s.wantVersions("+")
-		s.want(s.rotate(), rotator.StatePending)
+		op := s.rotate()
+		s.pass(time.Minute)
+		s.want(op, rotator.StatePropagating)
 	})
 }
 

@@ -26,6 +26,8 @@ func TestStoreReplaced(t *testing.T) {
 		s.store.LoseSpace(nil)
 		s.pass(5 * time.Minute)
 		s.wantFiring("")
-		s.want(s.rotate(), rotator.StatePending)
+		op := s.rotate()
+		s.pass(time.Minute)
+		s.want(op, rotator.StatePropagating)
 	})
 }
