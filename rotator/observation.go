@@ -37,7 +37,7 @@ type Observation struct {
 	// told, so that a jump of the daemon's clock cannot make evidence.
 	At time.Time `json:"at"`
 	// Uses are the places where the dependent names a key or holds versions of
-	// one; none if it uses no customer-managed key.
+	// one, also those of which it is not known whose key they are under.
 	Uses []Use `json:"uses,omitempty"`
 	// BlindSpots may use a key, too, and are not seen.
 	BlindSpots []BlindSpot `json:"blind_spots,omitempty"`

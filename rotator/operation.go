@@ -196,6 +196,16 @@ type Operation struct {
 	Revision uint64 `json:"revision"`
 }
 
+// Open counts the trackers of which something is waited for.
+func (o *Operation) Open() (n int) {
+	for state, count := range o.Trackers {
+		if !state.Settled() {
+			n += count
+		}
+	}
+	return n
+}
+
 // Stalled reports whether a dependent exceeded its window.
 func (o *Operation) Stalled() bool { return o.Trackers[TrackerStalled] > 0 }
 

@@ -94,6 +94,15 @@ type Service interface {
 
 // Finder is a [Service] that can search for dependents.
 type Finder interface {
-	// Find returns the dependents of key in a subscription.
-	Find(ctx context.Context, subscription string, key KeyID) ([]Dependent, error)
+	// Find returns the dependents of key in a subscription, and those resources of
+	// which it cannot be told whether they are. What is left out is not: a search that
+	// did not see everything is an error.
+	Find(ctx context.Context, subscription string, key KeyID) ([]Found, error)
+}
+
+// Found is what a search found.
+type Found struct {
+	Dependent
+	// Unknown is why it cannot be told whether it uses the key; nil if it does.
+	Unknown *Problem
 }

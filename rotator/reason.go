@@ -33,6 +33,9 @@ const (
 	ReasonVersionNotNamed    Reason = "version-not-named"
 	ReasonUnknownKeySource   Reason = "unknown-key-source"
 	ReasonUnreadableKey      Reason = "unreadable-key"
+	ReasonKeyNotShown        Reason = "key-not-shown"
+	ReasonVersionNotShown    Reason = "version-not-shown"
+	ReasonBindingChanged     Reason = "binding-changed"
 	ReasonProvisioningFailed Reason = "provisioning-failed"
 	ReasonExcluded           Reason = "excluded"
 	ReasonRemoved            Reason = "removed"
@@ -64,6 +67,7 @@ const (
 	ReasonTokenRefused        Reason = "token-refused"
 	ReasonHeldBack            Reason = "held-back"
 	ReasonUnreadableAnswer    Reason = "unreadable-answer"
+	ReasonForeignAnswer       Reason = "foreign-answer"
 	ReasonUnreadableChallenge Reason = "unreadable-challenge"
 	ReasonRefusedLink         Reason = "refused-link"
 	ReasonEndlessList         Reason = "endless-list"
@@ -188,6 +192,21 @@ func Reasons() []ReasonInfo {
 			"Look at DEPENDENT with `az resource show` and correct its key.",
 		},
 		{
+			ReasonKeyNotShown, "The dependent does not show its key where it showed it, or should show it, so nobody knows which it uses.",
+			"Its service or a proxy left a property out, or the key was taken out of its settings.",
+			"Look at DEPENDENT with `az resource show`; if the key is gone from its settings for good, take it out of the configuration.",
+		},
+		{
+			ReasonVersionNotShown, "The dependent does not show the version that it uses, though its service reports it.",
+			"Its service or a proxy left a property out.",
+			"Look at DEPENDENT with `az resource show`; if it stays, report it.",
+		},
+		{
+			ReasonBindingChanged, "The dependent followed its key by itself and names a version for good now, or the other way round.",
+			"Somebody changed its settings while the rotation was under way.",
+			"Find out who pinned DEPENDENT in its activity log. Let it follow its key again, or `cmkd cancel OPERATION` and rotate anew: then cmkd re-pins it.",
+		},
+		{
 			ReasonProvisioningFailed, "The last update of the dependent failed or was cancelled.",
 			"Its own service refused it, or somebody stopped it. It is for the owner of the resource.",
 			"The activity log of DEPENDENT says why; repair it with another update.",
@@ -302,6 +321,11 @@ func Reasons() []ReasonInfo {
 		{
 			ReasonUnreadableAnswer, "An answer cannot be read as what it should be.",
 			"A proxy may have answered instead of Azure, or the service changed.",
+			"Check proxies between this machine and Azure; if there are none, report it.",
+		},
+		{
+			ReasonForeignAnswer, "The answer is about another resource than the one that was asked for.",
+			"A proxy or a cache between this machine and Azure.",
 			"Check proxies between this machine and Azure; if there are none, report it.",
 		},
 		{

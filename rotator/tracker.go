@@ -15,7 +15,13 @@ const (
 	TrackerNeedsAction TrackerState = "needs-action" // a person must act on the dependent
 	TrackerUnreachable TrackerState = "unreachable"  // gone or forbidden
 	TrackerExcluded    TrackerState = "excluded"     // left out by the operator
+	TrackerLeft        TrackerState = "left"         // every use is known, and none names the key any more
 )
+
+// Settled reports whether nothing more is waited for of a dependent in this state.
+func (s TrackerState) Settled() bool {
+	return s == TrackerDone || s == TrackerLeft || s == TrackerExcluded
+}
 
 // Troubled reports whether a dependent in this state may be worth an alert.
 func (s TrackerState) Troubled() bool {
@@ -27,7 +33,7 @@ func (s TrackerState) Troubled() bool {
 func TrackerStates() []TrackerState {
 	return []TrackerState{
 		TrackerStalled, TrackerNeedsAction, TrackerUnreachable, TrackerApplying,
-		TrackerPropagating, TrackerWaiting, TrackerDone, TrackerExcluded,
+		TrackerPropagating, TrackerWaiting, TrackerDone, TrackerLeft, TrackerExcluded,
 	}
 }
 
@@ -69,8 +75,13 @@ type TrackerDetail struct {
 	// of the one that is furthest from the target, see [Observation.Furthest].
 	// Last has each use.
 	Version string `json:"version,omitempty"`
+	// Known are the uses that were known at some time within the operation: one that
+	// is not shown any more is unknown, and not gone.
+	Known []string `json:"known,omitempty"`
 	// Before is Version when the operation began.
 	Before string `json:"before,omitempty"`
+	// BoundBefore is Binding when the operation began.
+	BoundBefore Binding `json:"bound_before,omitempty"`
 	// Via are the resources that are looked at in the dependent's place, if any:
 	// the disk encryption set of a managed cluster.
 	Via []string `json:"via,omitempty"`

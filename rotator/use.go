@@ -12,13 +12,18 @@ type Use struct {
 	// Path is where, as a property of the resource's document. It names the use,
 	// within the resource that was looked at.
 	Path string `json:"path,omitempty"`
-	// Key is the key it names; empty if it names none of a customer's and only
-	// holds versions.
-	Key     KeyID   `json:"key,omitempty"`
-	Binding Binding `json:"binding,omitempty"`
+	// Key is the key that it names; empty if that is Microsoft's, or is not known.
+	Key KeyID `json:"key,omitempty"`
+	// Microsoft is true if the service says in so many words that the key is one of
+	// Microsoft's.
+	Microsoft bool    `json:"microsoft,omitempty"`
+	Binding   Binding `json:"binding,omitempty"`
 	// Version is the version in use as the service reports it; empty where the
-	// service does not tell.
+	// service never tells.
 	Version string `json:"version,omitempty"`
+	// Unknown is what could not be read of the use: whose key it is, or which
+	// version where the service reports one. Nil if that is known.
+	Unknown *Problem `json:"unknown,omitempty"`
 	// RotatedAt is when the service says that it switched to Version.
 	RotatedAt time.Time `json:"rotated_at,omitzero"`
 	// Held are versions that still wrap some of the data.
@@ -33,6 +38,24 @@ type Use struct {
 type Held struct {
 	Key     KeyID  `json:"key"`
 	Version string `json:"version"`
+}
+
+// Known reports whether it was seen which key the use is under, and which version
+// where the service reports one. What is not there is not known: absence is no
+// evidence.
+func (u *Use) Known() bool { return u.Unknown == nil && (u.Key != "" || u.Microsoft) }
+
+// Absent reports whether a document that is whole otherwise shows nothing where the
+// use would be, as it does of a resource that never had it.
+func (u *Use) Absent() bool { return u.Unknown != nil && u.Unknown.Code == ReasonKeyNotShown }
+
+// Name tells the use from the others of its dependent. One through another resource
+// has the same name whichever that is.
+func (u *Use) Name() string {
+	if u.Via != "" {
+		return "via " + u.Path
+	}
+	return u.Path
 }
 
 // BlindSpot is something that may use a key and that is not seen.
@@ -52,6 +75,66 @@ func (o *Observation) UsesOf(key KeyID) iter.Seq[*Use] {
 				return
 			}
 		}
+	}
+}
+
+// KnownUses returns the names of the uses of which it is known whose key they are
+// under.
+func (o *Observation) KnownUses() (names []string) {
+	for i := range o.Uses {
+		if o.Uses[i].Known() {
+			names = append(names, o.Uses[i].Name())
+		}
+	}
+	return names
+}
+
+// Unknown returns why the observation does not tell which keys the dependent is
+// under, nil if it does. seen are the uses that were known before: of these each has
+// to be known again, while one that nobody ever saw may be absent. At least one has to
+// be known.
+func (o *Observation) Unknown(seen []string) *Problem {
+	left, known := slices.Clone(seen), false
+	var absent *Problem
+	for i := range o.Uses {
+		u := &o.Uses[i]
+		n := slices.Index(left, u.Name())
+		switch {
+		case u.Known():
+			known = true
+			if n >= 0 {
+				left = slices.Delete(left, n, n+1)
+			}
+		case !u.Absent() || n >= 0:
+			return u.unknown()
+		default:
+			absent = u.unknown()
+		}
+	}
+	switch {
+	case len(left) > 0:
+		return notShown(left[0])
+	case known:
+		return nil
+	case absent != nil:
+		return absent
+	default:
+		return notShown("a key")
+	}
+}
+
+// unknown is what could not be read of a use that is not known.
+func (u *Use) unknown() *Problem {
+	if u.Unknown != nil {
+		return u.Unknown
+	}
+	return notShown(u.Name())
+}
+
+func notShown(what string) *Problem {
+	return &Problem{
+		Code: ReasonKeyNotShown, Message: "does not show " + what + ", so nobody knows whose key it uses",
+		Hint: "look at the resource with az resource show; cmkd does not take absence for evidence",
 	}
 }
 

@@ -43,6 +43,8 @@ func AppendDetail(dst []byte, d *rotator.TrackerDetail) ([]byte, error) {
 	w.strs(rest)
 	w.str(string(d.AppliedAction))
 	w.bool(d.Removed)
+	w.strs(d.Known)
+	w.str(string(d.BoundBefore))
 	if w.err != nil {
 		return nil, w.err
 	}
@@ -74,6 +76,10 @@ func DecodeDetail(value []byte) (*rotator.TrackerDetail, error) {
 	d.Via = append(d.Via, r.strs()...)
 	d.AppliedAction = rotator.Action(r.str())
 	d.Removed = r.bool()
+	for range r.count() {
+		d.Known = append(d.Known, r.shared())
+	}
+	d.BoundBefore = rotator.Binding(r.str())
 	return d, r.err
 }
 
@@ -219,6 +225,8 @@ func (w *fieldWriter) use(u *rotator.Use) {
 			w.str(h.Version)
 		}
 		w.str(u.Via)
+		w.bool(u.Microsoft)
+		w.problem(u.Unknown)
 	})
 }
 
@@ -412,6 +420,8 @@ func (r *fieldReader) use() (u rotator.Use) {
 			u.Held = append(u.Held, h)
 		}
 		u.Via = r.str()
+		u.Microsoft = r.bool()
+		u.Unknown = r.problem()
 	})
 	return u
 }

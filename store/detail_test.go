@@ -86,7 +86,15 @@ const (
 		"9080000163016d016809666f7262696464656e01e0800098316ed6aff8a3151068747470733a2f2f762f6b6579732f6b000276320102" +
 		"763100000000000000000007616c6c6f7765640000019480000164016e01690d6175746f2d726f746174696f6e0364657301016b0176" +
 		"0a776573746575726f7065037365740b6e6f7274686575726f7065"
-	newDetail = "0147dd88a7c18000122f737562736372697074696f6e732f732f610773746f7261676501610c7768656e2d7374616c6c65640080c0e2" +
+	newDetail = "0149ab8985c18000122f737562736372697074696f6e732f732f610773746f7261676501610c7768656e2d7374616c6c65640080c0" +
+		"e285e3680000000109636f6e7461696e6572016307666f6c6c6f777302763102763298316ed6aff8a31502763298316ed6aff8a315" +
+		"019080000163016d016809666f7262696464656e01ee810098316ed6aff8a3150000000000000000000000000007616c6c6f776564" +
+		"0000019480000164016e01690d6175746f2d726f746174696f6e0001016b01760a776573746575726f706504be8000017010687474" +
+		"70733a2f2f762f6b6579732f6b00027632000000000000000002000276311068747470733a2f2f762f6b6579732f6c027630036465" +
+		"730000a7800001711068747470733a2f2f762f6b6579732f6b0670696e6e6564000000000000000000000000009180000172000000" +
+		"0000000000000000000001009b800001730000000000000000000000000000018780000165016f016a000184800001770179037365" +
+		"740b6e6f7274686575726f706501056f74686572056e75646765010201700576696120710670696e6e6564"
+	usesDetail = "0147dd88a7c18000122f737562736372697074696f6e732f732f610773746f7261676501610c7768656e2d7374616c6c65640080c0e2" +
 		"85e3680000000109636f6e7461696e6572016307666f6c6c6f777302763102763298316ed6aff8a31502763298316ed6aff8a3150190" +
 		"80000163016d016809666f7262696464656e01b8810098316ed6aff8a3150000000000000000000000000007616c6c6f776564000001" +
 		"9480000164016e01690d6175746f2d726f746174696f6e0001016b01760a776573746575726f706502bc800001701068747470733a2f" +
@@ -111,18 +119,27 @@ func someDetail() *rotator.TrackerDetail {
 					Held: []rotator.Held{{Key: "https://v/keys/k", Version: "v1"}, {Key: "https://v/keys/l", Version: "v0"}}, Via: "des",
 				},
 				{Path: "q", Key: "https://v/keys/k", Binding: rotator.BindingPinned},
+				{Path: "r", Microsoft: true},
+				{Path: "s", Unknown: &rotator.Problem{Code: "e", Message: "o", Hint: "j"}},
 			},
 			BlindSpots: []rotator.BlindSpot{{What: "w", Why: "y"}},
 			Problem:    &rotator.Problem{Code: "d", Message: "n", Hint: "i", Class: rotator.ClassAutoRotation},
 			Facts:      map[string]string{"k": "v"}, Region: "westeurope",
 		},
-		Via: []string{"set", "other"}, Region: "northeurope",
+		Via: []string{"set", "other"}, Region: "northeurope", Known: []string{"p", "via q"}, BoundBefore: rotator.BindingPinned,
 	}
+}
+
+// someUses is what usesDetail says: that a use is unknown, or Microsoft's, was not kept.
+func someUses() *rotator.TrackerDetail {
+	d := someDetail()
+	d.Known, d.BoundBefore, d.Last.Uses = nil, "", d.Last.Uses[:2]
+	return d
 }
 
 // someSingle is what singleDetail says: the dependent had one use, without a name.
 func someSingle() *rotator.TrackerDetail {
-	d := someDetail()
+	d := someUses()
 	d.AppliedAction, d.Removed, d.Via, d.Last.BlindSpots = "", false, d.Via[:1], nil
 	d.Last.Uses = d.Last.Uses[:1]
 	d.Last.Uses[0].Path, d.Last.Uses[0].Held = "", d.Last.Uses[0].Held[:1]
@@ -138,7 +155,7 @@ func TestDetail_Format(t *testing.T) {
 	}
 	before := someSingle()
 	before.Region, before.Last.Region, before.Problem.Class, before.Last.Problem.Class = "", "", "", ""
-	for text, want := range map[string]*rotator.TrackerDetail{oldDetail: before, singleDetail: someSingle(), newDetail: someDetail()} {
+	for text, want := range map[string]*rotator.TrackerDetail{oldDetail: before, singleDetail: someSingle(), usesDetail: someUses(), newDetail: someDetail()} {
 		b, err := hex.DecodeString(text)
 		if err != nil {
 			t.Fatal(err)

@@ -122,6 +122,8 @@ func stateNumber(s rotator.TrackerState) (byte, bool) {
 		return 7, true
 	case rotator.TrackerExcluded:
 		return 8, true
+	case rotator.TrackerLeft:
+		return 9, true
 	default:
 		return 0, false
 	}
@@ -130,7 +132,7 @@ func stateNumber(s rotator.TrackerState) (byte, bool) {
 func stateOf(n byte) (rotator.TrackerState, bool) {
 	for _, s := range [...]rotator.TrackerState{
 		rotator.TrackerWaiting, rotator.TrackerApplying, rotator.TrackerPropagating, rotator.TrackerDone,
-		rotator.TrackerStalled, rotator.TrackerNeedsAction, rotator.TrackerUnreachable, rotator.TrackerExcluded,
+		rotator.TrackerStalled, rotator.TrackerNeedsAction, rotator.TrackerUnreachable, rotator.TrackerExcluded, rotator.TrackerLeft,
 	} {
 		if m, _ := stateNumber(s); m == n {
 			return s, true

@@ -86,8 +86,8 @@ func (b *bars) head(m *moment) string {
 }
 
 func (b *bars) rest(m *moment) string {
-	done := m.op.Operation.Trackers[rotator.TrackerDone]
-	return fmt.Sprintf("… and %d more; %d of %d are done", len(m.op.Trackers)-b.room, done, len(m.op.Trackers))
+	all := len(m.op.Trackers)
+	return fmt.Sprintf("… and %d more; %d of %d are done", all-b.room, all-m.op.Open(), all)
 }
 
 func (b *bars) line(m *moment, i, width int) string {
@@ -106,7 +106,7 @@ func (b *bars) line(m *moment, i, width int) string {
 // wrong.
 func note(t *rotator.TrackerStatus, now time.Time) string {
 	switch {
-	case t.Detail.Problem != nil && t.State != rotator.TrackerDone:
+	case t.Detail.Problem != nil && !t.State.Settled():
 		return ": " + clean(t.Detail.Problem.Message)
 	case t.Evidence != "":
 		return ", " + string(t.Evidence)
@@ -123,7 +123,7 @@ func note(t *rotator.TrackerStatus, now time.Time) string {
 // used, or 1 once it is done.
 func share(t *rotator.TrackerStatus, now time.Time) float64 {
 	switch {
-	case t.State == rotator.TrackerDone, t.State == rotator.TrackerExcluded:
+	case t.State.Settled():
 		return 1
 	case t.State == rotator.TrackerWaiting, t.Deadline.IsZero(), t.Window <= 0:
 		return 0

@@ -132,7 +132,7 @@ func stuck(op *rotator.OperationStatus) (first *rotator.TrackerStatus) {
 			}
 		case rotator.TrackerWaiting, rotator.TrackerApplying, rotator.TrackerPropagating:
 			return nil
-		case rotator.TrackerDone, rotator.TrackerExcluded:
+		case rotator.TrackerDone, rotator.TrackerLeft, rotator.TrackerExcluded:
 		}
 	}
 	return first

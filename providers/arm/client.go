@@ -143,7 +143,7 @@ func (c *Client) Do(ctx context.Context, method, path, apiVersion string, in, ou
 	if err != nil {
 		return resp, err
 	}
-	return resp, decode(resp, out, path)
+	return resp, decode(resp, out, http.MethodGet, path)
 }
 
 // Get reads a document.
@@ -214,16 +214,16 @@ func newRequest(ctx context.Context, method string, u *url.URL, in any, o CallOp
 	return req, req.SetBody(streaming.NopCloser(bytes.NewReader(body)), "application/json")
 }
 
-// decode reads the document of an answer. An answer without one leaves out
-// alone. The call itself succeeded: the error is of CodeInternal.
-func decode(resp Response, out any, path string) error {
+// decode reads the document of an answer to a call by method. An answer without one
+// leaves out alone. Whoever answered may not have been Azure, and the next time it is.
+func decode(resp Response, out any, method, path string) error {
 	body := bytes.TrimPrefix(bytes.TrimSpace(resp.body), []byte("\xef\xbb\xbf"))
 	if out == nil || len(body) == 0 {
 		return nil
 	}
 	if err := json.Unmarshal(body, out); err != nil {
 		return &rotator.Error{
-			Code: rotator.CodeInternal, Reason: rotator.ReasonUnreadableAnswer,
+			Code: rotator.CodeUnavailable, Reason: rotator.ReasonUnreadableAnswer, NoEffect: method == http.MethodGet,
 			Message: fmt.Sprintf("decode the answer of %s", path), Err: err,
 			Hint: "a proxy may have answered instead of Azure; otherwise report this with the api-version",
 		}

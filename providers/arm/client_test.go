@@ -223,6 +223,22 @@ func TestClient_List(t *testing.T) {
 			}
 		})
 	}
+	for name, body := range map[string]string{
+		"an empty answer": "", "an empty object": `{}`, "null": `null`, "another document": `{"id":"x","properties":{}}`,
+		"an error": `{"error":{"code":"x","message":"m"}}`, "a page without a list": `{"value":null,"nextLink":null}`, "a page of a proxy": "<html/>",
+	} {
+		t.Run("takes "+name+" for no list", func(t *testing.T) {
+			t.Parallel()
+			for _, before := range []int{0, 1} { // also for no next page
+				answers := []wiretest.Answer{{Body: `{"value":[1],"nextLink":"` + first + `"}`}, {Body: body}}
+				c, _ := newClient(t, wiretest.NewClock(), wiretest.Queue(t, answers[1-before:]...))
+				_, err := collect(c, t.Context())
+				if e := mustError(t, err); e.Reason != rotator.ReasonUnreadableAnswer || !e.NoEffect || !e.Passes() {
+					t.Errorf("got %+v", e)
+				}
+			}
+		})
+	}
 	t.Run("notices a loop", func(t *testing.T) {
 		t.Parallel()
 		c, transport := newClient(t, wiretest.NewClock(), func(wiretest.Request) wiretest.Answer {

@@ -13,8 +13,8 @@ import (
 const maxPages = 10_000
 
 // List reads a collection page by page and hands each element to each, whose
-// error ends it. Empty pages are passed over; a link to another host, or to a
-// page already read, is an error.
+// error ends it. Empty pages are passed over; an answer that is no page, and a link
+// to another host or to a page already read, is an error.
 func (c *Client) List(ctx context.Context, path, apiVersion string, each func(json.RawMessage) error, o CallOptions) (Response, error) {
 	var page listPage
 	resp, err := c.Do(ctx, http.MethodGet, path, apiVersion, nil, &page, o)
@@ -23,6 +23,9 @@ func (c *Client) List(ctx context.Context, path, apiVersion string, each func(js
 	}
 	seen := map[string]bool{}
 	for pages := 1; ; pages++ {
+		if page.Value == nil {
+			return resp, noPage(path)
+		}
 		for _, element := range page.Value {
 			if err := each(element); err != nil {
 				return resp, err
@@ -36,9 +39,19 @@ func (c *Client) List(ctx context.Context, path, apiVersion string, each func(js
 		if resp, err = c.exchange(ctx, http.MethodGet, next, nil, o); err != nil {
 			return resp, err
 		}
-		if err := decode(resp, &page, path); err != nil {
+		if err := decode(resp, &page, http.MethodGet, path); err != nil {
 			return resp, err
 		}
+	}
+}
+
+// noPage is the error of an answer that does not say what is in the list: it is none
+// that nothing is.
+func noPage(path string) error {
+	return &rotator.Error{
+		Code: rotator.CodeUnavailable, Reason: rotator.ReasonUnreadableAnswer, NoEffect: true,
+		Message: "the answer to " + path + " is no page of a list",
+		Hint:    "a proxy may have answered instead of Azure; otherwise report this with the api-version",
 	}
 }
 

@@ -54,7 +54,7 @@ func (c *Client) Write(ctx context.Context, method, path, apiVersion string, in,
 		return resp, err
 	}
 	if op == nil {
-		return resp, decode(resp, out, path)
+		return resp, decode(resp, out, method, path)
 	}
 	return c.Poll(ctx, op, out)
 }

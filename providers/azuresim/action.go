@@ -295,6 +295,7 @@ func (s *Server) addDocument(raw map[string]any, now time.Time) error {
 	if k == nil || id.name == "" {
 		return fmt.Errorf("add resource %q: its type is not simulated: %w", text(d, "id"), ErrNoSuchResource)
 	}
+	defaults(d, doc{"type": k.typ, "name": id.name}) // Azure leaves out neither
 	r := &resource{id: id.spelled(k.typ), kind: k, made: now, doc: d, pace: k.pace.over(k.pace)}
 	s.add(r)
 	if k.placed != nil {

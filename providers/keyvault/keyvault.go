@@ -153,6 +153,9 @@ func (v *Vault) Versions(ctx context.Context, key rotator.KeyID) ([]rotator.Vers
 		if err != nil {
 			return nil, v.failure(ctx, c, key, call{"list versions of", false}, err)
 		}
+		if page.Value == nil {
+			return nil, unreadable(key, "the answer is no page of a list")
+		}
 		if versions, err = appendVersions(versions, page.Value, key); err != nil {
 			return nil, err
 		}

@@ -110,6 +110,9 @@ func TestVault_Versions_refuses(t *testing.T) {
 		"a link without TLS":        {`{"value":[],"nextLink":"http://` + host + `/keys/payments/versions"}`, rotator.ReasonRefusedLink},
 		"a version of another key":  {`{"value":[{"kid":"https://` + host + `/keys/other/` + v1 + `"}]}`, rotator.ReasonUnreadableAnswer},
 		"a version without id":      {`{"value":[{"attributes":{"enabled":true}}]}`, rotator.ReasonUnreadableAnswer},
+		"no list":                   {`{}`, rotator.ReasonUnreadableAnswer},
+		"a list of nothing":         {`{"value":null}`, rotator.ReasonUnreadableAnswer},
+		"a page that breaks off":    {`{"nextLink":null}`, rotator.ReasonUnreadableAnswer},
 		"a version that is no hash": {`{"value":[{"kid":"` + string(key) + `/latest"}]}`, rotator.ReasonUnreadableAnswer},
 	} {
 		v, transport := newVault(t, wiretest.NewClock(), wiretest.Queue(t, wiretest.Answer{Body: tt.body}))
@@ -138,7 +141,7 @@ func TestVault_Versions_of_a_missing_key(t *testing.T) {
 		"deleted":                {notFound, wiretest.Answer{Body: deleted}, rotator.ReasonKeyDeleted, "az keyvault key recover --vault-name contoso --name payments, before it is purged on 2022-07-04"},
 		"never was":              {notFound, notFound, rotator.ReasonKeyNotFound, "check the key's name"},
 		"no versions":            {wiretest.Answer{Body: `{"value":[],"nextLink":null}`}, notFound, rotator.ReasonKeyNotFound, "check the key's name"},
-		"no versions as deleted": {wiretest.Answer{Body: `{"value":null}`}, wiretest.Answer{Body: deleted}, rotator.ReasonKeyDeleted, "recover"},
+		"no versions as deleted": {wiretest.Answer{Body: `{"value":[]}`}, wiretest.Answer{Body: deleted}, rotator.ReasonKeyDeleted, "recover"},
 		"may not look":           {notFound, wiretest.Answer{Status: 403, Body: `{"error":{"code":"Forbidden","message":"m"}}`}, rotator.ReasonKeyNotFound, "may be deleted"},
 	} {
 		v, transport := newVault(t, wiretest.NewClock(), wiretest.Queue(t, tt.first, tt.second))

@@ -78,7 +78,7 @@ func utc(t *time.Time) time.Time {
 // unreadable leaves open whether the call had an effect.
 func unreadable(key rotator.KeyID, why string) error {
 	return &rotator.Error{
-		Code: rotator.CodeInternal, Reason: rotator.ReasonUnreadableAnswer,
+		Code: rotator.CodeUnavailable, Reason: rotator.ReasonUnreadableAnswer,
 		Message: fmt.Sprintf("read a version of %s: %s", key, why),
 		Hint:    "a proxy may have answered instead of the vault",
 	}

@@ -104,7 +104,7 @@ func TestMachines(t *testing.T) {
 					}
 					return wiretest.Answer{Body: fmt.Sprintf(`{"properties":{"instanceView":{"statuses":[{"code":"ProvisioningState/succeeded"},{"code":"PowerState/%s"}]}}}`, tt.power[name])}
 				}
-				return wiretest.Answer{Body: `{"id":"` + setID + `","properties":{"activeKey":{"keyUrl":"` + string(key) + "/" + v2 + `"}}}`}
+				return wiretest.Answer{Body: resource(setID, `"activeKey":{"keyUrl":"`+string(key)+"/"+v2+`"}`)}
 			})
 			o, err := k.kinds["disk-encryption-set"].Observe(t.Context(), &rotator.Dependent{ID: setID}, rotator.Ask{Key: key, Access: true})
 			if err != nil || o.Access != tt.access || o.AccessEvidence != tt.evidence || !o.On(key, v2) {

@@ -13,7 +13,7 @@ import (
 	"cmkd/rotator"
 )
 
-const setDoc = `{"id":"` + setID + `","properties":{"activeKey":{"sourceVault":{"id":"/v"},"keyUrl":"` + string(key) + "/" + v1 + `"},"encryptionType":"EncryptionAtRestWithCustomerKey","rotationToLatestKeyVersionEnabled":%t,"previousKeys":[],"provisioningState":"Succeeded"}}`
+const setDoc = `{"id":"` + setID + `","type":"Microsoft.Compute/diskEncryptionSets","properties":{"activeKey":{"sourceVault":{"id":"/v"},"keyUrl":"` + string(key) + "/" + v1 + `"},"encryptionType":"EncryptionAtRestWithCustomerKey","rotationToLatestKeyVersionEnabled":%t,"previousKeys":[],"provisioningState":"Succeeded"}}`
 
 const groupDoc = `{"id":"` + groupID + `","name":"aci","type":"Microsoft.ContainerInstance/containerGroups","location":"westus","tags":{"a":"b"},
 	"identity":{"type":"SystemAssigned, UserAssigned","principalId":"p","tenantId":"t","userAssignedIdentities":{"/id":{"principalId":"p","clientId":"c"}}},
@@ -106,11 +106,11 @@ func TestApply_refuses(t *testing.T) {
 		{"another key", "storage", accountID, fmt.Sprintf(storageDoc, ""), rotator.ActionNudge, other, rotator.CodeConflict, "uses https://contoso"},
 		{"another binding", "storage", accountID, fmt.Sprintf(storageDoc, v1), rotator.ActionNudge, key, rotator.CodeConflict, "pinned"},
 		{"an update under way", "disk-encryption-set", setID, strings.Replace(fmt.Sprintf(setDoc, true), "Succeeded", "Updating", 1), rotator.ActionNudge, key, rotator.CodeConflict, "under way"},
-		{"no key", "storage", accountID, `{"properties":{}}`, rotator.ActionNudge, key, rotator.CodeConflict, "none of ours"},
+		{"no key", "storage", accountID, resource(accountID, ""), rotator.ActionNudge, key, rotator.CodeConflict, "none of ours"},
 		{"no such action", "storage", accountID, "", rotator.ActionRecreate, key, rotator.CodeInvalid, "re-create"},
 		{"a follower that cannot be told", "cosmosdb", cosmosID, "", rotator.ActionNudge, key, rotator.CodeInvalid, "nudge"},
-		{"a cluster without set", "managed-cluster", clusterID, `{"properties":{}}`, rotator.ActionNudge, key, rotator.CodeConflict, "no disk encryption set"},
-		{"a cluster with a strange set", "managed-cluster", clusterID, `{"properties":{"diskEncryptionSetID":"` + accountID + `"}}`, rotator.ActionNudge, key, rotator.CodeInvalid, "not a Microsoft.Compute/diskEncryptionSets"},
+		{"a cluster without set", "managed-cluster", clusterID, resource(clusterID, ""), rotator.ActionNudge, key, rotator.CodeConflict, "no disk encryption set"},
+		{"a cluster with a strange set", "managed-cluster", clusterID, resource(clusterID, `"diskEncryptionSetID":"`+accountID+`"`), rotator.ActionNudge, key, rotator.CodeInvalid, "not a Microsoft.Compute/diskEncryptionSets"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()

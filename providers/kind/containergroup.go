@@ -29,6 +29,7 @@ func containerGroup() *Declaration {
 		version           = groupEncryption + "." + groupKeyVersion
 		provisioning Path = "properties.provisioningState"
 		instance     Path = "properties.instanceView.state"
+		containers   Path = "properties.containers"
 	)
 	return &Declaration{
 		Name: "container-group", Type: "Microsoft.ContainerInstance/containerGroups", APIVersion: "2022-09-01", Noun: "the group",
@@ -37,10 +38,10 @@ func containerGroup() *Declaration {
 			Best: rotator.EvidenceConfirmed, WriteRole: "Azure Container Instances Contributor Role",
 			Revoked: "the group cannot start again",
 		},
-		Bindings: []rotator.Binding{rotator.BindingFixed},
+		Bindings: []rotator.Binding{rotator.BindingFixed, rotator.BindingFollows},
 		Uses: []UseAt{{
-			Path: groupEncryption, Vault: vault, Name: name, Version: version,
-			Fixed: true, Unversioned: "look at the group with az container show",
+			Path: groupEncryption, Witness: containers, Vault: vault, Name: name, Version: version,
+			Fixed: true,
 			Updates: []Update{{
 				Action: rotator.ActionRecreate, Binding: rotator.BindingFixed, Method: http.MethodPut,
 				Consent: true, Lost: lostSecrets, Body: deployment,
@@ -49,15 +50,16 @@ func containerGroup() *Declaration {
 		State: provisioning,
 		Facts: []Path{vault, name, version, provisioning, instance},
 		Properties: []Property{
-			{groupEncryption, "missing: the key is Microsoft's"},
+			{groupEncryption, "never there if the key is Microsoft's"},
+			{containers, "always there: by it a document is known to be whole"},
 			{vault, "the key's vault"},
 			{name, "the key's name"},
-			{version, "the version in use"},
+			{version, "the version in use; empty or missing: follows, and the version is not told"},
 			{provisioning, "whether an update is under way"},
 			{instance, "shown"},
 			{location, regionUse},
 		},
-		Evidence: "version: confirmed (encryptionProperties.keyVersion, fixed at deployment); denial: inferred by time",
+		Evidence: "version: confirmed (encryptionProperties.keyVersion, fixed at deployment), without one inferred by time; denial: inferred by time",
 		Limits: []string{
 			"never switches by itself; a re-creation restarts the containers and may change the group's address",
 			"a group with secrets is not re-created: Azure does not return them, and they would be lost",

@@ -19,6 +19,7 @@ func cosmosDB() *Declaration {
 		status       Path = "properties.customerManagedKeyStatus"
 		identity     Path = "properties.defaultIdentity"
 		provisioning Path = "properties.provisioningState"
+		offer        Path = "properties.databaseAccountOfferType"
 	)
 	return &Declaration{
 		Name: "cosmosdb", Type: "Microsoft.DocumentDB/databaseAccounts", APIVersion: "2023-09-15", Noun: "the account",
@@ -28,13 +29,14 @@ func cosmosDB() *Declaration {
 			Revoked: "the data plane answers 403; only deleting the account and refreshing its identity remain possible",
 		},
 		Bindings:   []rotator.Binding{rotator.BindingFollows},
-		Uses:       []UseAt{{Path: keyURI, URI: keyURI, Hidden: true}},
+		Uses:       []UseAt{{Path: keyURI, URI: keyURI, Witness: offer, Hidden: true}},
 		BlindSpots: []rotator.BlindSpot{{What: "backups", Why: "they need the version that was current when they were made, still enabled"}},
 		State:      provisioning,
 		Status:     &StatusAt{At: status, Read: keyStatus},
 		Facts:      []Path{keyURI, status, identity, provisioning},
 		Properties: []Property{
-			{keyURI, "the key, versionless"},
+			{keyURI, "the key, versionless; never there if the key is Microsoft's"},
+			{offer, "always there: by it a document is known to be whole"},
 			{status, "whether the account can use its key; the code in parentheses at the end says why not"},
 			{identity, "the identity that reads the key"},
 			{provisioning, "whether an update is under way"},

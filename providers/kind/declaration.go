@@ -62,8 +62,12 @@ type UseAt struct {
 	Version Path
 	Via *Via
 
-	// Owner says whose key it is. Without it a use by parts is there if Path is.
+	// Owner says whose key it is, where the service says so in words.
 	Owner *Owner
+	// Witness is there in every document of a resource. Where it is, a use may be
+	// absent, as of a resource that never had it; without a witness the use is always
+	// there, and a document that does not show it does not tell.
+	Witness Path
 	// Current is where the service reports the identifier in use. Without it
 	// the version that the use names is the one in use, unless Hidden.
 	Current   Path
@@ -71,11 +75,10 @@ type UseAt struct {
 	Hidden    bool // the service does not tell the version in use
 	// Follows is a flag by which a use that names a version follows its key.
 	Follows Path
-	// Fixed uses keep their version for life; Unversioned is what is wrong with
-	// one that names none.
-	Fixed       bool
-	Unversioned string
-	Held        []HeldAt
+	// Fixed uses keep the version that they name for life; one that names none
+	// follows its key, and the service does not tell the version.
+	Fixed bool
+	Held  []HeldAt
 	// Updates are how the use is told another version, one an action.
 	Updates []Update
 }

@@ -32,7 +32,11 @@ func (d *Declaration) decode(doc document) rotator.Observation {
 		o.Facts[d.FactPrefix+name] = value
 	}
 	for i := range d.Uses {
-		if use, _ := d.Uses[i].decode(doc, &o); use.Key != "" || len(use.Held) > 0 {
+		if u := &d.Uses[i]; u.Via == nil {
+			use, _ := u.decode(doc, &o)
+			if use.Unknown == nil && doc.text(d.State) == "" {
+				use.Unknown = missing(d.State)
+			}
 			o.Uses = append(o.Uses, use)
 		}
 	}
@@ -51,66 +55,90 @@ func (d *Declaration) decode(doc document) rotator.Observation {
 	return o
 }
 
-// decode reads the use, which is empty if the document does not have it, and the
-// version by which it names its key, empty for none. What is wrong with it, and what
-// else it shows, goes into the observation.
+// decode reads the use, and the version by which it names its key, empty for none.
+// What cannot be read of it is unknown. What else it shows goes into the observation.
 func (u *UseAt) decode(doc document, o *rotator.Observation) (use rotator.Use, version string) {
-	if u.Via != nil {
-		return use, ""
-	}
 	use.Path = string(u.Path)
-	ref := u.identifier(doc, o)
+	ref := u.identifier(doc, &use)
 	if ref.key != "" {
 		use.Key, use.Binding = ref.key, u.binding(doc, ref)
 		u.current(doc, &use, ref, o)
 	}
-	if u.Fixed && ref.key != "" && !ref.versioned {
-		complain(o, &rotator.Problem{Code: rotator.ReasonVersionNotNamed, Message: string(u.Version) + " is empty", Hint: u.Unversioned})
-	}
 	u.held(doc, &use, o)
+	if use.Unknown != nil && !use.Absent() {
+		complain(o, use.Unknown)
+	}
 	return use, ref.version
 }
 
 // identifier reads how the use names its key; empty if it names none of a
-// customer's.
-func (u *UseAt) identifier(doc document, o *rotator.Observation) keyRef {
-	if u.URI != "" {
+// customer's, or none that can be read.
+func (u *UseAt) identifier(doc document, use *rotator.Use) keyRef {
+	switch {
+	case u.absent(doc):
+		use.Unknown = u.notShown(doc)
+		return keyRef{}
+	case u.URI != "":
 		ref, problem := doc.keyAt(u.URI)
-		if problem != nil {
-			complain(o, problem)
-		}
+		use.Unknown = problem
 		return ref
-	}
-	if !u.there(doc, o) {
+	case u.Owner != nil && !u.customers(doc, use):
 		return keyRef{}
 	}
 	ref, err := keyOf(doc.text(u.Vault), doc.text(u.Name), doc.text(u.Version))
 	if err != nil {
-		complain(o, unreadableKey(u.Vault, err))
+		use.Unknown = unreadableKey(u.Vault, err)
 	}
 	return ref
 }
 
-// there reports whether the document names a key of a customer's by its parts.
-func (u *UseAt) there(doc document, o *rotator.Observation) bool {
-	if u.Owner == nil {
-		return len(doc.object(u.Path)) > 0
+// absent reports whether the document has nothing where the use would be.
+func (u *UseAt) absent(doc document) bool {
+	at := u.Path
+	switch {
+	case u.URI != "":
+		at = u.URI
+	case u.Owner != nil:
+		at = u.Owner.At
 	}
+	return !doc.has(at)
+}
+
+// notShown is what is unknown of a use that is absent.
+func (u *UseAt) notShown(doc document) *rotator.Problem {
+	p := missing(u.Path)
+	if u.Witness != "" && doc.has(u.Witness) {
+		p.Code = rotator.ReasonKeyNotShown
+	}
+	return p
+}
+
+// missing is the problem of a document without a property that every resource has.
+func missing(path Path) *rotator.Problem {
+	return &rotator.Problem{
+		Code: rotator.ReasonUnreadableKey, Message: string(path) + " is missing",
+		Hint: "look at the resource with az resource show; cmkd does not take absence for evidence",
+	}
+}
+
+// customers reports whether the service says in words that the key is a customer's.
+func (u *UseAt) customers(doc document, use *rotator.Use) bool {
 	switch owner := doc.text(u.Owner.At); {
 	case strings.EqualFold(owner, u.Owner.Customer):
 		return true
-	case strings.EqualFold(owner, u.Owner.Microsoft), owner == "" && doc.text(u.Vault) == "" && doc.text(u.Name) == "":
+	case u.Owner.Microsoft != "" && strings.EqualFold(owner, u.Owner.Microsoft):
+		use.Microsoft = true
 	default:
-		complain(o, &rotator.Problem{
-			Code: rotator.ReasonUnknownKeySource, Message: string(u.Owner.At) + " is " + owner, Hint: "look at the encryption settings of the resource",
-		})
+		use.Unknown = &rotator.Problem{
+			Code: rotator.ReasonUnknownKeySource, Message: fmt.Sprintf("%s is %q", u.Owner.At, owner), Hint: "look at the encryption settings of the resource",
+		}
 	}
 	return false
 }
 
 func (u *UseAt) binding(doc document, ref keyRef) rotator.Binding {
 	switch {
-	case u.Fixed:
+	case u.Fixed && ref.versioned:
 		return rotator.BindingFixed
 	case u.Follows != "" && doc.flag(u.Follows):
 		return rotator.BindingFollows
@@ -125,7 +153,11 @@ func (u *UseAt) binding(doc document, ref keyRef) rotator.Binding {
 // current reads the version in use.
 func (u *UseAt) current(doc document, use *rotator.Use, ref keyRef, o *rotator.Observation) {
 	switch {
-	case u.Hidden:
+	case u.Hidden, u.Fixed && !ref.versioned:
+	case u.Current == "" && ref.version == "" && use.Unknown == nil:
+		use.Unknown = &rotator.Problem{
+			Code: rotator.ReasonVersionNotNamed, Message: string(u.URI) + " names no version", Hint: "look at the resource with az resource show",
+		}
 	case u.Current == "":
 		use.Version, use.RotatedAt = ref.version, doc.stamp(u.RotatedAt)
 	default:
@@ -139,8 +171,12 @@ func (u *UseAt) reported(doc document, use *rotator.Use, o *rotator.Observation)
 	current, problem := doc.keyAt(u.Current)
 	switch {
 	case problem != nil:
-		complain(o, problem)
-	case current.key == "":
+		use.Unknown = problem
+	case current.version == "":
+		use.Unknown = &rotator.Problem{
+			Code: rotator.ReasonVersionNotShown, Message: string(u.Current) + " names no version",
+			Hint: "look at the resource with az resource show; cmkd does not guess which version it uses",
+		}
 	case !current.key.Same(use.Key):
 		// Seen only while the resource is given another key.
 		complain(o, &rotator.Problem{

@@ -15,7 +15,7 @@ import (
 func TestDecode_uses(t *testing.T) {
 	t.Parallel()
 	const other = rotator.KeyID("https://contoso.vault.azure.net/keys/other")
-	set := `{"id":"` + setID + `","properties":{"activeKey":{"keyUrl":"` + string(key) + "/" + v2 + `"},"previousKeys":[{"keyUrl":"` + string(other) + "/" + v1 + `"}]}}`
+	set := resource(setID, `"activeKey":{"keyUrl":"`+string(key)+"/"+v2+`"},"previousKeys":[{"keyUrl":"`+string(other)+"/"+v1+`"}]`)
 	for _, tt := range []struct {
 		kind, doc string
 		want      []rotator.Use
@@ -23,11 +23,10 @@ func TestDecode_uses(t *testing.T) {
 	}{
 		{"storage", fmt.Sprintf(storageDoc, ""), []rotator.Use{{Path: "properties.encryption", Key: key, Binding: rotator.BindingFollows, Version: v1}}, 1},
 		{"storage", fmt.Sprintf(storageDoc, v2), []rotator.Use{{Path: "properties.encryption", Key: key, Binding: rotator.BindingPinned, Version: v1}}, 1},
-		{"cosmosdb", `{"properties":{"keyVaultKeyUri":"` + string(key) + `"}}`, []rotator.Use{{Path: "properties.keyVaultKeyUri", Key: key, Binding: rotator.BindingFollows}}, 1},
+		{"cosmosdb", resource(cosmosID, `"keyVaultKeyUri":"`+string(key)+`"`), []rotator.Use{{Path: "properties.keyVaultKeyUri", Key: key, Binding: rotator.BindingFollows}}, 1},
 		{"disk-encryption-set", set, []rotator.Use{{Path: "properties.activeKey", Key: key, Binding: rotator.BindingPinned, Version: v2, Held: []rotator.Held{{Key: other, Version: v1}}}}, 0},
 		{"container-group", groupDoc, []rotator.Use{{Path: "properties.encryptionProperties", Key: key, Binding: rotator.BindingFixed, Version: v1}}, 0},
-		{"container-group", `{"properties":{}}`, nil, 0},
-		{"managed-cluster", `{"properties":{"diskEncryptionSetID":"` + setID + `"}}`, nil, 1}, // the use is the set's
+		{"managed-cluster", resource(clusterID, `"diskEncryptionSetID":"`+setID+`"`), nil, 1}, // the use is the set's
 	} {
 		o := named(tt.kind).decode(parse(t, tt.doc))
 		for i := range o.Uses {
@@ -43,8 +42,8 @@ func TestDecode_uses(t *testing.T) {
 func TestDecode_held_of_another_key(t *testing.T) {
 	t.Parallel()
 	const other = rotator.KeyID("https://contoso.vault.azure.net/keys/other")
-	o := named("disk-encryption-set").decode(parse(t, `{"id":"`+setID+`","properties":{"activeKey":{"keyUrl":"`+string(key)+"/"+v2+
-		`"},"previousKeys":[{"keyUrl":"`+string(other)+"/"+v1+`"}]}}`))
+	o := named("disk-encryption-set").decode(parse(t, resource(setID, `"activeKey":{"keyUrl":"`+string(key)+"/"+v2+
+		`"},"previousKeys":[{"keyUrl":"`+string(other)+"/"+v1+`"}]`)))
 	if o.Holds(key, "") || !o.Holds(other, "") || o.Holds(other, v1) || !o.On(key, v2) || o.Names(other) {
 		t.Errorf("got %+v", o)
 	}
@@ -63,8 +62,8 @@ func TestFind_heeds_held_versions(t *testing.T) {
 		{"holds it", theirs + v2, ours + v1, true},
 		{"holds another", theirs + v2, theirs + v1, false},
 	} {
-		set := `{"id":"` + setID + `","name":"des","properties":{"activeKey":{"keyUrl":"` + tt.active + `"},"previousKeys":[{"keyUrl":"` + tt.held + `"}]}}`
-		cluster := `{"id":"` + clusterID + `","name":"aks","properties":{"diskEncryptionSetID":"` + setID + `"}}`
+		set := resource(setID, `"activeKey":{"keyUrl":"`+tt.active+`"},"previousKeys":[{"keyUrl":"`+tt.held+`"}]`)
+		cluster := resource(clusterID, `"diskEncryptionSetID":"`+setID+`"`)
 		k := newKit(t, func(r wiretest.Request) wiretest.Answer {
 			switch {
 			case strings.Contains(r.URL, "/managedClusters?"):

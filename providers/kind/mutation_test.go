@@ -16,7 +16,7 @@ func whole(t *testing.T) map[string]document {
 	docs := map[string]document{}
 	for kind, text := range map[string]string{
 		"storage":  strings.NewReplacer(`"name":"acc"`, `"name":"acc","location":"westus"`, "Succeeded", "Updating").Replace(fmt.Sprintf(storageDoc, v1)),
-		"cosmosdb": `{"id":"` + cosmosID + `","location":"West US","properties":{"keyVaultKeyUri":"` + string(key) + `","customerManagedKeyStatus":"x (4003)","defaultIdentity":"FirstPartyIdentity","provisioningState":"Updating"}}`,
+		"cosmosdb": `{"id":"` + cosmosID + `","location":"West US","properties":{"keyVaultKeyUri":"` + string(key) + `","customerManagedKeyStatus":"x (4003)","defaultIdentity":"FirstPartyIdentity","databaseAccountOfferType":"Standard","provisioningState":"Updating"}}`,
 		"disk-encryption-set": `{"id":"` + setID + `","location":"westus","properties":{"activeKey":{"sourceVault":{"id":"/v"},"keyUrl":"` + string(key) + "/" + v2 + `"},"rotationToLatestKeyVersionEnabled":true,"encryptionType":"E",
 			"lastKeyRotationTimestamp":"2024-06-20T04:47:52.9788262+00:00","previousKeys":[{"keyUrl":"` + string(key) + "/" + v1 + `"}],"autoKeyRotationError":{"code":"C","message":"m"},"provisioningState":"Updating"}}`,
 		"container-group": strings.Replace(groupDoc, "Succeeded", "Updating", 1),
@@ -44,7 +44,7 @@ func shows(t *testing.T, d *Declaration, doc document) string {
 	}
 	for _, u := range d.Uses {
 		_, named := u.decode(doc, &o)
-		all = append(all, named)
+		all = append(all, named, u.notShown(doc))
 		for _, how := range u.Updates {
 			raw, err := json.Marshal(doc)
 			if err != nil {

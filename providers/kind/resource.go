@@ -15,6 +15,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"strconv"
 	"strings"
 	"time"
 
@@ -80,21 +81,36 @@ func (r *Resource) Observe(ctx context.Context, d *rotator.Dependent, ask rotato
 	return o, nil
 }
 
-// Find implements [rotator.Finder]: it lists the kind's type. Whatever uses its
-// key through another resource is kept until the list is read.
-func (r *Resource) Find(ctx context.Context, subscription string, key rotator.KeyID) ([]rotator.Dependent, error) {
-	var found []rotator.Dependent
+// Find implements [rotator.Finder]: it lists the kind's type. What a list does not tell
+// is read for itself; so is the other resource through which a key is used, once.
+func (r *Resource) Find(ctx context.Context, subscription string, key rotator.KeyID) ([]rotator.Found, error) {
+	var found []rotator.Found
+	var doubtful []rotator.Found
 	var through []document
 	err := r.list(ctx, subscription, func(doc document) {
-		switch o := r.decode(doc); {
+		o := r.decode(doc)
+		f := rotator.Found{Dependent: r.dependent(doc), Unknown: illegible(&o)}
+		switch {
 		case uses(&o, key):
-			found = append(found, r.dependent(doc))
+			f.Unknown = nil
+			found = append(found, f)
+		case f.Unknown != nil:
+			doubtful = append(doubtful, f)
 		case r.via != nil && doc.text(r.Declaration.via().At) != "":
 			through = append(through, doc)
 		}
 	})
 	if err != nil {
 		return nil, err
+	}
+	for _, f := range doubtful {
+		ours, err := r.resolveDoubt(ctx, &f, key)
+		if err != nil {
+			return nil, err
+		}
+		if ours || f.Unknown != nil {
+			found = append(found, f)
+		}
 	}
 	seen := map[string]bool{}
 	for _, doc := range through {
@@ -103,10 +119,43 @@ func (r *Resource) Find(ctx context.Context, subscription string, key rotator.Ke
 			return nil, err
 		}
 		if uses {
-			found = append(found, r.dependent(doc))
+			found = append(found, rotator.Found{Dependent: r.dependent(doc)})
 		}
 	}
 	return found, nil
+}
+
+// illegible returns what of a resource's uses cannot be read; nil if nothing. A use that
+// is absent is none: nobody said that the resource has it.
+func illegible(o *rotator.Observation) *rotator.Problem {
+	for i := range o.Uses {
+		if u := &o.Uses[i]; u.Unknown != nil && !u.Absent() {
+			return u.Unknown
+		}
+	}
+	return nil
+}
+
+// resolveDoubt reads a resource of which a list did not tell whether it uses the key, and
+// reports whether it does. If that does not tell either, it stays unknown.
+func (r *Resource) resolveDoubt(ctx context.Context, f *rotator.Found, key rotator.KeyID) (ours bool, err error) {
+	o, err := r.Observe(ctx, &f.Dependent, rotator.Ask{Key: key})
+	switch rotator.CodeOf(err) {
+	case "":
+		f.Unknown = illegible(&o)
+		if uses(&o, key) {
+			f.Unknown = nil
+			return true, nil
+		}
+		return false, nil
+	case rotator.CodeNotFound: // gone meanwhile
+		f.Unknown = nil
+		return false, nil
+	case rotator.CodeForbidden:
+		return false, nil
+	default:
+		return false, err
+	}
 }
 
 func (r *Resource) dependent(doc document) rotator.Dependent {
@@ -137,7 +186,33 @@ func (r *Resource) read(ctx context.Context, id string) (document, arm.Response,
 		return doc, arm.Response{}, err
 	}
 	resp, err := r.deps.ARM.Get(ctx, parsed.String(), r.APIVersion, &doc, arm.CallOptions{Kind: r.Name})
+	if err == nil {
+		err = r.genuine(doc, parsed.String())
+	}
 	return doc, resp, err
+}
+
+// genuine returns why a document is not that of the resource of the kind that was
+// asked for, of any where no id is given: a proxy, a cache or a fault may answer with
+// nothing, with something else, or with an error that looks like a success.
+func (r *Resource) genuine(doc document, id string) error {
+	shown := doc.text("id")
+	parsed, err := arm.ParseResourceID(shown)
+	reason, what := rotator.ReasonForeignAnswer, "the answer is of "+shown
+	switch typ := doc.text("type"); {
+	case shown == "" || typ == "" || len(doc.object("properties")) == 0:
+		reason, what = rotator.ReasonUnreadableAnswer, "the answer is no document of a resource"
+	case err != nil:
+		reason, what = rotator.ReasonUnreadableAnswer, "the answer is of "+strconv.Quote(shown)
+	case !parsed.Is(r.Type) || !strings.EqualFold(typ, r.Type):
+		what += ", a " + typ
+	case id == "" || strings.EqualFold(parsed.String(), id):
+		return nil
+	}
+	return &rotator.Error{
+		Code: rotator.CodeUnavailable, Reason: reason, NoEffect: true, Message: what,
+		Hint: "check proxies between this machine and Azure; if there are none, report it",
+	}
 }
 
 // list reads all resources of the kind's type in a subscription.
@@ -151,6 +226,9 @@ func (r *Resource) list(ctx context.Context, subscription string, each func(docu
 		if err := json.Unmarshal(raw, &doc); err != nil {
 			return unreadable(path, err)
 		}
+		if err := r.genuine(doc, ""); err != nil {
+			return err
+		}
 		each(doc)
 		return nil
 	}, arm.CallOptions{Kind: r.Name})
@@ -158,7 +236,7 @@ func (r *Resource) list(ctx context.Context, subscription string, each func(docu
 }
 
 func unreadable(path string, err error) error {
-	return &rotator.Error{Code: rotator.CodeInternal, Reason: rotator.ReasonUnreadableAnswer, NoEffect: true, Message: "decode an element of " + path, Err: err}
+	return &rotator.Error{Code: rotator.CodeUnavailable, Reason: rotator.ReasonUnreadableAnswer, NoEffect: true, Message: "decode an element of " + path, Err: err}
 }
 
 func earlier(a, b time.Time) time.Time {

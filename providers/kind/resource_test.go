@@ -92,11 +92,53 @@ func observe(doc document) (o rotator.Observation, kind string) {
 	return named(kind).decode(doc), kind
 }
 
-const storageDoc = `{"id":"` + accountID + `","name":"acc","properties":{"encryption":{"keySource":"Microsoft.Keyvault","keyvaultproperties":{
+const storageDoc = `{"id":"` + accountID + `","name":"acc","type":"Microsoft.Storage/storageAccounts","properties":{"encryption":{"keySource":"Microsoft.Keyvault","keyvaultproperties":{
 	"keyvaulturi":"https://contoso.vault.azure.net/","keyname":"payments","keyversion":"%s","currentVersionedKeyIdentifier":"https://contoso.vault.azure.net/keys/payments/` + v1 + `",
 	"lastKeyRotationTimestamp":"2024-06-20T04:47:52.9788262Z","currentVersionedKeyExpirationTimestamp":"1970-01-01T00:00:00.0000000Z"},
 	"services":{"blob":{"keyType":"Account","enabled":true,"lastEnabledTime":"2024-06-20T04:45:52.0173643Z"}},"identity":{"userAssignedIdentity":"/x"}},
 	"provisioningState":"Succeeded","primaryEndpoints":{"blob":"https://acc.blob.core.windows.net/"}}}`
+
+// resource is a document as Azure has one of a resource: with its type, what the
+// properties have that are given, and what all of its kind have.
+func resource(id, properties string) string {
+	doc := map[string]any{}
+	if err := json.Unmarshal([]byte("{"+properties+"}"), &doc); err != nil {
+		panic(err)
+	}
+	for _, d := range All() {
+		if kind, _ := Of(id); kind != d.Name {
+			continue
+		}
+		for _, always := range append([]Path{d.State}, witnesses(d)...) {
+			name := always.fact()
+			if _, given := doc[name]; !given {
+				doc[name] = "Succeeded"
+			}
+		}
+		raw, err := json.Marshal(map[string]any{
+			"id": id, "name": id[strings.LastIndexByte(id, '/')+1:], "type": d.Type, "location": "West US", "properties": doc,
+		})
+		if err != nil {
+			panic(err)
+		}
+		return string(raw)
+	}
+	panic("no kind has " + id)
+}
+
+func witnesses(d *Declaration) (all []Path) {
+	for _, u := range d.Uses {
+		if u.Witness != "" {
+			all = append(all, u.Witness)
+		}
+	}
+	return all
+}
+
+// unknown is a use of which it cannot be told whose key it is under.
+func unknown(why rotator.Reason) rotator.Use {
+	return rotator.Use{Unknown: &rotator.Problem{Code: why}}
+}
 
 func one(u rotator.Use) []rotator.Use { return []rotator.Use{u} }
 
@@ -111,23 +153,23 @@ func TestObserve_by_kind(t *testing.T) {
 		{"storage follows", fmt.Sprintf(storageDoc, ""), rotator.Observation{Uses: one(rotator.Use{Key: key, Binding: rotator.BindingFollows, Version: v1, RotatedAt: stamp})}, ""},
 		{"storage pinned", fmt.Sprintf(storageDoc, v1), rotator.Observation{Uses: one(rotator.Use{Key: key, Binding: rotator.BindingPinned, Version: v1, RotatedAt: stamp})}, ""},
 		{"storage in other cases", strings.NewReplacer("keyvaultproperties", "keyVaultProperties", "keyname", "keyName", "Microsoft.Keyvault", "microsoft.KEYVAULT").Replace(fmt.Sprintf(storageDoc, "")), rotator.Observation{Uses: one(rotator.Use{Key: key, Binding: rotator.BindingFollows, Version: v1, RotatedAt: stamp})}, ""},
-		{"storage's own key", `{"id":"` + accountID + `","properties":{"encryption":{"keySource":"Microsoft.Storage"}}}`, rotator.Observation{}, ""},
-		{"storage without encryption", `{"id":"` + accountID + `","properties":null}`, rotator.Observation{}, ""},
-		{"storage with a source of the future", `{"id":"` + accountID + `","properties":{"encryption":{"keySource":"Microsoft.Moon"}}}`, rotator.Observation{}, rotator.ReasonUnknownKeySource},
+		{"storage's own key", resource(accountID, `"encryption":{"keySource":"Microsoft.Storage"}`), rotator.Observation{Uses: one(rotator.Use{Microsoft: true})}, ""},
+		{"storage without encryption", resource(accountID, ""), rotator.Observation{Uses: one(unknown(rotator.ReasonUnreadableKey))}, rotator.ReasonUnreadableKey},
+		{"storage with a source of the future", resource(accountID, `"encryption":{"keySource":"Microsoft.Moon"}`), rotator.Observation{Uses: one(unknown(rotator.ReasonUnknownKeySource))}, rotator.ReasonUnknownKeySource},
 		{"storage on another key still", strings.Replace(fmt.Sprintf(storageDoc, ""), "/keys/payments/", "/keys/old/", 1), rotator.Observation{Uses: one(rotator.Use{Key: key, Binding: rotator.BindingFollows})}, rotator.ReasonKeyMismatch},
-		{"storage with a bad vault", strings.Replace(fmt.Sprintf(storageDoc, ""), `"https://contoso.vault.azure.net/"`, `"http://contoso"`, 1), rotator.Observation{}, rotator.ReasonUnreadableKey},
+		{"storage with a bad vault", strings.Replace(fmt.Sprintf(storageDoc, ""), `"https://contoso.vault.azure.net/"`, `"http://contoso"`, 1), rotator.Observation{Uses: one(unknown(rotator.ReasonUnreadableKey))}, rotator.ReasonUnreadableKey},
 		{"storage updating", strings.Replace(fmt.Sprintf(storageDoc, ""), "Succeeded", "ResolvingDNS", 1), rotator.Observation{Uses: one(rotator.Use{Key: key, Binding: rotator.BindingFollows, Version: v1, RotatedAt: stamp}), Updating: true}, ""},
-		{"cosmos", `{"id":"` + cosmosID + `","properties":{"keyVaultKeyUri":"` + string(key) + `","customerManagedKeyStatus":"Access to the configured customer managed key confirmed."}}`, rotator.Observation{Uses: one(rotator.Use{Key: key, Binding: rotator.BindingFollows}), Access: rotator.AccessAllowed, AccessEvidence: rotator.EvidenceConfirmed}, ""},
-		{"cosmos without key", `{"id":"` + cosmosID + `","properties":{"keyVaultKeyUri":null}}`, rotator.Observation{}, ""},
-		{"set pinned", `{"id":"` + setID + `","properties":{"activeKey":{"keyUrl":"` + string(key) + "/" + v2 + `"},"previousKeys":[{"keyUrl":"` + string(key) + "/" + v1 + `"}]}}`, rotator.Observation{Uses: one(rotator.Use{Key: key, Binding: rotator.BindingPinned, Version: v2, Held: []rotator.Held{{Key: key, Version: v1}}})}, ""},
-		{"set follows", `{"id":"` + setID + `","properties":{"activeKey":{"keyUrl":"` + string(key) + "/" + v2 + `"},"rotationToLatestKeyVersionEnabled":true,"lastKeyRotationTimestamp":"2024-06-20T04:47:52.9788262+00:00","previousKeys":[],"provisioningState":"Updating"}}`, rotator.Observation{Uses: one(rotator.Use{Key: key, Binding: rotator.BindingFollows, Version: v2, RotatedAt: stamp}), Updating: true}, ""},
-		{"set with an error", `{"id":"` + setID + `","properties":{"activeKey":{"keyUrl":"` + string(key) + "/" + v2 + `"},"rotationToLatestKeyVersionEnabled":true,"autoKeyRotationError":{"code":"ManagedServiceIdentityNotFound","message":"m"}}}`, rotator.Observation{Uses: one(rotator.Use{Key: key, Binding: rotator.BindingFollows, Version: v2})}, "ManagedServiceIdentityNotFound"},
-		{"set with a version that is none", `{"id":"` + setID + `","properties":{"activeKey":{"keyUrl":"` + string(key) + `/keyVersion1"}}}`, rotator.Observation{Uses: one(rotator.Use{Key: key, Binding: rotator.BindingPinned})}, rotator.ReasonUnreadableKey},
-		{"group", `{"id":"` + groupID + `","properties":{"encryptionProperties":{"vaultBaseUrl":"https://contoso.vault.azure.net","keyName":"payments","keyVersion":"` + v1 + `"}}}`, rotator.Observation{Uses: one(rotator.Use{Key: key, Binding: rotator.BindingFixed, Version: v1})}, ""},
-		{"group without key", `{"id":"` + groupID + `","properties":{}}`, rotator.Observation{}, ""},
-		{"group without version", `{"id":"` + groupID + `","properties":{"encryptionProperties":{"vaultBaseUrl":"https://contoso.vault.azure.net","keyName":"payments"}}}`, rotator.Observation{Uses: one(rotator.Use{Key: key, Binding: rotator.BindingFixed})}, rotator.ReasonVersionNotNamed},
-		{"group with a path for a name", `{"id":"` + groupID + `","properties":{"encryptionProperties":{"vaultBaseUrl":"https://contoso.vault.azure.net","keyName":"payments/` + v2 + `"}}}`, rotator.Observation{}, rotator.ReasonUnreadableKey},
-		{"group failed", `{"id":"` + groupID + `","properties":{"provisioningState":"Failed"}}`, rotator.Observation{}, rotator.ReasonProvisioningFailed},
+		{"cosmos", resource(cosmosID, `"keyVaultKeyUri":"`+string(key)+`","customerManagedKeyStatus":"Access to the configured customer managed key confirmed."`), rotator.Observation{Uses: one(rotator.Use{Key: key, Binding: rotator.BindingFollows}), Access: rotator.AccessAllowed, AccessEvidence: rotator.EvidenceConfirmed}, ""},
+		{"cosmos without key", resource(cosmosID, `"keyVaultKeyUri":null`), rotator.Observation{Uses: one(unknown(rotator.ReasonKeyNotShown))}, ""},
+		{"set pinned", resource(setID, `"activeKey":{"keyUrl":"`+string(key)+"/"+v2+`"},"previousKeys":[{"keyUrl":"`+string(key)+"/"+v1+`"}]`), rotator.Observation{Uses: one(rotator.Use{Key: key, Binding: rotator.BindingPinned, Version: v2, Held: []rotator.Held{{Key: key, Version: v1}}})}, ""},
+		{"set follows", resource(setID, `"activeKey":{"keyUrl":"`+string(key)+"/"+v2+`"},"rotationToLatestKeyVersionEnabled":true,"lastKeyRotationTimestamp":"2024-06-20T04:47:52.9788262+00:00","previousKeys":[],"provisioningState":"Updating"`), rotator.Observation{Uses: one(rotator.Use{Key: key, Binding: rotator.BindingFollows, Version: v2, RotatedAt: stamp}), Updating: true}, ""},
+		{"set with an error", resource(setID, `"activeKey":{"keyUrl":"`+string(key)+"/"+v2+`"},"rotationToLatestKeyVersionEnabled":true,"autoKeyRotationError":{"code":"ManagedServiceIdentityNotFound","message":"m"}`), rotator.Observation{Uses: one(rotator.Use{Key: key, Binding: rotator.BindingFollows, Version: v2})}, "ManagedServiceIdentityNotFound"},
+		{"set with a version that is none", resource(setID, `"activeKey":{"keyUrl":"`+string(key)+`/keyVersion1"}`), rotator.Observation{Uses: one(rotator.Use{Key: key, Binding: rotator.BindingPinned, Unknown: &rotator.Problem{Code: rotator.ReasonUnreadableKey}})}, rotator.ReasonUnreadableKey},
+		{"group", resource(groupID, `"encryptionProperties":{"vaultBaseUrl":"https://contoso.vault.azure.net","keyName":"payments","keyVersion":"`+v1+`"}`), rotator.Observation{Uses: one(rotator.Use{Key: key, Binding: rotator.BindingFixed, Version: v1})}, ""},
+		{"group without key", resource(groupID, ""), rotator.Observation{Uses: one(unknown(rotator.ReasonKeyNotShown))}, ""},
+		{"group without version", resource(groupID, `"encryptionProperties":{"vaultBaseUrl":"https://contoso.vault.azure.net","keyName":"payments"}`), rotator.Observation{Uses: one(rotator.Use{Key: key, Binding: rotator.BindingFollows})}, ""},
+		{"group with a path for a name", resource(groupID, `"encryptionProperties":{"vaultBaseUrl":"https://contoso.vault.azure.net","keyName":"payments/`+v2+`"}`), rotator.Observation{Uses: one(unknown(rotator.ReasonUnreadableKey))}, rotator.ReasonUnreadableKey},
+		{"group failed", resource(groupID, `"provisioningState":"Failed"`), rotator.Observation{Uses: one(unknown(rotator.ReasonKeyNotShown))}, rotator.ReasonProvisioningFailed},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
@@ -139,9 +181,12 @@ func TestObserve_by_kind(t *testing.T) {
 			if problem != tt.problem {
 				t.Errorf("problem %q, want %q", problem, tt.problem)
 			}
-			got.Facts, got.Problem, got.BlindSpots = nil, nil, nil
+			got.Facts, got.Problem, got.BlindSpots, got.Region = nil, nil, nil, ""
 			for i := range got.Uses {
 				got.Uses[i].Path = ""
+				if p := got.Uses[i].Unknown; p != nil {
+					got.Uses[i].Unknown = &rotator.Problem{Code: p.Code}
+				}
 			}
 			if !reflect.DeepEqual(got, tt.want) {
 				t.Errorf("got  %+v\nwant %+v", got, tt.want)
@@ -158,8 +203,8 @@ func TestObserve_region(t *testing.T) {
 		`"CentralUSEUAP"`: "centraluseuap", `""`: "", `null`: "", `7`: "", `"../x"`: "", `"` + strings.Repeat("x", 65) + `"`: "",
 	} {
 		for _, id := range []string{accountID, cosmosID, setID, groupID, clusterID} {
-			if o, kind := observe(parse(t, `{"id":"`+id+`","location":`+location+`,"properties":{}}`)); o.Region != want || o.Problem != nil {
-				t.Errorf("%s in %s: got %q, problem %v; want %q", kind, location, o.Region, o.Problem, want)
+			if o, kind := observe(parse(t, `{"id":"`+id+`","location":`+location+`,"properties":{}}`)); o.Region != want {
+				t.Errorf("%s in %s: got %q; want %q", kind, location, o.Region, want)
 			}
 		}
 	}
@@ -171,9 +216,9 @@ func TestObserve_failed_auto_rotation(t *testing.T) {
 	t.Parallel()
 	const failed = `"autoKeyRotationError":{"code":"ManagedServiceIdentityNotFound","message":"m"}`
 	set := func(properties string) string {
-		return `{"id":"` + setID + `","location":"West US","properties":{"activeKey":{"keyUrl":"` + string(key) + "/" + v1 + `"},"rotationToLatestKeyVersionEnabled":true,` + properties + `}}`
+		return resource(setID, `"activeKey":{"keyUrl":"`+string(key)+"/"+v1+`"},"rotationToLatestKeyVersionEnabled":true,`+properties)
 	}
-	cluster := `{"id":"` + clusterID + `","location":"eastus","properties":{"diskEncryptionSetID":"` + setID + `"}}`
+	cluster := strings.Replace(resource(clusterID, `"diskEncryptionSetID":"`+setID+`"`), "West US", "eastus", 1)
 	for _, tt := range []struct {
 		name, doc string
 		code      rotator.Reason
@@ -209,10 +254,10 @@ func TestObserve_failed_auto_rotation(t *testing.T) {
 func TestManagedCluster_without_a_set(t *testing.T) {
 	t.Parallel()
 	k := newKit(t, func(wiretest.Request) wiretest.Answer {
-		return wiretest.Answer{Body: `{"id":"` + clusterID + `","location":"East US","properties":{}}`}
+		return wiretest.Answer{Body: resource(clusterID, "")}
 	})
 	o, err := k.kinds["managed-cluster"].Observe(t.Context(), &rotator.Dependent{ID: clusterID}, rotator.Ask{Key: key})
-	if err != nil || len(o.Uses) > 0 || o.Region != "eastus" {
+	if err != nil || o.Unknown(nil) == nil || o.Region != "westus" {
 		t.Errorf("got %+v, %v", o, err)
 	}
 }
@@ -281,14 +326,14 @@ func TestObserve_dates_by_Azures_clock(t *testing.T) {
 
 func TestManagedCluster_resolves_to_its_set(t *testing.T) {
 	t.Parallel()
-	set := `{"id":"` + setID + `","name":"des","properties":{"activeKey":{"keyUrl":"` + string(key) + "/" + v1 + `"},"rotationToLatestKeyVersionEnabled":true}}`
-	cluster := `{"id":"` + clusterID + `","name":"aks","properties":{"diskEncryptionSetID":"` + strings.ToUpper(setID) + `","provisioningState":"Succeeded"}}`
+	set := resource(setID, `"activeKey":{"keyUrl":"`+string(key)+"/"+v1+`"},"rotationToLatestKeyVersionEnabled":true`)
+	cluster := resource(clusterID, `"diskEncryptionSetID":"`+strings.ToUpper(setID)+`"`)
 	k := newKit(t, func(r wiretest.Request) wiretest.Answer {
 		switch lower := strings.ToLower(r.URL); {
 		case r.Method == http.MethodPatch:
 			return wiretest.Answer{Body: set}
 		case strings.Contains(lower, "/managedclusters?"):
-			return wiretest.Answer{Body: `{"value":[` + cluster + `,{"id":"x","properties":{}}]}`}
+			return wiretest.Answer{Body: `{"value":[` + cluster + `,` + strings.Replace(resource(clusterID, ""), "aks", "other", -1) + `]}`}
 		case strings.Contains(lower, "/managedclusters/"):
 			return wiretest.Answer{Body: cluster}
 		}
@@ -315,7 +360,7 @@ func TestManagedCluster_resolves_to_its_set(t *testing.T) {
 func TestFind_filters_by_key(t *testing.T) {
 	t.Parallel()
 	k := newKit(t, func(wiretest.Request) wiretest.Answer {
-		return wiretest.Answer{Body: `{"value":[` + fmt.Sprintf(storageDoc, "") + `,` + strings.ReplaceAll(fmt.Sprintf(storageDoc, ""), "payments", "other") + `,{"id":"x"}]}`}
+		return wiretest.Answer{Body: `{"value":[` + fmt.Sprintf(storageDoc, "") + `,` + strings.ReplaceAll(fmt.Sprintf(storageDoc, ""), "payments", "other") + `]}`}
 	})
 	found, err := k.kinds["storage"].(rotator.Finder).Find(t.Context(), subscription, rotator.KeyID(strings.Replace(string(key), "payments", "PAYMENTS", 1)))
 	if err != nil || len(found) != 1 || found[0].ID != accountID {

@@ -151,7 +151,7 @@ func (c configuring) reconfigure(l *live, t rotator.Tracker, d rotator.Dependent
 	case t.State == rotator.TrackerExcluded:
 		t = enterTracker(t, rotator.TrackerWaiting, c.now, c.now)
 		detail.Problem = nil
-	case t.State != rotator.TrackerDone:
+	case !t.State.Settled():
 		t.Due = c.now
 	}
 	c.draft.observed(l, t, true)

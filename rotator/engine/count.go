@@ -11,7 +11,7 @@ type kindCounts struct {
 	counts *stateCounts
 }
 
-type stateCounts [8]int
+type stateCounts [9]int
 
 func newKindCounts() kindCounts { return kindCounts{byKind: map[string]*stateCounts{}} }
 
@@ -64,7 +64,9 @@ func stateIndex(s rotator.TrackerState) int {
 		return 5
 	case rotator.TrackerDone:
 		return 6
+	case rotator.TrackerLeft:
+		return 7
 	default:
-		return 7 // excluded
+		return 8 // excluded
 	}
 }

@@ -63,7 +63,7 @@ func keyConfigured(g *guardView) []rotator.Objection {
 // settled reports whether a dependent is where it should be, with the evidence
 // demanded, or is none of ours to wait for.
 func settled(t *rotator.Tracker, require rotator.Evidence) bool {
-	return t.State == rotator.TrackerExcluded || t.State == rotator.TrackerDone && t.Evidence.AtLeast(require)
+	return t.State.Settled() && (t.State != rotator.TrackerDone || t.Evidence.AtLeast(require))
 }
 
 // dependentsSettled objects to every dependent that is not on the target with
@@ -100,7 +100,7 @@ func dependentsSettled(g *guardView) (all []rotator.Objection) {
 func dependentsSeenAfresh(g *guardView) (all []rotator.Objection) {
 	for i := range g.trackers {
 		t := &g.trackers[i]
-		if g.stale[t.Number] && t.State == rotator.TrackerDone {
+		if g.stale[t.Number] && t.State.Settled() {
 			all = append(all, rotator.Objection{
 				Check: rotator.ReasonDependentNotSeenAfresh, Dependent: t.Detail.Dependent.ID,
 				Message: t.Detail.Dependent.DisplayName() + " was not observed again yet",
@@ -236,7 +236,8 @@ func (c retirement) found(l *live, r *result) {
 		l.searchErr = r.err
 		return
 	}
-	for _, d := range r.found {
+	for _, f := range r.found {
+		d := f.Dependent
 		known := slices.IndexFunc(l.trackers, func(t rotator.Tracker) bool { return covers(&t, d.ID) })
 		if known >= 0 && !l.trackers[known].Detail.Removed {
 			continue
@@ -249,7 +250,11 @@ func (c retirement) found(l *live, r *result) {
 			}
 			continue
 		}
-		c.draft.noted(l, rotator.EventDependentFound, actorDaemon, "%s %s uses the key, and nobody listed it", d.Kind, d.DisplayName()).Dependent = d.ID
+		what := "uses the key"
+		if f.Unknown != nil {
+			what = "may use the key (" + f.Unknown.Message + ")"
+		}
+		c.draft.noted(l, rotator.EventDependentFound, actorDaemon, "%s %s %s, and nobody listed it", d.Kind, d.DisplayName(), what).Dependent = d.ID
 		c.draft.joined(l, d, c.now)
 	}
 }
@@ -275,8 +280,7 @@ func (c retirement) heldBack(l *live, objs []rotator.Objection) {
 	if l.op.Held = p; first.Check == rotator.ReasonSoak {
 		l.op.Held = nil // that passes by itself
 	}
-	open := len(l.trackers) - l.op.Trackers[rotator.TrackerDone] - l.op.Trackers[rotator.TrackerExcluded]
-	if open > 0 {
+	if l.op.Open() > 0 {
 		c.draft.entered(l, rotator.StatePropagating, actorDaemon, first.Message)
 		return
 	}

@@ -80,7 +80,7 @@ func (l *live) stuck() bool {
 
 // settled reports whether no dependent is waited for.
 func (l *live) settled() bool {
-	return len(l.trackers) == l.op.Trackers[rotator.TrackerDone]+l.op.Trackers[rotator.TrackerExcluded]
+	return l.op.Open() == 0
 }
 
 // awaitsPerson reports whether a person has to say something before the operation
@@ -117,8 +117,10 @@ func (l *live) evidence() string {
 			parts = append(parts, fmt.Sprintf("%d %s", counts[e], e))
 		}
 	}
-	if n := l.op.Trackers[rotator.TrackerExcluded]; n > 0 {
-		parts = append(parts, fmt.Sprintf("%d excluded", n))
+	for _, s := range []rotator.TrackerState{rotator.TrackerLeft, rotator.TrackerExcluded} {
+		if n := l.op.Trackers[s]; n > 0 {
+			parts = append(parts, fmt.Sprintf("%d %s", n, s))
+		}
 	}
 	if len(parts) == 0 {
 		return "there are none"

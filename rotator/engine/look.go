@@ -69,7 +69,6 @@ func (t tracker) step(l look) (tracker, rotator.Action) {
 	if l.err != nil {
 		return t.unseen(l), ""
 	}
-	t.Failures = 0
 	t.Seen = l.seen.At
 	d.Last, d.Version, d.Via, d.Problem = l.seen, l.seen.Furthest(l.op.KeyID, l.op.Target.ID), l.seen.Via(), nil
 	if l.seen.Region != "" {
@@ -78,6 +77,11 @@ func (t tracker) step(l look) (tracker, rotator.Action) {
 	if b := l.seen.Binding(l.op.KeyID); b != "" {
 		d.Binding = b
 	}
+	if p := l.seen.Unknown(d.Known); p != nil {
+		return t.untold(p, l), ""
+	}
+	t.Failures = 0
+	d.Known = remembered(d.Known, l.seen.KnownUses())
 	if l.applied != "" && l.applyErr == nil {
 		d.Applied = l.seen.At
 	}
@@ -93,6 +97,33 @@ func (t tracker) step(l look) (tracker, rotator.Action) {
 	}
 }
 
+// remembered adds the uses that are known now to those that were known before.
+func remembered(before, now []string) []string {
+	for _, name := range now {
+		if !slices.Contains(before, name) {
+			before = append(slices.Clip(before), name)
+		}
+	}
+	return before
+}
+
+// untold handles a look at which the dependent did not show which keys it is under:
+// that is no answer, neither that it uses the key nor that it does not. One that is
+// done was seen there, and it takes more than one such look to doubt that.
+func (t tracker) untold(p *rotator.Problem, l look) tracker {
+	t.Failures++
+	t.Detail.Problem = p
+	switch {
+	case t.State.Settled() && t.Failures < alerting.Patience:
+		t.Due = l.now.Add(backoff(t.Failures))
+		return t
+	case l.op.Kind != rotator.KindRotation && !l.op.Effect.IsZero():
+		return t.pending(l)
+	default:
+		return t.block(rotator.TrackerNeedsAction, p, l)
+	}
+}
+
 // enterTracker puts a tracker into a state and schedules its next look.
 func enterTracker(t rotator.Tracker, s rotator.TrackerState, now, due time.Time) rotator.Tracker {
 	return rotator.Tracker(tracker(t).enter(s, now, due))
@@ -103,7 +134,7 @@ func (t tracker) enter(s rotator.TrackerState, now, due time.Time) tracker {
 	if t.State != s {
 		t.State, t.Since = s, now
 	}
-	if s != rotator.TrackerDone {
+	if !s.Settled() {
 		t.Evidence = rotator.EvidenceNone
 	}
 	t.Due = due
@@ -126,11 +157,20 @@ func (t tracker) poll(l look) time.Duration {
 
 // done puts the tracker into its end state with evidence; the moment of the
 // first evidence stands.
-func (t tracker) done(e rotator.Evidence, l look) tracker {
-	if t.State != rotator.TrackerDone || t.Detail.DoneAt.IsZero() {
+func (t tracker) done(e rotator.Evidence, l look) tracker { return t.end(rotator.TrackerDone, e, l) }
+
+// left puts the tracker into the end state of a dependent that shows each of its uses,
+// none of which is under the key.
+func (t tracker) left(l look) tracker {
+	t.Detail.Problem = otherKey(l.seen, l.op)
+	return t.end(rotator.TrackerLeft, rotator.EvidenceConfirmed, l)
+}
+
+func (t tracker) end(s rotator.TrackerState, e rotator.Evidence, l look) tracker {
+	if t.State != s || t.Detail.DoneAt.IsZero() {
 		t.Detail.DoneAt = l.seen.At
 	}
-	t = t.enter(rotator.TrackerDone, l.now, time.Time{})
+	t = t.enter(s, l.now, time.Time{})
 	t.Evidence = e
 	return t
 }
@@ -171,7 +211,7 @@ func (t *tracker) missed() bool {
 	switch t.State {
 	case rotator.TrackerWaiting, rotator.TrackerNeedsAction, rotator.TrackerUnreachable:
 		return false
-	case rotator.TrackerDone:
+	case rotator.TrackerDone, rotator.TrackerLeft:
 		return t.Failures >= alerting.Patience
 	default:
 		return true
@@ -182,7 +222,7 @@ func (t *tracker) missed() bool {
 // the configuration says and healthy.
 func (t tracker) preflightLook(l look) tracker {
 	o := l.seen
-	t.Detail.Before = t.Detail.Version
+	t.Detail.Before, t.Detail.BoundBefore = t.Detail.Version, t.Detail.Binding
 	switch {
 	case o.Problem != nil:
 		return t.block(rotator.TrackerNeedsAction, o.Problem, l)
@@ -227,20 +267,30 @@ func (t tracker) versionLook(l look) (tracker, rotator.Action) {
 	case t.onTarget(l):
 		return t.done(rotator.EvidenceConfirmed, l), ""
 	case !o.Names(key) && !o.Holds(key, l.op.Target.ID):
-		t.Detail.Problem = otherKey(o, l.op)
-		return t.done(rotator.EvidenceConfirmed, l), ""
+		return t.left(l), ""
 	case o.Problem != nil:
 		return t.block(rotator.TrackerNeedsAction, o.Problem, l), ""
 	case l.silent():
 		return t.inferLook(l)
 	case o.Updating:
 		return t.pending(l), ""
+	case l.behind(rotator.BindingPinned) && t.Detail.BoundBefore == rotator.BindingFollows:
+		return t.block(rotator.TrackerNeedsAction, pinnedMeanwhile(), l), ""
 	case l.behind(rotator.BindingPinned) && !t.told(rotator.ActionRepin, l):
 		return t.tell(rotator.ActionRepin, l)
 	case l.behind(rotator.BindingFixed):
 		return t.fixed(l)
 	default:
 		return t.nudgeOrWait(l)
+	}
+}
+
+// pinnedMeanwhile is the problem of a dependent that followed its key when the rotation
+// began: that it be written to was not part of the plan.
+func pinnedMeanwhile() *rotator.Problem {
+	return &rotator.Problem{
+		Code: rotator.ReasonBindingChanged, Message: "followed its key when the rotation began, and names a version for good now",
+		Hint: "find out who pinned it; let it follow its key again, or cancel and rotate anew",
 	}
 }
 
@@ -393,8 +443,7 @@ func (t tracker) accessLook(l look, want rotator.Access) tracker {
 	passed := !o.At.Before(t.deadline(l))
 	switch {
 	case !o.Names(l.op.KeyID) && !o.Holds(l.op.KeyID, ""):
-		t.Detail.Problem = otherKey(o, l.op)
-		return t.done(rotator.EvidenceConfirmed, l)
+		return t.left(l)
 	case o.Access == want && o.AccessEvidence != rotator.EvidenceNone:
 		return t.done(o.AccessEvidence, l)
 	case o.Access == rotator.AccessUnknown && passed:
@@ -409,7 +458,7 @@ func (t tracker) accessLook(l look, want rotator.Access) tracker {
 func changedFrom(t, old *rotator.Tracker) bool {
 	a, b := t.Detail, old.Detail
 	if t.Evidence != old.Evidence || a.Version != b.Version || !slices.Equal(a.Via, b.Via) || a.Binding != b.Binding || a.Region != b.Region ||
-		a.Before != b.Before || a.AppliedVersion != b.AppliedVersion || a.AppliedAction != b.AppliedAction || !a.Applied.Equal(b.Applied) ||
+		a.Before != b.Before || a.BoundBefore != b.BoundBefore || len(a.Known) != len(b.Known) || a.AppliedVersion != b.AppliedVersion || a.AppliedAction != b.AppliedAction || !a.Applied.Equal(b.Applied) ||
 		!a.DoneAt.Equal(b.DoneAt) || (a.Problem == nil) != (b.Problem == nil) {
 		return true
 	}
@@ -431,7 +480,10 @@ func shows(o *rotator.Observation) uint64 {
 	}
 	for i := range o.Uses {
 		u := &o.Uses[i]
-		write("use", u.Path, string(u.Key), string(u.Binding), u.Version, u.Via, strconv.FormatInt(u.RotatedAt.UnixNano(), 10))
+		write("use", u.Path, string(u.Key), strconv.FormatBool(u.Microsoft), string(u.Binding), u.Version, u.Via, strconv.FormatInt(u.RotatedAt.UnixNano(), 10))
+		if u.Unknown != nil {
+			write("unknown", string(u.Unknown.Code), u.Unknown.Message)
+		}
 		for _, held := range u.Held {
 			write("held", string(held.Key), held.Version)
 		}

@@ -67,7 +67,7 @@ func (c observing) looked(l *live, r *result) {
 	switch {
 	case l.stale[t.Number] && r.asked.Before(l.verify):
 		c.draft.observed(l, withDue(l.trackers[t.Number], c.now), false) // looked at before the guard began
-	case r.err == nil || t.State == rotator.TrackerUnreachable:
+	case r.err == nil && t.Failures == 0, t.State == rotator.TrackerUnreachable, t.State == rotator.TrackerNeedsAction:
 		delete(l.stale, t.Number)
 	}
 	// One that is only throttled does not fail, and may be so for long.
@@ -83,7 +83,7 @@ func (c observing) looked(l *live, r *result) {
 	if r.err == nil && strange(&l.op, r.observation) && !c.busy(l) {
 		c.draft.intended(l, task{kind: taskVersions})
 	}
-	if l.op.State == rotator.StateSoaking && t.State != rotator.TrackerDone {
+	if l.op.State == rotator.StateSoaking && !t.State.Settled() {
 		c.draft.entered(l, rotator.StatePropagating, actorDaemon, t.Detail.Dependent.DisplayName()+" left the target")
 	}
 }

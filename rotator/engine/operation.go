@@ -130,7 +130,7 @@ func (e *Engine) trackerStatus(op *rotator.Operation, t rotator.Tracker) rotator
 	if op.Kind != rotator.KindRotation {
 		s.Window = accessWindow(d, l.traits)
 	}
-	if t.State == rotator.TrackerDone || t.State == rotator.TrackerExcluded || op.State.Final() {
+	if t.State.Settled() || op.State.Final() {
 		return s
 	}
 	s.Deadline = tracker(t).deadline(l)

@@ -361,8 +361,7 @@ func follow(tr rotator.Tracker, now time.Time) rotator.Tracker {
 
 // propagating waits until every dependent is on the target.
 func (c rotation) propagating(l *live) {
-	open := len(l.trackers) - l.op.Trackers[rotator.TrackerDone] - l.op.Trackers[rotator.TrackerExcluded]
-	if open > 0 || l.askedN > 0 {
+	if l.op.Open() > 0 || l.askedN > 0 {
 		return
 	}
 	settled := l.op.Target.Created

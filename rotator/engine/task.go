@@ -76,7 +76,7 @@ type result struct {
 	versions    []rotator.Version
 	version     rotator.Version
 	observation *rotator.Observation
-	found       []rotator.Dependent
+	found       []rotator.Found
 	policy      rotator.RotationPolicy
 	problem     *rotator.Problem // of a rehearsal
 	// applyErr is what came of the update of a taskApply, whose err is that of
@@ -198,7 +198,7 @@ func (w *world) create(ctx context.Context, t *task) (rotator.Version, error) {
 	return v, nil
 }
 
-func (w *world) find(ctx context.Context, t *task) (all []rotator.Dependent, err error) {
+func (w *world) find(ctx context.Context, t *task) (all []rotator.Found, err error) {
 	for _, f := range w.finders {
 		found, err := f.Find(ctx, t.subscription, t.keyID)
 		if err != nil {

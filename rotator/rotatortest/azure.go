@@ -82,10 +82,24 @@ type Use struct {
 	Hold time.Duration
 	// Was is the key that Held are of, if the use was given another since.
 	Was rotator.KeyID
+	// Microsoft is true if it was given a key of Microsoft's, and the service says so.
+	Microsoft bool
+	// Shown is what keeps the use from being seen; empty if it is seen.
+	Shown Blank
 
 	told time.Time
 	left []left
 }
+
+// Blank is what an answer shows in the place of a use.
+type Blank string
+
+// What an answer may show.
+const (
+	BlankNull    Blank = "null"    // nothing, of a document that is whole otherwise
+	BlankGarbage Blank = "garbage" // what cannot be read
+	BlankCut     Blank = "cut"     // the answer ends before it
+)
 
 // left is a version that a use was told to leave, and until when it holds it.
 type left struct {
@@ -168,7 +182,9 @@ func (a *Azure) Needs(id string) (all []string) {
 	defer a.mu.Unlock()
 	now := a.Clock.Now()
 	for _, u := range a.deps[strings.ToLower(id)].Uses() {
-		all = append(append(all, a.version(u, now)), u.held(now)...)
+		if !u.Microsoft {
+			all = append(append(all, a.version(u, now)), u.held(now)...)
+		}
 	}
 	return all
 }
@@ -388,7 +404,9 @@ func (a *Azure) look(r *Resource) rotator.Observation {
 		o.Access, o.AccessEvidence = rotator.AccessAllowed, rotator.EvidenceConfirmed
 	}
 	for _, u := range r.Uses() {
-		o.Uses = append(o.Uses, a.see(u, now))
+		if u.Shown != BlankCut {
+			o.Uses = append(o.Uses, a.see(u, now))
+		}
 		if !r.NoAccess && a.denied(u, now) {
 			o.Access, o.AccessCode = rotator.AccessDenied, "KeyDisabled"
 		}
@@ -398,6 +416,14 @@ func (a *Azure) look(r *Resource) rotator.Observation {
 
 // see says what is to be seen of a use now.
 func (a *Azure) see(u *Use, now time.Time) rotator.Use {
+	switch {
+	case u.Shown == BlankNull:
+		return rotator.Use{Path: u.Path, Unknown: &rotator.Problem{Code: rotator.ReasonKeyNotShown, Message: u.Path + " is missing"}}
+	case u.Shown != "":
+		return rotator.Use{Path: u.Path, Unknown: &rotator.Problem{Code: rotator.ReasonUnreadableKey, Message: u.Path + " is garbage"}}
+	case u.Microsoft:
+		return rotator.Use{Path: u.Path, Microsoft: true}
+	}
 	seen := rotator.Use{Path: u.Path, Key: u.Key, Binding: u.Binding}
 	if !u.Hidden {
 		seen.Version = a.version(u, now)
@@ -453,11 +479,17 @@ func (s *service) Apply(_ context.Context, d *rotator.Dependent, action rotator.
 }
 
 // Find implements [rotator.Finder].
-func (s *service) Find(_ context.Context, subscription string, key rotator.KeyID) (found []rotator.Dependent, err error) {
+func (s *service) Find(_ context.Context, subscription string, key rotator.KeyID) (found []rotator.Found, err error) {
 	err = s.a.call("find", subscription, func() error {
 		for _, r := range s.a.deps {
-			if r.Kind == s.kind && slices.ContainsFunc(r.Uses(), func(u *Use) bool { return u.Key == key }) {
-				found = append(found, rotator.Dependent{ID: r.ID, Kind: r.Kind})
+			f := rotator.Found{Dependent: rotator.Dependent{ID: r.ID, Kind: r.Kind}}
+			switch {
+			case r.Kind != s.kind:
+			case slices.ContainsFunc(r.Uses(), func(u *Use) bool { return u.Key == key && !u.Microsoft && u.Shown == "" }):
+				found = append(found, f)
+			case slices.ContainsFunc(r.Uses(), func(u *Use) bool { return u.Shown == BlankGarbage }):
+				f.Unknown = &rotator.Problem{Code: rotator.ReasonUnreadableKey, Message: "its key is garbage"}
+				found = append(found, f)
 			}
 		}
 		return nil

@@ -115,9 +115,9 @@ func (w *world) services() []rotator.Service {
 type finder struct{ rotator.Service }
 
 // Find implements [rotator.Finder].
-func (f finder) Find(ctx context.Context, subscription string, key rotator.KeyID) ([]rotator.Dependent, error) {
+func (f finder) Find(ctx context.Context, subscription string, key rotator.KeyID) ([]rotator.Found, error) {
 	found, err := f.Service.(rotator.Finder).Find(ctx, subscription, key)
-	slices.SortFunc(found, func(a, b rotator.Dependent) int { return strings.Compare(a.ID, b.ID) })
+	slices.SortFunc(found, func(a, b rotator.Found) int { return strings.Compare(a.ID, b.ID) })
 	return found, err
 }
 

@@ -72,6 +72,7 @@ func detail(n uint32) *rotator.TrackerDetail {
 		},
 		Binding: rotator.BindingFollows, Before: "v1", Version: "v1", Via: []string{"/subscriptions/s/set", "/subscriptions/s/other"},
 		Region: "westeurope", Applied: at(1), AppliedVersion: "v2", AppliedAction: rotator.ActionRepin, Removed: true, DoneAt: at(2), Problem: problem(),
+		Known: []string{"properties.activeKey", "properties.etcd"}, BoundBefore: rotator.BindingPinned,
 		Last: &rotator.Observation{
 			At: at(1), Uses: uses(), BlindSpots: []rotator.BlindSpot{{What: "backups", Why: "nobody sees them"}},
 			Updating: true, Access: rotator.AccessDenied, AccessCode: "403",
@@ -87,6 +88,7 @@ func uses() []rotator.Use {
 		{
 			Path: "properties.activeKey", Key: keyID("a"), Binding: rotator.BindingFollows, Version: "v1", RotatedAt: at(0.9),
 			Held: []rotator.Held{{Key: keyID("a"), Version: "v0"}, {Key: keyID("b"), Version: "v9"}}, Via: "/subscriptions/s/set",
+			Microsoft: true, Unknown: problem(),
 		},
 		{Path: "properties.etcd", Key: keyID("b"), Binding: rotator.BindingPinned},
 	}

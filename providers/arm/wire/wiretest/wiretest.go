@@ -215,7 +215,9 @@ type Exchange struct {
 		Status  int               `json:"status"`
 		Headers map[string]string `json:"headers"`
 		Body    any               `json:"body"`
+		Omitted bool              `json:"omitted"`
 	} `json:"response"`
+	// Omitted is true if the body was left out, wherever the recording says so.
 	Omitted bool `json:"omitted"`
 }
 
@@ -237,12 +239,9 @@ func (e Exchange) Answer() Answer {
 }
 
 // Folder returns a folder of the ground truth about Azure, and skips the test if
-// it is not there. The recordings' folder can be given by CMKD_RECORDINGS.
+// it is not there.
 func Folder(tb testing.TB, name string) string {
 	tb.Helper()
-	if dir := os.Getenv("CMKD_RECORDINGS"); dir != "" && name == "recordings" {
-		return dir
-	}
 	dir, err := os.Getwd()
 	if err != nil {
 		tb.Fatal(err)
@@ -263,12 +262,26 @@ func Folder(tb testing.TB, name string) string {
 	return folder
 }
 
+// recorded returns the folders of recordings: those that CMKD_RECORDINGS names,
+// separated as in PATH, or all that there are.
+func recorded(tb testing.TB) []string {
+	tb.Helper()
+	if dirs := os.Getenv("CMKD_RECORDINGS"); dirs != "" {
+		return filepath.SplitList(dirs)
+	}
+	return []string{Folder(tb, "recordings"), Folder(tb, "more-recordings")}
+}
+
 // Recordings reads every recording whose file name matches a pattern.
 func Recordings(tb testing.TB, pattern string) []Exchange {
 	tb.Helper()
-	files, err := filepath.Glob(filepath.Join(Folder(tb, "recordings"), pattern))
-	if err != nil {
-		tb.Fatal(err)
+	var files []string
+	for _, folder := range recorded(tb) {
+		found, err := filepath.Glob(filepath.Join(folder, pattern))
+		if err != nil {
+			tb.Fatal(err)
+		}
+		files = append(files, found...)
 	}
 	var all []Exchange
 	for _, file := range files {
@@ -281,7 +294,7 @@ func Recordings(tb testing.TB, pattern string) []Exchange {
 			if err := json.Unmarshal(line, &e); err != nil {
 				tb.Fatalf("%s:%d: %v", file, i+1, err)
 			}
-			e.File = filepath.Base(file)
+			e.File, e.Omitted = filepath.Base(file), e.Omitted || e.Response.Omitted
 			all = append(all, e)
 		}
 	}
