@@ -109,8 +109,8 @@ func trackerProblem(t *rotator.TrackerStatus) string {
 	switch p := t.Detail.Problem; {
 	case p == nil:
 		return ""
-	case t.State == rotator.TrackerExcluded:
-		return clean(p.Message) // the operator's word
+	case t.State == rotator.TrackerExcluded, t.State == rotator.TrackerLeft:
+		return clean(p.Message) // no problem: the operator's word, or which key it is under
 	default:
 		return clean(p.String())
 	}

@@ -136,7 +136,7 @@ func operations() []panel {
 			queries: []query{{"sum by (state) (cmkd_trackers{@})", "{{state}}"}},
 			colours: []colour{
 				{"stalled", "orange"}, {"needs-action", "red"}, {"unreachable", "dark-red"}, {"applying", "purple"},
-				{"propagating", "blue"}, {"waiting", "light-blue"}, {"done", "green"}, {"excluded", grey},
+				{"propagating", "blue"}, {"waiting", "light-blue"}, {"done", "green"}, {"left", "dark-green"}, {"excluded", grey},
 			},
 		},
 		{

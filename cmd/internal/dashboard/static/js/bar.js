@@ -11,7 +11,8 @@ export function lookOf(t) {
     case 'stalled': return 'stalled';
     case 'needs-action':
     case 'unreachable': return 'blocked';
-    case 'excluded': return 'excluded';
+    case 'excluded':
+    case 'left': return t.state;
     case 'waiting': return 'none';
     default: return 'running';
   }
@@ -20,7 +21,7 @@ export function lookOf(t) {
 // shareOf is how much of its window a dependent has used, from 0 to 1. Only what is
 // done is full.
 function shareOf(look, start, end) {
-  if (['confirmed', 'observed', 'inferred', 'stalled', 'blocked', 'excluded'].includes(look)) return 1;
+  if (['confirmed', 'observed', 'inferred', 'stalled', 'blocked', 'left', 'excluded'].includes(look)) return 1;
   if (look !== 'running' || !(end > start)) return 0;
   return Math.min(Math.max((now() - start) / (end - start), 0), 0.99);
 }
@@ -52,7 +53,7 @@ function move(el) {
   const share = shareOf(bar, Number(start), end ? Number(end) : NaN);
   el.style.setProperty('--share', share.toFixed(4));
   const percent = Math.round(share * 100);
-  el.setAttribute('aria-valuenow', bar === 'blocked' || bar === 'excluded' ? 0 : percent);
+  el.setAttribute('aria-valuenow', ['blocked', 'left', 'excluded'].includes(bar) ? 0 : percent);
   el.setAttribute('aria-valuetext', words(bar, state, evidence, percent, Number(end), Number(expected)));
 }
 
@@ -70,7 +71,7 @@ export function tickBars(root) {
 }
 
 // filling is the order within the bar of an operation: it fills from the left.
-const filling = ['done', 'propagating', 'applying', 'waiting', 'unreachable', 'needs-action', 'stalled', 'excluded'];
+const filling = ['done', 'left', 'propagating', 'applying', 'waiting', 'unreachable', 'needs-action', 'stalled', 'excluded'];
 
 // operationBar is the bar of an operation: how many of its dependents are where. It
 // does not tell evidence, so what is done is not green.
@@ -79,7 +80,7 @@ export function operationBar(op) {
   const total = order.reduce((n, s) => n + (counts[s] ?? 0), 0);
   if (!total) return null;
   const there = filling.filter((s) => counts[s]);
-  const done = (counts.done ?? 0) + (counts.excluded ?? 0);
+  const done = (counts.done ?? 0) + (counts.left ?? 0) + (counts.excluded ?? 0);
   return h('div', {
     class: 'bar parts', role: 'progressbar', 'aria-valuemin': 0, 'aria-valuemax': total, 'aria-valuenow': done,
     'aria-label': `${op.id} ${op.kind} of ${op.key}`, 'aria-valuetext': countWords(op),

@@ -112,7 +112,7 @@ function dependent(t) {
     h('div', { class: 'name' }, h('b', null, nameOf(t)), ' ', h('span', { class: 'kind' }, d.dependent.kind)),
     dependentBar(t),
     h('div', { class: 'is' }, state(t.state), t.state === 'done' ? evidence(t.evidence) : null, note(t)),
-    d.problem && t.state !== 'excluded' ? problem(d.problem, t.state === 'stalled' ? 'bad' : 'warn') : null,
+    d.problem && !['left', 'excluded'].includes(t.state) ? problem(d.problem, t.state === 'stalled' ? 'bad' : 'warn') : null,
     raw(t));
 }
 
@@ -120,6 +120,7 @@ function note(t) {
   const d = t.detail;
   switch (t.state) {
     case 'done': return h('span', { class: 'quiet' }, given(d.done_at) ? ['at ', stamp(d.done_at)] : '');
+    case 'left':
     case 'excluded': return h('span', { class: 'quiet' }, d.problem?.message ?? d.dependent.excluded);
     case 'stalled': return h('span', null, 'its window ended ', rel(t.deadline));
     case 'propagating':

@@ -11,6 +11,7 @@ const states = {
   stalled: ['bad', '!', 'past its window; still observed'],
   'needs-action': ['warn', '!', 'a person must act on it'],
   unreachable: ['warn', '?', 'gone, or access to it is forbidden'],
+  left: ['plain', '↗', 'names another key in so many words; nothing more is waited for'],
   excluded: ['quiet', '–', 'left out by the operator'],
   // of operations
   pending: ['busy', '·', 'checks before anything is changed'],
@@ -79,7 +80,7 @@ export function severity(name) {
 }
 
 // order puts what needs somebody first.
-export const order = ['stalled', 'needs-action', 'unreachable', 'applying', 'propagating', 'waiting', 'done', 'excluded'];
+export const order = ['stalled', 'needs-action', 'unreachable', 'applying', 'propagating', 'waiting', 'done', 'left', 'excluded'];
 
 // needs reports whether an operation needs somebody.
 export function needs(op) {
