@@ -168,6 +168,9 @@ type Book struct {
 	Alerts   []Alert   // by id
 	Silences []Silence // by id
 	Timings  []Timing  // by kind, region and change
+	// Attestations and Freezes are by id.
+	Attestations []Attestation
+	Freezes      []Freeze
 }
 
 // AlertStatus is an alert with what else a person wants to know of it.

@@ -74,8 +74,11 @@ type Reader interface {
 	// earliest first, at one time keys by name before operations by id, at most
 	// limit; limit 0 means all.
 	Due(ctx context.Context, until time.Time, limit int) ([]DueItem, error)
-	// Book returns alerts, silences and timings, as of one moment.
+	// Book returns alerts, silences, timings, attestations and freezes, as of one
+	// moment.
 	Book(ctx context.Context) (Book, error)
+	// Standings returns the standings of the dependents of a key, by dependent.
+	Standings(ctx context.Context, key KeyID) ([]Standing, error)
 }
 
 // Sequence names what ids are handed out for. A timing needs none: its kind, region
@@ -84,12 +87,33 @@ type Sequence string
 
 // The sequences.
 const (
-	SequenceOperations Sequence = "operations"
-	SequenceSilences   Sequence = "silences"
+	SequenceOperations   Sequence = "operations"
+	SequenceSilences     Sequence = "silences"
+	SequenceAttestations Sequence = "attestations"
+	SequenceFreezes      Sequence = "freezes"
 )
 
 // Sequences lists the sequences.
-func Sequences() []Sequence { return []Sequence{SequenceOperations, SequenceSilences} }
+func Sequences() []Sequence {
+	return []Sequence{SequenceOperations, SequenceSilences, SequenceAttestations, SequenceFreezes}
+}
+
+// prefixes are what the ids of a sequence begin with.
+var prefixes = map[Sequence]string{
+	SequenceOperations: "op-", SequenceSilences: "s-", SequenceAttestations: "a-", SequenceFreezes: "f-",
+}
+
+// ID writes a number of the sequence as an id, for instance s-7.
+func (s Sequence) ID(n uint64) string { return prefixes[s] + strconv.FormatUint(n, 10) }
+
+// Number returns 7 for s-7, and zero for what was not written by ID.
+func (s Sequence) Number(id string) uint64 {
+	n, err := strconv.ParseUint(strings.TrimPrefix(id, prefixes[s]), 10, 64)
+	if err != nil || s.ID(n) != id {
+		return 0
+	}
+	return n
+}
 
 // IDsMost is how many ids are handed out at once.
 const IDsMost = 1 << 16
@@ -103,18 +127,6 @@ func CheckIDs(seq Sequence, n int) error {
 		return Errorf(CodeInvalid, "%d ids cannot be had at once", n)
 	}
 	return nil
-}
-
-// SilenceID writes a number of [SequenceSilences] as the id of a silence, s-7.
-func SilenceID(n uint64) string { return "s-" + strconv.FormatUint(n, 10) }
-
-// SilenceNumber returns 7 for s-7, and zero for what was not written by SilenceID.
-func SilenceNumber(id string) uint64 {
-	n, err := strconv.ParseUint(strings.TrimPrefix(id, "s-"), 10, 64)
-	if err != nil || SilenceID(n) != id {
-		return 0
-	}
-	return n
 }
 
 // Space is how much room a store has, in bytes.
@@ -131,8 +143,9 @@ type Space struct {
 //
 //   - a key without a name, an operation without an id;
 //   - an unknown state, evidence or severity;
-//   - an alert or a silence without an id, a silence that selects nothing, a
-//     timing without a kind, a change or a histogram;
+//   - an alert, a silence, an attestation or a freeze without an id, a silence that
+//     selects nothing, a timing without a kind, a change or a histogram, an attestation
+//     or a standing without a key or a dependent;
 //   - a name or an id of more than 1,024 bytes, and one of the book's that is not
 //     UTF-8;
 //   - a time outside 1677 to 2262.
@@ -147,26 +160,41 @@ type Change struct {
 	Trackers []Tracker
 	// Events are appended. On failure they stay as they are.
 	Events []Event
-	// Alerts, Silences and Timings replace those of the same id, or of the same
-	// kind, region and change; of two in one change the later one stays.
-	Alerts   []Alert
-	Silences []Silence
-	Timings  []Timing
-	// Forget names alerts and silences to remove, also if the same change brings
-	// them; those that do not exist are no error.
+	// What follows replaces that of the same id, a timing that of the same kind, region
+	// and change, a standing that of the same key and dependent; of two in one change the
+	// later one stays.
+	Alerts       []Alert
+	Silences     []Silence
+	Timings      []Timing
+	Attestations []Attestation
+	Freezes      []Freeze
+	Standings    []Standing
+	// Forget names records to remove, also if the same change brings them; those that
+	// do not exist are no error.
 	Forget Forget
 }
 
-// Forget names records of a [Book] by their ids.
+// Forget names records by their ids, standings by their key and dependent.
 type Forget struct {
-	Alerts, Silences []string
+	Alerts, Silences, Attestations, Freezes []string
+	Standings                               []StandingID
+}
+
+// StandingID names a standing.
+type StandingID struct {
+	KeyID     KeyID
+	Dependent string
 }
 
 // Empty reports whether there is nothing to store.
 func (c *Change) Empty() bool {
 	return len(c.Keys) == 0 && len(c.Operations) == 0 && len(c.Trackers) == 0 && len(c.Events) == 0 &&
 		len(c.Alerts) == 0 && len(c.Silences) == 0 && len(c.Timings) == 0 &&
-		len(c.Forget.Alerts) == 0 && len(c.Forget.Silences) == 0
+		len(c.Attestations) == 0 && len(c.Freezes) == 0 && len(c.Standings) == 0 && c.Forget.empty()
+}
+
+func (f *Forget) empty() bool {
+	return len(f.Alerts) == 0 && len(f.Silences) == 0 && len(f.Attestations) == 0 && len(f.Freezes) == 0 && len(f.Standings) == 0
 }
 
 // OperationFilter selects operations; the zero value selects all.

@@ -10,32 +10,10 @@ import (
 	"cmkd/rotator"
 )
 
-// The records of a [rotator.Book] are few, and written seldom: after the frame
-// they are JSON. Their keys are what identifies them, so that a store can tell
-// whether a record sits where it belongs.
-
-// AlertKey returns the key of an alert.
-func AlertKey(id string) []byte { return []byte(id) }
-
-// SilenceKey returns the key of a silence.
-func SilenceKey(id string) []byte { return []byte(id) }
-
 // TimingKey returns the key of a timing. Each part stands after its length, so
 // that no two timings share a key.
 func TimingKey(kind, region string, change rotator.OperationKind) []byte {
 	return appendName(appendName(appendName(nil, kind), region), string(change))
-}
-
-// EncodeAlert returns an alert's key and value.
-func EncodeAlert(a *rotator.Alert) (key, value []byte, err error) {
-	if err := checkAlert(a); err != nil {
-		return nil, nil, err
-	}
-	value, err = encodeBody(a)
-	if err != nil {
-		return nil, nil, fmt.Errorf("alert %s: %w", a.ID, err)
-	}
-	return AlertKey(a.ID), value, nil
 }
 
 func checkAlert(a *rotator.Alert) error {
@@ -59,21 +37,6 @@ func severityKnown(s rotator.Severity) bool {
 	return s == rotator.SeverityCritical || s == rotator.SeverityWarning || s == rotator.SeverityInfo
 }
 
-// DecodeAlert reads what EncodeAlert wrote.
-func DecodeAlert(value []byte) (rotator.Alert, error) { return decodeBody[rotator.Alert](value) }
-
-// EncodeSilence returns a silence's key and value.
-func EncodeSilence(s *rotator.Silence) (key, value []byte, err error) {
-	if err := checkSilence(s); err != nil {
-		return nil, nil, err
-	}
-	value, err = encodeBody(s)
-	if err != nil {
-		return nil, nil, fmt.Errorf("silence %s: %w", s.ID, err)
-	}
-	return SilenceKey(s.ID), value, nil
-}
-
 func checkSilence(s *rotator.Silence) error {
 	if err := checkID("silence", "id", s.ID); err != nil {
 		return err
@@ -86,23 +49,6 @@ func checkSilence(s *rotator.Silence) error {
 		return fmt.Errorf("silence %s: %w", s.ID, err)
 	}
 	return nil
-}
-
-// DecodeSilence reads what EncodeSilence wrote.
-func DecodeSilence(value []byte) (rotator.Silence, error) {
-	return decodeBody[rotator.Silence](value)
-}
-
-// EncodeTiming returns a timing's key and value.
-func EncodeTiming(t *rotator.Timing) (key, value []byte, err error) {
-	if err := checkTiming(t); err != nil {
-		return nil, nil, err
-	}
-	value, err = encodeBody(t)
-	if err != nil {
-		return nil, nil, fmt.Errorf("timing of %s in %q: %w", t.Kind, t.Region, err)
-	}
-	return TimingKey(t.Kind, t.Region, t.Change), value, nil
 }
 
 func checkTiming(t *rotator.Timing) error {
@@ -121,14 +67,9 @@ func checkTiming(t *rotator.Timing) error {
 	return nil
 }
 
-// DecodeTiming reads what EncodeTiming wrote.
-func DecodeTiming(value []byte) (rotator.Timing, error) {
-	return decodeBody[rotator.Timing](value)
-}
-
-// SortTimings puts timings into the order of a [rotator.Book], which is not that
+// sortTimings puts timings into the order of a [rotator.Book], which is not that
 // of their keys.
-func SortTimings(timings []rotator.Timing) {
+func sortTimings(timings []rotator.Timing) {
 	slices.SortFunc(timings, func(a, b rotator.Timing) int {
 		return cmp.Or(cmp.Compare(a.Kind, b.Kind), cmp.Compare(a.Region, b.Region), cmp.Compare(a.Change, b.Change))
 	})

@@ -1,6 +1,7 @@
 package store
 
 import (
+	"bytes"
 	"fmt"
 	"reflect"
 	"strings"
@@ -27,35 +28,91 @@ func someTiming() *rotator.Timing {
 	return &rotator.Timing{Kind: "storage", Region: "westeurope", Change: rotator.KindRotation, Histogram: []byte{0, 0xff}}
 }
 
-func TestBook_KeepsEveryField(t *testing.T) {
+func someAttestation() *rotator.Attestation {
+	return &rotator.Attestation{
+		ID: "a-1", KeyID: "https://v/keys/k", Dependent: "/x", Versions: []string{"v1"}, Actor: "amelie", Reason: "r", Made: someTime(), Until: someTime(),
+	}
+}
+
+func someFreeze() *rotator.Freeze {
+	return &rotator.Freeze{ID: "f-1", Vault: "v", Actor: "amelie", Reason: "r", Made: someTime(), Until: someTime()}
+}
+
+func someStanding() *rotator.Standing {
+	return &rotator.Standing{KeyID: "https://v/keys/k", Dependent: "/x", Since: someTime(), Last: &rotator.Observation{At: someTime()}}
+}
+
+// change is one with a record on each shelf.
+func change() *rotator.Change {
+	return &rotator.Change{
+		Alerts: []rotator.Alert{*someAlert()}, Silences: []rotator.Silence{*someSilence()}, Timings: []rotator.Timing{*someTiming()},
+		Attestations: []rotator.Attestation{*someAttestation()}, Freezes: []rotator.Freeze{*someFreeze()}, Standings: []rotator.Standing{*someStanding()},
+	}
+}
+
+// shelve returns the records of a change by their shelves.
+func shelve(tb testing.TB, c *rotator.Change) map[Shelf]Shelved {
+	tb.Helper()
+	all, err := Shelve(c)
+	if err != nil {
+		tb.Fatal(err)
+	}
+	by := map[Shelf]Shelved{}
+	for _, r := range all {
+		by[r.Shelf] = r
+	}
+	return by
+}
+
+func TestShelves_KeepEveryField(t *testing.T) {
 	t.Parallel()
-	a := filled[rotator.Alert]()
+	a, m := filled[rotator.Alert](), filled[rotator.Timing]()
 	a.Severity = rotator.SeverityInfo
-	key, value, err := EncodeAlert(a)
-	keeps(t, "alert", a, err, string(key) == a.ID, value, DecodeAlert)
-	s := filled[rotator.Silence]()
-	key, value, err = EncodeSilence(s)
-	keeps(t, "silence", s, err, string(key) == s.ID, value, DecodeSilence)
-	m := filled[rotator.Timing]()
-	key, value, err = EncodeTiming(m)
-	keeps(t, "timing", m, err, string(key) == string(TimingKey(m.Kind, m.Region, m.Change)), value, DecodeTiming)
+	c := &rotator.Change{
+		Alerts: []rotator.Alert{*a}, Silences: []rotator.Silence{*filled[rotator.Silence]()}, Timings: []rotator.Timing{*m},
+		Attestations: []rotator.Attestation{*filled[rotator.Attestation]()}, Freezes: []rotator.Freeze{*filled[rotator.Freeze]()},
+		Standings: []rotator.Standing{*filled[rotator.Standing]()},
+	}
+	by := shelve(t, c)
+	if len(by) != len(Shelves()) {
+		t.Errorf("%d shelves have a record, want each of %v", len(by), Shelves())
+	}
+	for _, r := range by {
+		if err := CheckShelved(&r); err != nil {
+			t.Error(err)
+		}
+		r.Key = append(r.Key, 'x')
+		if err := CheckShelved(&r); err == nil {
+			t.Errorf("a record of the %s belongs under %q", r.Shelf, r.Key)
+		}
+	}
+	book, err := ReadBook(func(shelf Shelf, read func(key, value []byte) error) error {
+		return read(by[shelf].Key, by[shelf].Value)
+	})
+	want := rotator.Book{Alerts: c.Alerts, Silences: c.Silences, Timings: c.Timings, Attestations: c.Attestations, Freezes: c.Freezes}
+	if d := cmp.Diff(want, book); err != nil || d != "" {
+		t.Errorf("%v (-want +got)\n%s", err, d)
+	}
+	standing, err := DecodeStanding(by[ShelfStandings].Value)
+	if d := cmp.Diff(c.Standings[0], standing); err != nil || d != "" {
+		t.Errorf("%v (-want +got)\n%s", err, d)
+	}
+}
+
+// TestStandingKey: the standings of a key stand together, whatever its case, and apart
+// from those of a key whose name begins in the same way.
+func TestStandingKey(t *testing.T) {
+	t.Parallel()
+	of := StandingsOf("https://v/keys/K")
+	if !bytes.HasPrefix(StandingKey("https://v/keys/k", "/x"), of) || bytes.HasPrefix(StandingKey("https://v/keys/kk", "/x"), of) {
+		t.Errorf("standings of a key begin with %q", of)
+	}
 }
 
 func filled[T any]() *T {
 	v, n := new(T), 0
 	fillAll(reflect.ValueOf(v).Elem(), &n)
 	return v
-}
-
-func keeps[T any](t *testing.T, what string, want *T, err error, ownKey bool, value []byte, decode func([]byte) (T, error)) {
-	t.Helper()
-	if err != nil || !ownKey {
-		t.Fatalf("%s: %v, under its own key: %t", what, err, ownKey)
-	}
-	got, err := decode(value)
-	if d := cmp.Diff(*want, got); err != nil || d != "" {
-		t.Errorf("%s: %v (-want +got)\n%s", what, err, d)
-	}
 }
 
 // TestTimingKey_IsOfOneTiming moves letters between the parts.
@@ -88,7 +145,7 @@ func TestSortTimings(t *testing.T) {
 	for i := range got { // an order far from the one wanted: 10 and 27 have no common divisor
 		got[i] = want[i*10%len(want)]
 	}
-	SortTimings(got)
+	sortTimings(got)
 	if d := cmp.Diff(want, got); d != "" {
 		t.Error(d)
 	}
@@ -100,19 +157,37 @@ func TestBook_Refuses(t *testing.T) {
 	alert := func(spoil func(a *rotator.Alert)) error {
 		a := someAlert()
 		spoil(a)
-		_, _, err := EncodeAlert(a)
+		_, err := Shelve(&rotator.Change{Alerts: []rotator.Alert{*a}})
 		return err
 	}
 	silence := func(spoil func(s *rotator.Silence)) error {
 		s := someSilence()
 		spoil(s)
-		_, _, err := EncodeSilence(s)
+		_, err := Shelve(&rotator.Change{Silences: []rotator.Silence{*s}})
 		return err
 	}
 	timing := func(spoil func(m *rotator.Timing)) error {
 		m := someTiming()
 		spoil(m)
-		_, _, err := EncodeTiming(m)
+		_, err := Shelve(&rotator.Change{Timings: []rotator.Timing{*m}})
+		return err
+	}
+	attestation := func(spoil func(a *rotator.Attestation)) error {
+		a := someAttestation()
+		spoil(a)
+		_, err := Shelve(&rotator.Change{Attestations: []rotator.Attestation{*a}})
+		return err
+	}
+	freeze := func(spoil func(f *rotator.Freeze)) error {
+		f := someFreeze()
+		spoil(f)
+		_, err := Shelve(&rotator.Change{Freezes: []rotator.Freeze{*f}})
+		return err
+	}
+	standing := func(spoil func(s *rotator.Standing)) error {
+		s := someStanding()
+		spoil(s)
+		_, err := Shelve(&rotator.Change{Standings: []rotator.Standing{*s}})
 		return err
 	}
 	const outOfRange = "time 2263-01-01T00:00:00Z is out of range"
@@ -140,6 +215,18 @@ func TestBook_Refuses(t *testing.T) {
 		{"timing without change", timing(func(m *rotator.Timing) { m.Change = "" })},
 		{"timing region of 1025 bytes", timing(func(m *rotator.Timing) { m.Region = long })},
 		{`timing of storage in "westeurope": it has no histogram`, timing(func(m *rotator.Timing) { m.Histogram = nil })},
+		{"attestation without id", attestation(func(a *rotator.Attestation) { a.ID = "" })},
+		{"attestation a-1 without key", attestation(func(a *rotator.Attestation) { a.KeyID = "" })},
+		{"attestation a-1 without dependent", attestation(func(a *rotator.Attestation) { a.Dependent = "" })},
+		{"attestation a-1: " + outOfRange, attestation(func(a *rotator.Attestation) { a.Made = late })},
+		{outOfRange, attestation(func(a *rotator.Attestation) { a.Until = late })},
+		{"freeze without id", freeze(func(f *rotator.Freeze) { f.ID = "" })},
+		{"freeze f-1: " + outOfRange, freeze(func(f *rotator.Freeze) { f.Made = late })},
+		{outOfRange, freeze(func(f *rotator.Freeze) { f.Until = late })},
+		{"standing without key", standing(func(s *rotator.Standing) { s.KeyID = "" })},
+		{"standing dependent of 1025 bytes", standing(func(s *rotator.Standing) { s.Dependent = long })},
+		{"standing of /x: " + outOfRange, standing(func(s *rotator.Standing) { s.Since = late })},
+		{outOfRange, standing(func(s *rotator.Standing) { s.Last = &rotator.Observation{At: late} })},
 	} {
 		if rotator.CodeOf(test.err) != rotator.CodeInvalid || !strings.Contains(test.err.Error(), test.text) {
 			t.Errorf("error %v, want CodeInvalid with %q", test.err, test.text)

@@ -39,10 +39,9 @@ func TestFormat(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	_, silence, err := EncodeSilence(&rotator.Silence{ID: "s-1", Key: "payments", Actor: "amelie", Created: someTime(), Until: someTime()})
-	if err != nil {
-		t.Fatal(err)
-	}
+	silence := shelve(t, &rotator.Change{Silences: []rotator.Silence{
+		{ID: "s-1", Key: "payments", Actor: "amelie", Created: someTime(), Until: someTime()},
+	}})[ShelfSilences].Value
 	op, err := hexOf(EncodeOperation(&rotator.Operation{ID: 1, Key: "k", KeyID: "https://v/keys/K", Revision: 2, Due: time.Unix(1, 0)}))
 	if err != nil {
 		t.Fatal(err)
@@ -55,8 +54,8 @@ func TestFormat(t *testing.T) {
 		"by key":         {hex.EncodeToString(ByKey([]byte("k"), 6)), "00016b0000000000000006"},
 		"genesis":        {Genesis("0123").String(), "1be2e452b46d7a0d9656bbb1f768e8248eba1b75baed65f5d99eafa948899a6a"},
 		"link":           {Link(Genesis("0123"), &e).String(), goldenLink},
-		"alert key":      {string(AlertKey("needs-action/op-1")), "needs-action/op-1"},
-		"silence key":    {string(SilenceKey("s-1")), "s-1"},
+		"alert key":      {string(shelve(t, change())[ShelfAlerts].Key), "needs-action/op-1"},
+		"standing key":   {hex.EncodeToString(StandingKey("k", "X")), "00016b" + "000178"},
 		"timing key":     {hex.EncodeToString(TimingKey("aks", "eu", "rotation")), "0003616b730002657500" + "08726f746174696f6e"},
 		"silence":        {hex.EncodeToString(silence[:frameSize]) + string(silence[frameSize:]), goldenSilence},
 		"operation head": {op[2*frameSize : 2*(frameSize+opHeader+18)], goldenOperation},
@@ -154,25 +153,24 @@ func TestValues_Flipped(t *testing.T) {
 	op, _, err3 := EncodeOperation(&rotator.Operation{ID: 1})
 	detail, err4 := EncodeDetail(&rotator.TrackerDetail{})
 	ev, err5 := EncodeEvent(&e)
-	_, alert, err6 := EncodeAlert(someAlert())
-	_, silence, err7 := EncodeSilence(someSilence())
-	_, timing, err8 := EncodeTiming(someTiming())
-	if err := errors.Join(err1, err2, err3, err4, err5, err6, err7, err8); err != nil {
+	if err := errors.Join(err1, err2, err3, err4, err5); err != nil {
 		t.Fatal(err)
 	}
-	for name, test := range map[string]struct {
+	type flipped struct {
 		value  []byte
 		decode func(b []byte) error
-	}{
+	}
+	values := map[string]flipped{
 		"tracker":   {hot, func(b []byte) error { return DecodeTracker(b, new(rotator.Tracker)) }},
 		"key":       {key, func(b []byte) error { _, err := DecodeKey(b); return err }},
 		"operation": {op, func(b []byte) error { _, err := DecodeOperation(b); return err }},
 		"detail":    {detail, func(b []byte) error { _, err := DecodeDetail(b); return err }},
 		"event":     {ev, func(b []byte) error { _, err := DecodeEvent(b); return err }},
-		"alert":     {alert, func(b []byte) error { _, err := DecodeAlert(b); return err }},
-		"silence":   {silence, func(b []byte) error { _, err := DecodeSilence(b); return err }},
-		"timing":    {timing, func(b []byte) error { _, err := DecodeTiming(b); return err }},
-	} {
+	}
+	for shelf, r := range shelve(t, change()) {
+		values[string(shelf)] = flipped{r.Value, func(b []byte) error { return CheckShelved(&Shelved{shelf, r.Key, b}) }}
+	}
+	for name, test := range values {
 		if err := test.decode(test.value); err != nil {
 			t.Errorf("%s: %v", name, err)
 		}
@@ -229,10 +227,11 @@ func FuzzDecode(f *testing.F) {
 	hot, _ := AppendTracker(nil, &tr)
 	ev, _ := EncodeEvent(&e)
 	op, _, _ := EncodeOperation(&rotator.Operation{ID: 1, Key: "k", KeyID: "https://v/keys/K"})
-	_, alert, _ := EncodeAlert(someAlert())
-	_, timing, _ := EncodeTiming(someTiming())
-	for _, seed := range [][]byte{nil, hot, ev, op, alert, timing, DueOfKey(1, "k"), {codecVersion}} {
+	for _, seed := range [][]byte{nil, hot, ev, op, DueOfKey(1, "k"), {codecVersion}} {
 		f.Add(seed)
+	}
+	for _, r := range shelve(f, change()) {
+		f.Add(r.Value)
 	}
 	f.Fuzz(func(t *testing.T, b []byte) {
 		if len(b) > frameSize && b[0] == codecVersion {
@@ -246,10 +245,11 @@ func FuzzDecode(f *testing.F) {
 		_, _ = DecodeEventHead(b)
 		_, _, _ = DecodeTrackerKey(b)
 		_, _ = ParseHash(string(b))
-		_, _ = DecodeSilence(b)
-		_, _ = DecodeTiming(b)
-		if a, err := DecodeAlert(b); err == nil {
-			_, _, _ = EncodeAlert(&a)
+		for _, shelf := range Shelves() {
+			_ = CheckShelved(&Shelved{Shelf: shelf, Value: b})
+		}
+		if book, err := ReadBook(func(_ Shelf, read func(key, value []byte) error) error { _ = read(nil, b); return nil }); err == nil {
+			_, _ = Shelve(&rotator.Change{Alerts: book.Alerts})
 		}
 		if e, err := DecodeEvent(b); err == nil {
 			if _, err := EncodeEvent(&e); err != nil {

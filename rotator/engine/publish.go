@@ -36,7 +36,7 @@ func (r *runner) publishBook() {
 		v.silences = append(v.silences, *c.alarm.silences[id])
 	}
 	slices.SortFunc(v.silences, func(a, b rotator.Silence) int {
-		return cmp.Compare(rotator.SilenceNumber(a.ID), rotator.SilenceNumber(b.ID))
+		return cmp.Compare(rotator.SequenceSilences.Number(a.ID), rotator.SequenceSilences.Number(b.ID))
 	})
 	v.receivers = posting{c.state}.receiverStatus()
 	for key, t := range c.alarm.timings {

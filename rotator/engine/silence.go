@@ -23,7 +23,7 @@ func (c alerts) silence(r rotator.SilenceRequest) (*rotator.Silence, error) {
 		return nil, err
 	}
 	s := &rotator.Silence{
-		ID: rotator.SilenceID(id), Alert: r.Alert, Rule: r.Rule, Key: r.Key,
+		ID: rotator.SequenceSilences.ID(id), Alert: r.Alert, Rule: r.Rule, Key: r.Key,
 		Actor: r.Actor, Reason: r.Reason, Created: c.now, Until: c.now.Add(r.For),
 	}
 	if key := c.keys[r.Key]; key != nil {

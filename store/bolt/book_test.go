@@ -64,15 +64,15 @@ func TestBook_Damage(t *testing.T) {
 		forge func(tx *bbolt.Tx) error
 		what  string
 	}{
-		"a flipped bit of an alert":  {flip(bucketAlerts, []byte("needs-action/op-1")), `alerts: "needs-action/op-1": checksum differs`},
-		"a flipped bit of a silence": {flip(bucketSilences, []byte("s-2")), `silences: "s-2": checksum differs`},
-		"a flipped bit of a timing":  {flip(bucketTimings, timing), `timings: "\x00\astorage\x00\nwesteurope\x00\brotation": checksum differs`},
-		"an alert under another id":  {move(bucketAlerts, []byte("needs-action/op-1"), []byte("needs-action/op-2")), `"needs-action/op-1" is stored under "needs-action/op-2"`},
-		"a silence under another id": {move(bucketSilences, []byte("s-1"), []byte("s-3")), `"s-1" is stored under "s-3"`},
+		"a flipped bit of an alert":  {flip("alerts", []byte("needs-action/op-1")), `alerts: "needs-action/op-1": checksum differs`},
+		"a flipped bit of a silence": {flip("silences", []byte("s-2")), `silences: "s-2": checksum differs`},
+		"a flipped bit of a timing":  {flip("timings", timing), `timings: "\x00\astorage\x00\nwesteurope\x00\brotation": checksum differs`},
+		"an alert under another id":  {move("alerts", []byte("needs-action/op-1"), []byte("needs-action/op-2")), `"needs-action/op-1" is stored under "needs-action/op-2"`},
+		"a silence under another id": {move("silences", []byte("s-1"), []byte("s-3")), `"s-1" is stored under "s-3"`},
 		"a timing under another key": {
-			move(bucketTimings, timing, store.TimingKey("storage", "westeurope", rotator.KindRevocation)), `is stored under "\x00\astorage`,
+			move("timings", timing, store.TimingKey("storage", "westeurope", rotator.KindRevocation)), `is stored under "\x00\astorage`,
 		},
-		"an empty alert": {func(tx *bbolt.Tx) error { return bucket(tx, bucketAlerts).Put([]byte("x"), nil) }, `"x": 0 bytes are too few`},
+		"an empty alert": {func(tx *bbolt.Tx) error { return bucket(tx, "alerts").Put([]byte("x"), nil) }, `"x": 0 bytes are too few`},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

@@ -47,7 +47,7 @@ func (s *Store) check(ctx context.Context, tx *bbolt.Tx) error {
 		tx: tx, tick: ticker{ctx: ctx}, counts: make(map[rotator.OperationID]map[rotator.TrackerState]int),
 		byName: schema < schemaKeyID,
 	}
-	for _, step := range []func() error{c.trackers, c.keys, c.operations, c.indexes, c.book, c.sequences} {
+	for _, step := range []func() error{c.trackers, c.keys, c.operations, c.indexes, c.shelved, c.sequences} {
 		if err := step(); err != nil {
 			return err
 		}

@@ -15,6 +15,8 @@
 //	alerts      id                        → alert
 //	silences    id                        → silence
 //	timings     kind, region, change      → timing
+//	attestations, freezes  id             → what their names say
+//	standings   key, dependent            → standing of the dependent
 //	sequences   name                      → the last id that may have been handed out
 //
 // Alerts, silences and timings are there since schema 2, sequences since schema 3.

@@ -202,7 +202,7 @@ func addSequences(tx *bbolt.Tx) error {
 		count("operations", uint64(id))
 	}
 	_ = tx.Bucket([]byte("silences")).ForEach(func(k, _ []byte) error {
-		count("silences", rotator.SilenceNumber(string(k)))
+		count("silences", rotator.SequenceSilences.Number(string(k)))
 		return nil
 	})
 	c := tx.Bucket([]byte("events")).Cursor()
@@ -214,7 +214,7 @@ func addSequences(tx *bbolt.Tx) error {
 		count("operations", uint64(head.Operation))
 		if bytes.Contains(v, []byte("silence")) {
 			if e, err := store.DecodeEvent(v); err == nil {
-				count("silences", rotator.SilenceNumber(e.Data["silence"]))
+				count("silences", rotator.SequenceSilences.Number(e.Data["silence"]))
 			}
 		}
 	}
@@ -245,10 +245,20 @@ func (c *checker) sequences() error {
 			return damagef("%s has an id that is to be handed out", id)
 		}
 	}
-	return bucket(c.tx, bucketSilences).ForEach(func(k, _ []byte) error {
-		if rotator.SilenceNumber(string(k)) > last[rotator.SequenceSilences] {
-			return damagef("silence %s has an id that is to be handed out", k)
+	for _, shelf := range store.Shelves() {
+		b := bucket(c.tx, string(shelf))
+		if b == nil {
+			continue // a file of an older schema
 		}
-		return nil
-	})
+		err := b.ForEach(func(k, _ []byte) error {
+			if seq, n := (&store.Shelved{Shelf: shelf, Key: k}).Numbered(); seq != "" && n > last[seq] {
+				return damagef("%s %s has an id that is to be handed out", shelf, k)
+			}
+			return nil
+		})
+		if err != nil {
+			return err
+		}
+	}
+	return nil
 }

@@ -47,8 +47,10 @@ func TestMigrations_CountIDs(t *testing.T) {
 			mustCommit(t, s, test.change)
 			checkAndClose(t, s)
 			forge(t, s.Path(), func(tx *bbolt.Tx) error {
-				if err := tx.DeleteBucket([]byte(bucketSequences)); err != nil {
-					return err
+				for _, name := range []string{bucketSequences, "attestations", "freezes", "standings"} {
+					if err := tx.DeleteBucket([]byte(name)); err != nil {
+						return err
+					}
 				}
 				return putSchema(tx, 2)
 			})
@@ -67,7 +69,7 @@ func TestMigrations_CountIDs(t *testing.T) {
 func TestCheck_FindsIDsThatWouldComeAgain(t *testing.T) {
 	t.Parallel()
 	for seq, what := range map[rotator.Sequence]string{
-		rotator.SequenceOperations: "op-1 has an id", rotator.SequenceSilences: "silence s-1 has an id",
+		rotator.SequenceOperations: "op-1 has an id", rotator.SequenceSilences: "silences s-1 has an id",
 	} {
 		t.Run(string(seq), func(t *testing.T) {
 			t.Parallel()

@@ -19,7 +19,7 @@ type prepared struct {
 	// transaction; canonical is what their hashes are made of.
 	events    []rotator.Event
 	canonical [][]byte
-	book      []bookEntry
+	shelved   []store.Shelved
 	// ids are up to where ids are to be reserved.
 	ids map[rotator.Sequence]uint64
 }
@@ -91,7 +91,9 @@ func prepare(c *rotator.Change) (*prepared, error) {
 	if err := p.prepareEvents(c.Events); err != nil {
 		return nil, err
 	}
-	return p, p.prepareBook(c)
+	var err error
+	p.shelved, err = store.Shelve(c)
+	return p, err
 }
 
 func (p *prepared) prepareTrackers(trackers []rotator.Tracker) error {

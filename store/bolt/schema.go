@@ -27,9 +27,6 @@ const (
 	bucketDetails    = "details"
 	bucketDue        = "due"
 	bucketEvents     = "events"
-	bucketAlerts     = "alerts"
-	bucketSilences   = "silences"
-	bucketTimings    = "timings"
 	bucketSequences  = "sequences"
 )
 
@@ -42,8 +39,12 @@ const (
 
 const headSize = 8 + len(store.Hash{})
 
-// schemaBook is the first schema with alerts, silences and timings.
-const schemaBook = 2
+// schemaBook is the first schema with alerts, silences and timings, schemaStatements that
+// with attestations, freezes and standings.
+const (
+	schemaBook       = 2
+	schemaStatements = 5
+)
 
 // schemaKeyID is the first schema that keeps keys by their identifiers.
 const schemaKeyID = 4
@@ -59,7 +60,10 @@ func buckets(schema int) []string {
 		bucketTrackers, bucketDetails, bucketDue, bucketEvents,
 	}
 	if schema >= schemaBook {
-		names = append(names, bucketAlerts, bucketSilences, bucketTimings)
+		names = append(names, "alerts", "silences", "timings")
+	}
+	if schema >= schemaStatements {
+		names = append(names, "attestations", "freezes", "standings")
 	}
 	if schema >= schemaSequences {
 		names = append(names, bucketSequences)
@@ -83,12 +87,23 @@ func migrations() []migration {
 		{what: "make room for alerts, silences and timings", run: addBook},
 		{what: "note the ids that were given", run: addSequences},
 		{what: "keep keys by their identifiers", run: keepByID},
+		{what: "make room for attestations, freezes and standings", run: addStatements},
 	}
 }
 
 // addBook leads to schema 2.
 func addBook(tx *bbolt.Tx) error {
 	for _, name := range [...]string{"alerts", "silences", "timings"} {
+		if _, err := tx.CreateBucket([]byte(name)); err != nil {
+			return fmt.Errorf("create bucket %s: %w", name, err)
+		}
+	}
+	return nil
+}
+
+// addStatements leads to schema 5.
+func addStatements(tx *bbolt.Tx) error {
+	for _, name := range [...]string{"attestations", "freezes", "standings"} {
 		if _, err := tx.CreateBucket([]byte(name)); err != nil {
 			return fmt.Errorf("create bucket %s: %w", name, err)
 		}

@@ -56,7 +56,7 @@ func (w *writer) put(p *prepared) error {
 			return err
 		}
 	}
-	if err := w.putBook(p.book); err != nil {
+	if err := w.putShelved(p.shelved); err != nil {
 		return err
 	}
 	for seq, id := range p.ids {

@@ -54,10 +54,8 @@ type encoded struct {
 	operations []operationRecord
 	trackers   []trackerRecord
 	// events are cleaned copies, which get their place in the chain at the commit.
-	events []rotator.Event
-	// alerts, silences and timings are the records to put by their keys; a value of
-	// nil stands for one to forget.
-	alerts, silences, timings []bookRecord
+	events  []rotator.Event
+	shelved []store.Shelved
 }
 
 type keyRecord struct {
@@ -75,11 +73,6 @@ type trackerRecord struct {
 	operation rotator.OperationID
 	number    uint32
 	tracker
-}
-
-type bookRecord struct {
-	key   string
-	value []byte
 }
 
 func encode(c *rotator.Change) (*encoded, error) {
@@ -109,7 +102,9 @@ func encode(c *rotator.Change) (*encoded, error) {
 			return nil, err
 		}
 	}
-	return e, e.book(c)
+	var err error
+	e.shelved, err = store.Shelve(c)
+	return e, err
 }
 
 func (e *encoded) tracker(t *rotator.Tracker) error {
@@ -125,42 +120,6 @@ func (e *encoded) tracker(t *rotator.Tracker) error {
 	}
 	e.trackers = append(e.trackers, r)
 	return nil
-}
-
-// book leaves forgetting for the end: it holds for what the same change brings, too.
-func (e *encoded) book(c *rotator.Change) error {
-	for i := range c.Alerts {
-		if err := enter(&e.alerts)(store.EncodeAlert(&c.Alerts[i])); err != nil {
-			return err
-		}
-	}
-	for i := range c.Silences {
-		if err := enter(&e.silences)(store.EncodeSilence(&c.Silences[i])); err != nil {
-			return err
-		}
-	}
-	for i := range c.Timings {
-		if err := enter(&e.timings)(store.EncodeTiming(&c.Timings[i])); err != nil {
-			return err
-		}
-	}
-	for _, id := range c.Forget.Alerts {
-		e.alerts = append(e.alerts, bookRecord{key: string(store.AlertKey(id))})
-	}
-	for _, id := range c.Forget.Silences {
-		e.silences = append(e.silences, bookRecord{key: string(store.SilenceKey(id))})
-	}
-	return nil
-}
-
-// enter returns what takes an encoded record.
-func enter(records *[]bookRecord) func(key, value []byte, err error) error {
-	return func(key, value []byte, err error) error {
-		if err == nil {
-			*records = append(*records, bookRecord{string(key), value})
-		}
-		return err
-	}
 }
 
 // chain gives events their place in the log.
@@ -207,12 +166,9 @@ func (s *state) put(e *encoded) {
 		}
 		all.put(t.number, t.tracker)
 	}
-	for _, silence := range e.silences {
-		if silence.value != nil {
-			s.used(rotator.SequenceSilences, rotator.SilenceNumber(silence.key))
-		}
+	for i := range e.shelved {
+		s.putShelved(&e.shelved[i])
 	}
-	s.putBook(e)
 }
 
 func (s *state) putKey(k keyRecord) {
@@ -234,17 +190,18 @@ func (s *state) move(from, to uint64, entry func(at uint64) []byte) {
 	}
 }
 
-func (s *state) putBook(e *encoded) {
-	for _, part := range []struct {
-		records []bookRecord
-		table   *table[string, []byte]
-	}{{e.alerts, &s.alerts}, {e.silences, &s.silences}, {e.timings, &s.timings}} {
-		for _, r := range part.records {
-			if r.value == nil {
-				part.table.delete(r.key)
-			} else {
-				part.table.put(r.key, r.value)
-			}
-		}
+func (s *state) putShelved(r *store.Shelved) {
+	shelf := s.shelves[r.Shelf]
+	if shelf == nil {
+		shelf = &table[string, []byte]{}
+		s.shelves[r.Shelf] = shelf
 	}
+	if r.Value == nil {
+		shelf.delete(string(r.Key))
+		return
+	}
+	if seq, n := r.Numbered(); seq != "" {
+		s.used(seq, n)
+	}
+	shelf.put(string(r.Key), r.Value)
 }

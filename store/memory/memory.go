@@ -46,7 +46,7 @@ type state struct {
 	events []event
 	last   store.Hash
 
-	alerts, silences, timings table[string, []byte]
+	shelves map[store.Shelf]*table[string, []byte]
 	// ids are the last ones handed out.
 	ids map[rotator.Sequence]uint64
 }
@@ -73,7 +73,7 @@ func New(o Options) *Store {
 	}
 	return &Store{options: o, state: &state{
 		trackers: map[rotator.OperationID]*table[uint32, tracker]{}, last: store.Genesis(o.Instance),
-		ids: map[rotator.Sequence]uint64{},
+		ids: map[rotator.Sequence]uint64{}, shelves: map[store.Shelf]*table[string, []byte]{},
 	}}
 }
 

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"iter"
 	"slices"
+	"strings"
 	"time"
 
 	"cmkd/rotator"
@@ -179,18 +180,45 @@ func (s *Store) Due(ctx context.Context, until time.Time, limit int) (items []ro
 // Book implements [rotator.Reader].
 func (s *Store) Book(ctx context.Context) (b rotator.Book, err error) {
 	err = s.view(ctx, func(s *state) (err error) {
-		if b.Alerts, err = decodeAll(&s.alerts, store.DecodeAlert); err != nil {
-			return err
-		}
-		if b.Silences, err = decodeAll(&s.silences, store.DecodeSilence); err != nil {
-			return err
-		}
-		b.Timings, err = decodeAll(&s.timings, store.DecodeTiming)
-		store.SortTimings(b.Timings)
+		b, err = store.ReadBook(func(shelf store.Shelf, read func(key, value []byte) error) error {
+			for key, value := range s.onShelf(shelf, "") {
+				if err := read([]byte(key), value); err != nil {
+					return err
+				}
+			}
+			return nil
+		})
 		return err
 	})
 	if err != nil {
 		return rotator.Book{}, fmt.Errorf("read the book: %w", err)
 	}
 	return b, nil
+}
+
+// onShelf yields the records of a shelf from a key on.
+func (s *state) onShelf(shelf store.Shelf, key string) iter.Seq2[string, []byte] {
+	if t := s.shelves[shelf]; t != nil {
+		return t.from(key)
+	}
+	return func(func(string, []byte) bool) {}
+}
+
+// Standings implements [rotator.Reader].
+func (s *Store) Standings(ctx context.Context, key rotator.KeyID) (all []rotator.Standing, err error) {
+	err = s.view(ctx, func(s *state) error {
+		prefix := string(store.StandingsOf(key))
+		for k, value := range s.onShelf(store.ShelfStandings, prefix) {
+			if !strings.HasPrefix(k, prefix) {
+				break
+			}
+			standing, err := store.DecodeStanding(value)
+			if err != nil {
+				return err
+			}
+			all = append(all, standing)
+		}
+		return nil
+	})
+	return result(all, "read standings", err)
 }

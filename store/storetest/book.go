@@ -31,7 +31,7 @@ func bookChecks() []check {
 func bookRoundTrip(t *testing.T, s rotator.Store) {
 	c := pages("payments")
 	commit(t, s, c)
-	same(t, "book", book(t, s), rotator.Book{Alerts: c.Alerts, Silences: c.Silences, Timings: c.Timings})
+	same(t, "book", book(t, s), bookOf(c))
 }
 
 // bookOrder stores records in another order than they come in.
@@ -71,27 +71,34 @@ func bookReplace(t *testing.T, s rotator.Store) {
 	commit(t, s, pages("orders"))
 	c := pages("payments")
 	a, silence, timing := &c.Alerts[0], &c.Silences[0], &c.Timings[0]
+	attestation, freeze := &c.Attestations[0], &c.Freezes[0]
 	a.Ends, a.Affected, a.Hint, a.Told = time.Time{}, nil, "", map[string]rotator.Delivery{"pager": {Fired: at(9)}}
 	silence.Until, silence.Reason = at(2), ""
 	timing.Histogram = []byte{7}
+	attestation.Void, attestation.BlindSpots, freeze.Until = nil, nil, time.Time{}
 	commit(t, s, c)
 	other := pages("orders")
 	same(t, "book", book(t, s), rotator.Book{
-		Alerts:   []rotator.Alert{other.Alerts[0], *a},
-		Silences: []rotator.Silence{other.Silences[0], *silence},
-		Timings:  []rotator.Timing{other.Timings[0], *timing},
+		Alerts:       []rotator.Alert{other.Alerts[0], *a},
+		Silences:     []rotator.Silence{other.Silences[0], *silence},
+		Timings:      []rotator.Timing{other.Timings[0], *timing},
+		Attestations: []rotator.Attestation{other.Attestations[0], *attestation},
+		Freezes:      []rotator.Freeze{other.Freezes[0], *freeze},
 	})
 }
 
 func bookLater(t *testing.T, s rotator.Store) {
 	c, later := pages("payments"), pages("payments")
 	later.Alerts[0].Summary, later.Silences[0].Reason, later.Timings[0].Histogram = "later", "later", []byte{9}
+	later.Attestations[0].Reason, later.Freezes[0].Reason = "later", "later"
 	commit(t, s, &rotator.Change{
-		Alerts:   append(c.Alerts, later.Alerts...),
-		Silences: append(c.Silences, later.Silences...),
-		Timings:  append(c.Timings, later.Timings...),
+		Alerts:       append(c.Alerts, later.Alerts...),
+		Silences:     append(c.Silences, later.Silences...),
+		Timings:      append(c.Timings, later.Timings...),
+		Attestations: append(c.Attestations, later.Attestations...),
+		Freezes:      append(c.Freezes, later.Freezes...),
 	})
-	same(t, "book", book(t, s), rotator.Book{Alerts: later.Alerts, Silences: later.Silences, Timings: later.Timings})
+	same(t, "book", book(t, s), bookOf(later))
 }
 
 // bookForget removes an alert and a silence that have the same id, one at a time.
@@ -152,6 +159,9 @@ func bookInvalid(t *testing.T, s rotator.Store) {
 		"a silence without id":             func(c *rotator.Change) { c.Silences[0].ID = "" },
 		"a silence of everything":          func(c *rotator.Change) { c.Silences[0] = rotator.Silence{ID: "s-1", Until: at(1)} },
 		"a silence until the year 9999":    func(c *rotator.Change) { c.Silences[0].Until = late },
+		"an attestation without key":       func(c *rotator.Change) { c.Attestations[0].KeyID = "" },
+		"a freeze without id":              func(c *rotator.Change) { c.Freezes[0].ID = "" },
+		"a standing without dependent":     func(c *rotator.Change) { c.Standings[0].Dependent = "" },
 		"a timing without kind":            func(c *rotator.Change) { c.Timings[0].Kind = "" },
 		"a timing without change":          func(c *rotator.Change) { c.Timings[0].Change = "" },
 		"a timing without histogram":       func(c *rotator.Change) { c.Timings[0].Histogram = nil },
@@ -170,23 +180,25 @@ func bookNoAliasIn(t *testing.T, s rotator.Store) {
 	c := pages("payments")
 	commit(t, s, c)
 	before := read(t, s)
-	scribbleBook(c.Alerts, c.Silences, c.Timings)
+	scribbleBook(bookOf(c))
 	same(t, "store", read(t, s), before)
 }
 
 func bookNoAliasOut(t *testing.T, s rotator.Store) {
 	commit(t, s, pages("payments"))
 	before, b := read(t, s), book(t, s)
-	scribbleBook(b.Alerts, b.Silences, b.Timings)
+	scribbleBook(b)
 	same(t, "store", read(t, s), before)
 }
 
 // scribbleBook changes whatever could be shared.
-func scribbleBook(alerts []rotator.Alert, silences []rotator.Silence, timings []rotator.Timing) {
-	alerts[0].Affected[0].Name, alerts[0].Told["ops"] = "x", rotator.Delivery{}
-	alerts[0].Told["x"] = rotator.Delivery{Failures: 1}
-	timings[0].Histogram[0] ^= 0xff
-	alerts[0].Summary, silences[0].Reason, timings[0].Kind = "x", "x", "x"
+func scribbleBook(b rotator.Book) {
+	b.Alerts[0].Affected[0].Name, b.Alerts[0].Told["ops"] = "x", rotator.Delivery{}
+	b.Alerts[0].Told["x"] = rotator.Delivery{Failures: 1}
+	b.Timings[0].Histogram[0] ^= 0xff
+	b.Alerts[0].Summary, b.Silences[0].Reason, b.Timings[0].Kind = "x", "x", "x"
+	b.Attestations[0].Versions[0], b.Attestations[0].BlindSpots[0], b.Attestations[0].Void.Message = "x", "x", "x"
+	b.Freezes[0].Reason = "x"
 }
 
 func bookStaged(t *testing.T, s rotator.Store) {
@@ -199,6 +211,6 @@ func bookStaged(t *testing.T, s rotator.Store) {
 	if err := staged(t.Context()); err != nil {
 		t.Fatal(err)
 	}
-	same(t, "book", book(t, s), rotator.Book{Alerts: c.Alerts, Silences: c.Silences, Timings: c.Timings})
+	same(t, "book", book(t, s), bookOf(c))
 	wantUnstageable(t, s, "an alert without id", &rotator.Change{Alerts: []rotator.Alert{{}}})
 }

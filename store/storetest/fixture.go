@@ -134,11 +134,40 @@ func timing(kind, region string, change rotator.OperationKind) rotator.Timing {
 	return rotator.Timing{Kind: kind, Region: region, Change: change, Histogram: []byte{0x1c, 0x84, 0x93, 0x14, 0, 0xff}}
 }
 
-// pages is an alert, a silence and a timing of one name.
+// attestation, freeze and standing have something in every field.
+func attestation(id string) rotator.Attestation {
+	return rotator.Attestation{
+		ID: id, KeyID: keyID("a"), Key: "payments", Dependent: "/subscriptions/s/a", Versions: []string{"v1", "v2"}, Binding: rotator.BindingFollows,
+		BlindSpots: []string{"backups"}, Actor: "amelie", Reason: "looked", Made: at(1), Until: at(5), Void: problem(),
+	}
+}
+
+func freeze(id string) rotator.Freeze {
+	return rotator.Freeze{
+		ID: id, Vault: "contoso.vault.azure.net", KeyID: keyID("a"), Key: "payments", Actor: "amelie", Reason: "audit", Made: at(1), Until: at(5), Scheduled: true,
+	}
+}
+
+func standing(key rotator.KeyID, dependent string) rotator.Standing {
+	return rotator.Standing{
+		KeyID: key, Dependent: dependent, Last: detail(0).Last, Since: at(1), Known: []string{"properties.encryption"}, Held: []rotator.Held{{Key: key, Version: "v0"}},
+	}
+}
+
+// pages is a record of one name on each shelf.
 func pages(name string) *rotator.Change {
 	return &rotator.Change{
 		Alerts: []rotator.Alert{alert(name)}, Silences: []rotator.Silence{silence(name)},
-		Timings: []rotator.Timing{timing(name, "westeurope", rotator.KindRotation)},
+		Timings:      []rotator.Timing{timing(name, "westeurope", rotator.KindRotation)},
+		Attestations: []rotator.Attestation{attestation(name)}, Freezes: []rotator.Freeze{freeze(name)},
+		Standings: []rotator.Standing{standing(keyID(name), "/subscriptions/s/"+name)},
+	}
+}
+
+// bookOf is the book that a change alone makes.
+func bookOf(c *rotator.Change) rotator.Book {
+	return rotator.Book{
+		Alerts: c.Alerts, Silences: c.Silences, Timings: c.Timings, Attestations: c.Attestations, Freezes: c.Freezes,
 	}
 }
 

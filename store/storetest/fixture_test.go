@@ -15,7 +15,7 @@ func TestFixtures_LeaveNoFieldOut(t *testing.T) {
 	// fills in the others.
 	unset := []string{"Operation.Finished", "Wait.Text", "Event.Seq", "Event.Prev", "Event.Hash", "Tracker.Evidence"}
 	c := change(1, "payments", 1)
-	for _, record := range []any{c.Keys[0], c.Operations[0], c.Trackers[0], c.Events[0], c.Alerts[0], c.Silences[0], c.Timings[0]} {
+	for _, record := range []any{c.Keys[0], c.Operations[0], c.Trackers[0], c.Events[0], c.Alerts[0], c.Silences[0], c.Timings[0], c.Attestations[0], c.Freezes[0], c.Standings[0]} {
 		for _, field := range zeroFields(reflect.ValueOf(record)) {
 			if !slices.Contains(unset, field) {
 				t.Errorf("the fixtures leave out %s", field)

@@ -53,7 +53,9 @@ func idsAboveRecords(t *testing.T, s rotator.Store) {
 	last := ids(t, s, rotator.SequenceOperations, 4)
 	for _, id := range []uint64{1, 6, 7, 5000} {
 		c := change(rotator.OperationID(id), "payments", 0)
-		c.Silences = append(c.Silences, silence(rotator.SilenceID(id)), silence("s-0x"), silence("s-099999"), silence("99999"))
+		c.Silences = append(c.Silences, silence(rotator.SequenceSilences.ID(id)), silence("s-0x"), silence("s-099999"), silence("99999"))
+		c.Attestations = append(c.Attestations, attestation(rotator.SequenceAttestations.ID(id)), attestation("s-99999"))
+		c.Freezes = append(c.Freezes, freeze(rotator.SequenceFreezes.ID(id)), freeze("a-99999"))
 		commit(t, s, c)
 		for _, seq := range rotator.Sequences() {
 			got := ids(t, s, seq, 1)
@@ -69,7 +71,7 @@ func idsAboveRecords(t *testing.T, s rotator.Store) {
 
 func idsForgotten(t *testing.T, s rotator.Store) {
 	id := ids(t, s, rotator.SequenceSilences, 1)
-	name := rotator.SilenceID(id)
+	name := rotator.SequenceSilences.ID(id)
 	commit(t, s, &rotator.Change{Silences: []rotator.Silence{silence(name), silence("s-77")}})
 	commit(t, s, &rotator.Change{Forget: rotator.Forget{Silences: []string{name, "s-77"}}})
 	if got := ids(t, s, rotator.SequenceSilences, 1); got != 78 {

@@ -43,14 +43,17 @@ func reopenBook(t *testing.T, b Backend) {
 	commit(t, s, pages("kept"))
 	commit(t, s, pages("forgotten"))
 	kept.Alerts[0].Summary, kept.Silences[0].Reason, kept.Timings[0].Histogram = "replaced", "replaced", []byte{8}
-	kept.Forget = rotator.Forget{Alerts: []string{"forgotten"}, Silences: []string{"forgotten"}}
+	kept.Forget = rotator.Forget{
+		Alerts: []string{"forgotten"}, Silences: []string{"forgotten"}, Attestations: []string{"forgotten"}, Freezes: []string{"forgotten"},
+	}
 	commit(t, s, kept)
 	b.close(t, s)
 	s = b.Open(t, dir)
 	defer b.close(t, s)
 	same(t, "book", book(t, s), rotator.Book{
 		Alerts: kept.Alerts, Silences: kept.Silences,
-		Timings: []rotator.Timing{timing("forgotten", "westeurope", rotator.KindRotation), kept.Timings[0]},
+		Timings:      []rotator.Timing{timing("forgotten", "westeurope", rotator.KindRotation), kept.Timings[0]},
+		Attestations: kept.Attestations, Freezes: kept.Freezes,
 	})
 }
 

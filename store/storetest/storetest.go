@@ -60,6 +60,7 @@ func Exercise(t *testing.T, open func(t *testing.T) rotator.Store) {
 		{"Events", eventChecks()},
 		{"Due", dueChecks()},
 		{"Book", bookChecks()},
+		{"Standings", standingChecks()},
 		{"IDs", idChecks()},
 		{"Context", contextChecks()},
 		{"Concurrency", concurrencyChecks()},
@@ -167,6 +168,7 @@ type everything struct {
 	Events     []rotator.Event
 	Due        []rotator.DueItem
 	Book       rotator.Book
+	Standings  []rotator.Standing // of the keys that there are
 }
 
 func read(t *testing.T, s rotator.Store) everything {
@@ -175,6 +177,9 @@ func read(t *testing.T, s rotator.Store) everything {
 		Instance: s.Instance(), Keys: keys(t, s), Operations: operations(t, s, rotator.OperationFilter{}),
 		Trackers: make(map[rotator.OperationID][]rotator.Tracker), Events: events(t, s, rotator.EventFilter{}),
 		Due: due(t, s, 1e6, 0), Book: book(t, s),
+	}
+	for _, k := range e.Keys {
+		e.Standings = append(e.Standings, must[[]rotator.Standing](t)(s.Standings(t.Context(), k.ID))...)
 	}
 	for _, o := range e.Operations {
 		e.Trackers[o.ID] = trackers(t, s, o.ID)

@@ -1,0 +1,89 @@
+package rotator
+
+import (
+	"slices"
+	"strings"
+	"time"
+)
+
+// Attestation is a person's statement that stands in for evidence of a dependent that
+// cannot be had: that it does not need the old versions of its key any more. It holds for
+// what it was made for, and for no longer than it says.
+type Attestation struct {
+	// ID is a-1 and so on.
+	ID    string `json:"id"`
+	KeyID KeyID  `json:"key_id"`
+	// Key is the short name of the key when it was made.
+	Key string `json:"key"`
+	// Dependent is the resource id, or the id of a manual dependent.
+	Dependent string `json:"dependent"`
+	// Versions are the old versions that it was made for: it says nothing of others.
+	Versions []string `json:"versions"`
+	// Binding and BlindSpots are what was known of the dependent then: how it names its
+	// key, and what cannot be seen of it. Of a blind spot that is not among them it says
+	// nothing.
+	Binding    Binding  `json:"binding,omitempty"`
+	BlindSpots []string `json:"blind_spots,omitempty"`
+
+	Actor  string    `json:"actor"`
+	Reason string    `json:"reason"`
+	Made   time.Time `json:"made"`
+	// Until is when it ends; somebody may have taken it back earlier.
+	Until time.Time `json:"until"`
+	// Void is what contradicts it; nil while nothing does. It does not come back.
+	Void *Problem `json:"void,omitempty"`
+}
+
+// Holds reports whether the attestation counts at a time.
+func (a *Attestation) Holds(now time.Time) bool { return a.Void == nil && now.Before(a.Until) }
+
+// Covers reports whether it was made for a version of a key and a dependent, whether or
+// not it holds still.
+func (a *Attestation) Covers(key KeyID, dependent, version string) bool {
+	return a.KeyID.Same(key) && strings.EqualFold(a.Dependent, dependent) && slices.Contains(a.Versions, version)
+}
+
+// Freeze stops every write but those of revocations and reinstatements: what is under
+// way waits, and nothing begins.
+type Freeze struct {
+	// ID is f-1 and so on.
+	ID string `json:"id"`
+	// Vault is the host of a vault, KeyID a key, which Key is what it was called; if
+	// none is given, everything is frozen.
+	Vault string `json:"vault,omitempty"`
+	KeyID KeyID  `json:"key_id,omitempty"`
+	Key   string `json:"key,omitempty"`
+
+	Actor  string    `json:"actor"`
+	Reason string    `json:"reason"`
+	Made   time.Time `json:"made"`
+	// Until is when it ends by itself, zero for when somebody ends it.
+	Until time.Time `json:"until,omitzero"`
+	// Scheduled freezes stop only what nobody asked for: the daemon makes one itself
+	// when dependents lose access.
+	Scheduled bool `json:"scheduled,omitempty"`
+}
+
+// Holds reports whether the freeze is about a key, at a time.
+func (f *Freeze) Holds(key KeyID, now time.Time) bool {
+	if !f.Until.IsZero() && !now.Before(f.Until) {
+		return false
+	}
+	return (f.Vault == "" || strings.EqualFold(f.Vault, key.Host())) && (f.KeyID == "" || f.KeyID.Same(key))
+}
+
+// Standing is what is known of a dependent of a key between operations.
+type Standing struct {
+	KeyID KeyID `json:"key_id"`
+	// Dependent is its resource id.
+	Dependent string `json:"dependent"`
+	// Last is the last observation that showed its uses, Since when it began to show
+	// the same.
+	Last  *Observation `json:"last,omitempty"`
+	Since time.Time    `json:"since,omitzero"`
+	// Known are the uses that were ever known, see [Observation.Unknown].
+	Known []string `json:"known,omitempty"`
+	// Held are versions that it needs beside those that it shows, and that nobody shows:
+	// cmkd remembers them (azure/facts-services.md A2, the previous key of an etcd).
+	Held []Held `json:"held,omitempty"`
+}
