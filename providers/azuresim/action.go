@@ -26,6 +26,10 @@ type Action struct {
 	Client     string `yaml:"client"`
 	Permission string `yaml:"permission"`
 	Scope      string `yaml:"scope"`
+	// Principal and Role of assign-role and unassign-role, at Scope; as in
+	// [RoleAssignmentSpec].
+	Principal string `yaml:"principal"`
+	Role      string `yaml:"role"`
 	// Code and Message of auto-rotation-error; no code takes the error away.
 	Code    string `yaml:"code"`
 	Message string `yaml:"message"`
@@ -53,11 +57,13 @@ type Event struct {
 //	auto-rotation-error            on a disk encryption set
 //	revoke-access, grant-access    of a service's identity to its vault
 //	deny, allow                    a client's permission
+//	assign-role, unassign-role     a principal's role at a scope
 func Actions() []string {
 	return []string{
 		"rotate-key", "create-version", "enable-version", "disable-version", "delete-key", "recover-key",
 		"purge-key", "stop-switching", "resume-switching", "switch-now", "pin", "delete-resource",
 		"add-resource", "set-property", "auto-rotation-error", "revoke-access", "grant-access", "deny", "allow",
+		"assign-role", "unassign-role",
 	}
 }
 
@@ -67,6 +73,7 @@ var (
 	ErrNoSuchVersion  = errors.New("there is no such version")
 	ErrNoSuchResource = errors.New("there is no such resource")
 	ErrNoSuchClient   = errors.New("there is no such client")
+	ErrNoSuchRole     = errors.New("there is no such role")
 	ErrUnknownAction  = errors.New("unknown action")
 )
 
@@ -86,6 +93,8 @@ func (s *Server) act(a Action, now time.Time) error {
 		err = s.actOnKey(a, now)
 	case "deny", "allow":
 		err = s.actOnClient(a)
+	case "assign-role", "unassign-role":
+		err = s.actOnRole(a, now)
 	case "add-resource":
 		err = s.addDocument(a.Properties, now)
 	default:

@@ -10,6 +10,9 @@ import (
 // routeManagement finds the operation of a request to Azure Resource Manager.
 func (s *Server) routeManagement(c *call) func(*call) *answer {
 	c.target = parseID(c.path)
+	if c.extension = s.extensionOf(c.path); c.extension != nil {
+		c.target = parseID(c.extension.scope)
+	}
 	side := "read"
 	if c.method != http.MethodGet && c.method != http.MethodHead {
 		side = "write"
@@ -28,6 +31,9 @@ func (s *Server) routeManagement(c *call) func(*call) *answer {
 
 // managementHandler names the operation and finds who answers it.
 func (s *Server) managementHandler(c *call) func(*call) *answer {
+	if c.extension != nil {
+		return s.extensionHandler(c)
+	}
 	id := c.target
 	verb := strings.ToLower(c.method)
 	if op := operationID(id); op != "" && c.method == http.MethodGet {
@@ -91,10 +97,7 @@ func (s *Server) guardManagement(c *call) *answer {
 	if a := badVersion(c); a != nil {
 		return a
 	}
-	if !c.caller.may(c.action(), c.path, false) {
-		return s.forbidden(c)
-	}
-	return nil
+	return s.guardAccess(c)
 }
 
 // apiVersion is the form of an API version of Azure Resource Manager.
@@ -136,10 +139,16 @@ func (s *Server) managementChallenge(c *call) *answer {
 // action is the permission that a management request needs.
 func (c *call) action() string {
 	base := c.target.fullType()
-	if c.target.provider == "" {
+	switch {
+	case c.extension != nil:
+		base = c.extension.kind.typ
+	case c.target.provider == "":
 		base = "Microsoft.Resources/subscriptions"
 		if c.target.group != "" {
 			base += "/resourceGroups"
+		}
+		if c.operation == "resource-list" {
+			base += "/resources"
 		}
 	}
 	switch c.method {
@@ -161,10 +170,15 @@ func (c *call) action() string {
 func (s *Server) forbidden(c *call) *answer {
 	switch {
 	case c.host == managementHost:
-		return problem(http.StatusForbidden, "AuthorizationFailed",
+		if d := s.denying(c.caller, c.action(), c.path, false); d != nil && s.hasRole(c.caller, c.action(), c.path, false) {
+			return forbiddenByDeny(c, d)
+		}
+		return gateway(problem(http.StatusForbidden, "AuthorizationFailed",
 			"The client '%s' with object id '%s' does not have authorization to perform action '%s' over scope '%s' or"+
 				" the scope is invalid. If access was recently granted, please refresh your credentials.",
-			c.caller.id, c.caller.objectID, c.action(), strings.TrimRight(c.path, "/"))
+			c.caller.id, c.caller.objectID, c.action(), strings.TrimRight(c.path, "/")))
+	case c.vault != nil && s.byPolicies(c.vault):
+		return s.forbiddenByPolicy(c)
 	case c.vault != nil:
 		parts := strings.Split(strings.Trim(c.path, "/"), "/")
 		name := ""

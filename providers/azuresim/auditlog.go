@@ -64,7 +64,7 @@ func (s *Server) routeLog(c *call) func(*call) *answer {
 			return problem(http.StatusUnauthorized, "AuthorizationRequiredError", "Valid authentication was not provided")
 		case len(parts) != 4 || parts[3] != "query" || c.method != http.MethodPost:
 			return problem(http.StatusNotFound, "PathNotFoundError", "The requested path does not exist")
-		case !c.caller.may("Microsoft.OperationalInsights/workspaces/query/read", c.path, false):
+		case !s.may(c.caller, "Microsoft.OperationalInsights/workspaces/query/read", c.path, false):
 			return problem(http.StatusForbidden, "InsufficientAccessError",
 				"The provided credentials have insufficient access to perform the requested operation")
 		}

@@ -137,7 +137,7 @@ func diskSetDone(s *Server, r *resource, body doc, made bool, now time.Time) doc
 	s.change(r, next)
 	id := r.link.pinned
 	if truth(next, "properties.rotationToLatestKeyVersionEnabled") {
-		if k := s.keyOf(r); k != nil && !r.noAccess {
+		if k := s.keyOf(r); k != nil && !s.shutOut(r, now) {
 			if v := k.state.current(now); v != nil {
 				id = v.id
 			}

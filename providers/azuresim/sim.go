@@ -71,6 +71,8 @@ type Server struct {
 	limits     map[string]*bucket
 	windows    map[string]*window // of vaults and their subscriptions
 	audited    []auditEntry       // what clients did to keys
+	access     access
+	extensions map[string]*extensionKind
 }
 
 // New makes the estate of a scenario.
@@ -90,7 +92,7 @@ func New(s *Scenario, o Options) (*Server, error) {
 		resources: map[string]*resource{}, accounts: map[string]*resource{}, byKey: map[string][]*resource{},
 		operations: map[string]*operation{}, signed: sum[:], kinds: kinds(),
 		chance: rand.New(rand.NewPCG(s.Seed, 0x5eed)), stats: newTally(),
-		limits: map[string]*bucket{}, windows: map[string]*window{},
+		limits: map[string]*bucket{}, windows: map[string]*window{}, extensions: extensionKinds(),
 	}
 	if err := v.build(); err != nil {
 		return nil, fmt.Errorf("build scenario %s: %w", s.Name, err)
