@@ -52,6 +52,10 @@ func (s *Server) managementHandler(c *call) func(*call) *answer {
 		c.operation = "provider-" + verb
 		return s.provider
 	}
+	if strings.EqualFold(id.typ, "register") && id.group == "" && c.method == http.MethodPost {
+		c.operation = "provider-register"
+		return s.register
+	}
 	c.kind = s.kinds[strings.ToLower(id.fullType())]
 	switch {
 	case c.kind == nil:
@@ -97,7 +101,10 @@ func (s *Server) guardManagement(c *call) *answer {
 	if a := badVersion(c); a != nil {
 		return a
 	}
-	return s.guardAccess(c)
+	if a := s.guardAccess(c); a != nil {
+		return a
+	}
+	return s.guardSubscription(c)
 }
 
 // apiVersion is the form of an API version of Azure Resource Manager.
@@ -159,6 +166,9 @@ func (c *call) action() string {
 	case http.MethodPost:
 		if c.operation == "graph-query" {
 			return "Microsoft.ResourceGraph/resources/read"
+		}
+		if c.operation == "provider-register" {
+			return base + "/action"
 		}
 		return base + "/" + strings.Join(c.target.rest, "/") + "/action"
 	default:
@@ -231,10 +241,7 @@ func (s *Server) missing(c *call) *answer {
 
 // missingGroup answers when the subscription or the group does not exist.
 func (s *Server) missingGroup(c *call) *answer {
-	known := slices.ContainsFunc(s.subs, func(sub SubscriptionSpec) bool {
-		return strings.EqualFold(sub.ID, c.target.subscription)
-	})
-	if !known {
+	if s.subscription(c.target.subscription) == nil {
 		return problem(http.StatusNotFound, "SubscriptionNotFound",
 			"The subscription '%s' could not be found.", c.target.subscription)
 	}

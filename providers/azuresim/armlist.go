@@ -66,7 +66,7 @@ func (s *Server) listTenants(*call) *answer {
 func (s *Server) subscriptionDoc(sub SubscriptionSpec) doc {
 	return doc{
 		"id": "/subscriptions/" + sub.ID, "authorizationSource": "RoleBased", "managedByTenants": []any{},
-		"subscriptionId": sub.ID, "tenantId": s.tenant, "displayName": sub.Name, "state": "Enabled",
+		"subscriptionId": sub.ID, "tenantId": s.tenant, "displayName": sub.Name, "state": sub.state(),
 		"subscriptionPolicies": doc{
 			"locationPlacementId": "Public_2014-09-01", "quotaId": "PayAsYouGo_2014-09-01", "spendingLimit": "Off",
 		},
@@ -88,10 +88,8 @@ func (s *Server) listSubscriptions(c *call) *answer {
 }
 
 func (s *Server) getSubscription(c *call) *answer {
-	for _, sub := range s.subs {
-		if strings.EqualFold(sub.ID, c.target.subscription) {
-			return reply(http.StatusOK, s.subscriptionDoc(sub))
-		}
+	if sub := s.subscription(c.target.subscription); sub != nil {
+		return reply(http.StatusOK, s.subscriptionDoc(*sub))
 	}
 	return s.missingGroup(c)
 }
@@ -273,7 +271,8 @@ func (s *Server) providerDoc(sub, namespace string) doc {
 	}
 	return doc{
 		"id":        "/subscriptions/" + sub + "/providers/" + namespace,
-		"namespace": namespace, "resourceTypes": types, "registrationState": "Registered",
+		"namespace": namespace, "resourceTypes": types,
+		"registrationState": s.subscription(sub).registration(namespace),
 		"registrationPolicy": "RegistrationRequired",
 	}
 }

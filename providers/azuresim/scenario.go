@@ -145,6 +145,12 @@ type DenySpec struct {
 type SubscriptionSpec struct {
 	ID   string `yaml:"id"`
 	Name string `yaml:"name"`
+	// State is Enabled (default), Warned, PastDue, Disabled or Deleted. Warned
+	// and disabled ones are read only.
+	State string `yaml:"state"`
+	// Unregistered are namespaces of resource providers that the subscription
+	// does not use, as Microsoft.DocumentDB.
+	Unregistered []string `yaml:"unregistered"`
 }
 
 // Place says where a resource lives, and how many of them there are.
