@@ -30,6 +30,10 @@ type Action struct {
 	// [RoleAssignmentSpec].
 	Principal string `yaml:"principal"`
 	Role      string `yaml:"role"`
+	// Name and Level of lock and unlock, at Scope or Resource; see [LockSpec].
+	// Without a name unlock takes all of a scope off.
+	Name  string `yaml:"name"`
+	Level string `yaml:"level"`
 	// Code and Message of auto-rotation-error; no code takes the error away.
 	Code    string `yaml:"code"`
 	Message string `yaml:"message"`
@@ -57,13 +61,14 @@ type Event struct {
 //	auto-rotation-error            on a disk encryption set
 //	revoke-access, grant-access    of a service's identity to its vault
 //	deny, allow                    a client's permission
+//	lock, unlock                   a scope or a resource
 //	assign-role, unassign-role     a principal's role at a scope
 func Actions() []string {
 	return []string{
 		"rotate-key", "create-version", "enable-version", "disable-version", "delete-key", "recover-key",
 		"purge-key", "stop-switching", "resume-switching", "switch-now", "pin", "delete-resource",
 		"add-resource", "set-property", "auto-rotation-error", "revoke-access", "grant-access", "deny", "allow",
-		"assign-role", "unassign-role",
+		"assign-role", "unassign-role", "lock", "unlock",
 	}
 }
 
@@ -73,6 +78,7 @@ var (
 	ErrNoSuchVersion  = errors.New("there is no such version")
 	ErrNoSuchResource = errors.New("there is no such resource")
 	ErrNoSuchClient   = errors.New("there is no such client")
+	ErrNoSuchLock     = errors.New("there is no such lock")
 	ErrNoSuchRole     = errors.New("there is no such role")
 	ErrUnknownAction  = errors.New("unknown action")
 )
@@ -95,6 +101,8 @@ func (s *Server) act(a Action, now time.Time) error {
 		err = s.actOnClient(a)
 	case "assign-role", "unassign-role":
 		err = s.actOnRole(a, now)
+	case "lock", "unlock":
+		err = s.actOnLock(a, now)
 	case "add-resource":
 		err = s.addDocument(a.Properties, now)
 	default:

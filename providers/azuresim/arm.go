@@ -104,7 +104,10 @@ func (s *Server) guardManagement(c *call) *answer {
 	if a := s.guardAccess(c); a != nil {
 		return a
 	}
-	return s.guardSubscription(c)
+	if a := s.guardSubscription(c); a != nil {
+		return a
+	}
+	return s.guardLocks(c)
 }
 
 // apiVersion is the form of an API version of Azure Resource Manager.

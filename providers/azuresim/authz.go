@@ -14,6 +14,7 @@ type access struct {
 	roles   []*role
 	grants  []*grant // role assignments, in the order in which they were made
 	denials []*denyAssignment
+	locks   []*lock
 }
 
 // grant is a role assignment. It counts some minutes after it is made, and
@@ -321,7 +322,7 @@ func (s *Server) buildAccess() error {
 		return err
 	}
 	s.settleServices(s.epoch)
-	return nil
+	return s.buildLocks()
 }
 
 // grantsOf makes the role assignments of one line of a scenario.

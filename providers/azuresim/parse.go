@@ -131,6 +131,7 @@ func (c *checker) check() {
 	}
 	c.access()
 	c.subscriptions()
+	c.locks()
 	if !slices.Contains([]string{"", "filter", "refuse"}, s.PartialLists) {
 		c.problem("$.partial_lists", "unknown word %q; use filter or refuse", s.PartialLists)
 	}

@@ -81,6 +81,8 @@ type Scenario struct {
 	CustomRoles []CustomRoleSpec `yaml:"custom_roles"`
 	// DenyAssignments take actions away from everybody.
 	DenyAssignments []DenyAssignmentSpec `yaml:"deny_assignments"`
+	// Locks keep scopes from being changed or deleted.
+	Locks []LockSpec `yaml:"locks"`
 	// RoleLag is how long a change of role assignments takes to count. Default
 	// by the seed, up to ten minutes.
 	RoleLag Duration `yaml:"role_lag"`
