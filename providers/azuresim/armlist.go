@@ -272,7 +272,7 @@ func (s *Server) providerDoc(sub, namespace string) doc {
 	return doc{
 		"id":        "/subscriptions/" + sub + "/providers/" + namespace,
 		"namespace": namespace, "resourceTypes": types,
-		"registrationState": s.subscription(sub).registration(namespace),
+		"registrationState":  s.subscription(sub).registration(namespace),
 		"registrationPolicy": "RegistrationRequired",
 	}
 }

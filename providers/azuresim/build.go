@@ -28,6 +28,9 @@ func (s *Server) build() error {
 	if err := s.buildAccess(); err != nil {
 		return err
 	}
+	if err := s.buildDiagnostics(); err != nil {
+		return err
+	}
 	for _, f := range sc.Faults {
 		armed, err := arm(f)
 		if err != nil {
@@ -185,6 +188,9 @@ func (s *Server) buildResources() {
 	}
 	for _, spec := range sc.ManagedClusters {
 		s.each(spec.Place, func(p Place, n string) { s.buildCluster(spec, p, n) })
+	}
+	for _, spec := range sc.Workspaces {
+		s.each(spec.Place, func(p Place, _ string) { s.buildWorkspace(spec, p) })
 	}
 	for _, spec := range sc.ContainerGroups {
 		s.each(spec.Place, func(p Place, n string) { s.buildContainerGroup(spec, p, n) })

@@ -24,7 +24,7 @@ func (k *extensionKind) id(scope, name string) string {
 type extensionKind struct {
 	name                string // as in operation names
 	typ                 string
-	lockless            bool   // locks do not hold it
+	lockless            bool // locks do not hold it
 	list                func(s *Server, c *call) *answer
 	get, write, destroy func(s *Server, c *call, name string) *answer
 }
@@ -46,7 +46,7 @@ func extensionKinds() map[string]*extensionKind {
 			name: "deny-assignment", typ: "Microsoft.Authorization/denyAssignments",
 			list: (*Server).listDenials, get: (*Server).getDenial,
 		},
-		lockKind(),
+		lockKind(), diagnosticKind(),
 	} {
 		table[strings.ToLower(k.typ)] = k
 	}

@@ -22,7 +22,7 @@ func kinds() map[string]*kind {
 	table := map[string]*kind{}
 	for _, k := range []*kind{
 		storageKind(), cosmosKind(), diskSetKind(), diskKind(), machineKind(),
-		containerGroupKind(), clusterKind(), vaultKind(),
+		containerGroupKind(), clusterKind(), vaultKind(), workspaceKind(),
 	} {
 		table[strings.ToLower(k.typ)] = k
 	}

@@ -101,6 +101,8 @@ type Scenario struct {
 	VirtualMachines    []MachineSpec        `yaml:"virtual_machines"`
 	ManagedClusters    []ClusterSpec        `yaml:"managed_clusters"`
 	ContainerGroups    []ContainerGroupSpec `yaml:"container_groups"`
+	// Workspaces are those of Log Analytics.
+	Workspaces []WorkspaceSpec `yaml:"workspaces"`
 	// Resources are whole documents of Azure Resource Manager, by their id.
 	Resources []map[string]any `yaml:"resources"`
 
@@ -192,6 +194,9 @@ type VaultSpec struct {
 	// EnforceAccess lets services use keys of the vault only with a role or an
 	// access policy that allows it to their identity.
 	EnforceAccess bool `yaml:"enforce_access"`
+	// Diagnostics is where the audit log goes: none, or a setting. Without it
+	// the log has always been in every workspace.
+	Diagnostics *DiagnosticsSpec `yaml:"diagnostics"`
 }
 
 // KeySpec is a key.

@@ -50,29 +50,30 @@ type Server struct {
 	forge    *forge
 	epoch    time.Time
 
-	mu         sync.Mutex
-	agenda     agenda
-	now        time.Time // of the request or action in progress
-	clients    map[string]*client
-	open       bool // no clients were declared: everyone may
-	subs       []SubscriptionSpec
-	groups     map[string]*group
-	vaults     map[string]*vault
-	resources  map[string]*resource
-	accounts   map[string]*resource   // storage accounts by lower-case name
-	byKey      map[string][]*resource // by versionless key URI, folded
-	operations map[string]*operation
-	opCount    int
-	signed     []byte // key under which tokens are signed
-	kinds      map[string]*kind
-	faults     []*armedFault
-	chance     *rand.Rand // for faults with a probability
-	stats      tally
-	limits     map[string]*bucket
-	windows    map[string]*window // of vaults and their subscriptions
-	audited    []auditEntry       // what clients did to keys
-	access     access
-	extensions map[string]*extensionKind
+	mu          sync.Mutex
+	agenda      agenda
+	now         time.Time // of the request or action in progress
+	clients     map[string]*client
+	open        bool // no clients were declared: everyone may
+	subs        []SubscriptionSpec
+	groups      map[string]*group
+	vaults      map[string]*vault
+	resources   map[string]*resource
+	accounts    map[string]*resource   // storage accounts by lower-case name
+	byKey       map[string][]*resource // by versionless key URI, folded
+	operations  map[string]*operation
+	opCount     int
+	signed      []byte // key under which tokens are signed
+	kinds       map[string]*kind
+	faults      []*armedFault
+	chance      *rand.Rand // for faults with a probability
+	stats       tally
+	limits      map[string]*bucket
+	windows     map[string]*window // of vaults and their subscriptions
+	audited     []auditEntry       // what clients did to keys
+	access      access
+	extensions  map[string]*extensionKind
+	diagnostics diagnostics
 }
 
 // New makes the estate of a scenario.
