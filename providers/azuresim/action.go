@@ -61,6 +61,7 @@ type Event struct {
 //	auto-rotation-error            on a disk encryption set
 //	revoke-access, grant-access    of a service's identity to its vault
 //	deny, allow                    a client's permission
+//	stop-machine, deallocate-machine, start-machine
 //	lock, unlock                   a scope or a resource
 //	assign-role, unassign-role     a principal's role at a scope
 func Actions() []string {
@@ -69,6 +70,7 @@ func Actions() []string {
 		"purge-key", "stop-switching", "resume-switching", "switch-now", "pin", "delete-resource",
 		"add-resource", "set-property", "auto-rotation-error", "revoke-access", "grant-access", "deny", "allow",
 		"assign-role", "unassign-role", "lock", "unlock",
+		"stop-machine", "deallocate-machine", "start-machine",
 	}
 }
 
@@ -264,7 +266,11 @@ func (s *Server) actOnResource(a Action, now time.Time) error {
 		r.noAccess = a.Do == "revoke-access"
 		s.settle(r, now)
 	default:
-		return ErrUnknownAction
+		do := r.kind.acts[a.Do]
+		if do == nil {
+			return ErrUnknownAction
+		}
+		do(s, r)
 	}
 	return nil
 }

@@ -106,6 +106,8 @@ type kind struct {
 	// eager kinds follow a while after each new version instead of looking
 	// now and then.
 	eager bool
+	// acts are actions of scenarios that only this kind has.
+	acts map[string]func(s *Server, r *resource)
 	// ciphers kinds encrypt and decrypt with their key instead of wrapping.
 	ciphers bool
 	// altered is told that the document changed.
