@@ -83,7 +83,8 @@ func operationID(id resourceID) string {
 	return ""
 }
 
-// guardManagement checks token, api-version and permission.
+// guardManagement checks token, api-version and permission, and what else stands
+// in the way; that Azure asks in this order is not verified.
 func (s *Server) guardManagement(c *call) *answer {
 	if !c.caller.known() {
 		return s.managementChallenge(c)
@@ -107,7 +108,10 @@ func (s *Server) guardManagement(c *call) *answer {
 	if a := s.guardSubscription(c); a != nil {
 		return a
 	}
-	return s.guardLocks(c)
+	if a := s.guardLocks(c); a != nil {
+		return a
+	}
+	return s.guardPolicies(c)
 }
 
 // apiVersion is the form of an API version of Azure Resource Manager.

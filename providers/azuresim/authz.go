@@ -15,6 +15,8 @@ type access struct {
 	grants  []*grant // role assignments, in the order in which they were made
 	denials []*denyAssignment
 	locks   []*lock
+	// policies are those of Azure Policy that deny.
+	policies []azurePolicy
 }
 
 // grant is a role assignment. It counts some minutes after it is made, and
@@ -322,6 +324,9 @@ func (s *Server) buildAccess() error {
 		return err
 	}
 	s.settleServices(s.epoch)
+	if err := s.buildPolicies(); err != nil {
+		return err
+	}
 	return s.buildLocks()
 }
 

@@ -215,7 +215,11 @@ func (s *Server) logs(v *vault, at time.Time, workspace string) bool {
 func (s *Server) buildDiagnostics() error {
 	for _, v := range s.vaults {
 		spec := v.spec.Diagnostics
-		scope := s.idOf(v.spec.Place, "Microsoft.KeyVault/vaults").path()
+		typ := "Microsoft.KeyVault/vaults"
+		if v.spec.HSM {
+			typ = "Microsoft.KeyVault/managedHSMs"
+		}
+		scope := s.idOf(v.spec.Place, typ).path()
 		switch {
 		case spec == nil && len(s.scenario.Workspaces) == 0, spec != nil && spec.None:
 			continue
@@ -239,7 +243,11 @@ func (s *Server) buildDiagnostics() error {
 func (s *Server) buildSetting(scope string, spec *DiagnosticsSpec) error {
 	p := doc{"metrics": []any{}}
 	if spec.Workspace != "" {
-		id, err := s.scopeNamed(spec.Workspace)
+		ref := spec.Workspace
+		if !strings.Contains(ref, "/") {
+			ref = kindWorkspace + "/" + ref
+		}
+		id, err := s.scopeNamed(ref)
 		if err != nil {
 			return fmt.Errorf("find workspace: %w", err)
 		}
@@ -280,6 +288,15 @@ func (s *Server) buildSetting(scope string, spec *DiagnosticsSpec) error {
 	return nil
 }
 
+// workspace checks the name of a workspace.
+func (c *checker) workspace(at, ref string) {
+	if ref != "" && !strings.Contains(ref, "/") && !slices.ContainsFunc(c.scenario.Workspaces, func(w WorkspaceSpec) bool {
+		return matchesPattern(w.Name, w.Count, ref)
+	}) {
+		c.problem(at, "there is no workspace %q; add it under workspaces", ref)
+	}
+}
+
 // diagnostics checks settings.
 func (c *checker) diagnostics() {
 	for i, v := range c.scenario.Vaults {
@@ -294,7 +311,7 @@ func (c *checker) diagnostics() {
 		case !d.None && d.Workspace+d.StorageAccount+d.EventHub == "":
 			c.problem(at, "a diagnostic setting sends nowhere; add workspace, or write none")
 		default:
-			c.scope(at+".workspace", d.Workspace)
+			c.workspace(at+".workspace", d.Workspace)
 		}
 	}
 }

@@ -114,8 +114,8 @@ func TestParseScenario_Diagnostics(t *testing.T) {
 		{"vaults:\n  - name: kv\n    diagnostics: {workspce: a}\n", "s.yaml:3: unknown field \"workspce\"; give none or workspace"},
 		{"vaults:\n  - name: kv\n    diagnostics: always\n", "s.yaml:3: "},
 		{"vaults:\n  - name: kv\n    diagnostics: {category: audit}\n", "s.yaml:3: a diagnostic setting sends nowhere"},
-		{"vaults:\n  - name: kv\n    diagnostics:\n      workspace: nowhere\n", "s.yaml:4: there is no resource \"nowhere\""},
-		{"vaults:\n  - name: kv\n    diagnostics:\n      workspace: kv\n      since: soon\n", "s.yaml:5: \"soon\" is no duration"},
+		{"vaults:\n  - name: kv\n    diagnostics:\n      workspace: nowhere\n", "s.yaml:4: there is no workspace \"nowhere\"; add it"},
+		{"vaults:\n  - name: kv\n    diagnostics:\n      workspace: /a\n      since: soon\n", "s.yaml:5: \"soon\" is no duration"},
 	} {
 		if _, err := azuresim.ParseScenario("s.yaml", []byte(c.yaml)); err == nil || !strings.Contains(err.Error(), c.want) {
 			t.Errorf("got %v, want %q", err, c.want)

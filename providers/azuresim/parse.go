@@ -132,6 +132,7 @@ func (c *checker) check() {
 	c.access()
 	c.subscriptions()
 	c.locks()
+	c.policies()
 	c.diagnostics()
 	if !slices.Contains([]string{"", "filter", "refuse"}, s.PartialLists) {
 		c.problem("$.partial_lists", "unknown word %q; use filter or refuse", s.PartialLists)

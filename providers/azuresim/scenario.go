@@ -83,6 +83,8 @@ type Scenario struct {
 	DenyAssignments []DenyAssignmentSpec `yaml:"deny_assignments"`
 	// Locks keep scopes from being changed or deleted.
 	Locks []LockSpec `yaml:"locks"`
+	// Policies are assignments of Azure Policy that deny.
+	Policies []AzurePolicySpec `yaml:"policies"`
 	// RoleLag is how long a change of role assignments takes to count. Default
 	// by the seed, up to ten minutes.
 	RoleLag Duration `yaml:"role_lag"`
