@@ -1,6 +1,7 @@
 package azuresim
 
 import (
+	"errors"
 	"fmt"
 	"net/http"
 	"slices"
@@ -45,7 +46,8 @@ func (d *DiagnosticsSpec) UnmarshalYAML(b []byte) error {
 	var f fields
 	if err := yaml.UnmarshalWithOptions(b, &f, yaml.Strict()); err != nil {
 		*d = DiagnosticsSpec{invalid: "give none or workspace, category and since"}
-		if e, ok := err.(yaml.Error); ok { //nolint:errorlint // it is what the library returns
+		var e yaml.Error
+		if errors.As(err, &e) {
 			d.invalid = e.GetMessage() + "; " + d.invalid
 		}
 		return nil //nolint:nilerr // ParseScenario reports it, with its line
