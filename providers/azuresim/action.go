@@ -26,6 +26,14 @@ type Action struct {
 	Client     string `yaml:"client"`
 	Permission string `yaml:"permission"`
 	Scope      string `yaml:"scope"`
+	// Principal and Role of assign-role and unassign-role, at Scope; as in
+	// [RoleAssignmentSpec].
+	Principal string `yaml:"principal"`
+	Role      string `yaml:"role"`
+	// Name and Level of lock and unlock, at Scope or Resource; see [LockSpec].
+	// Without a name unlock takes all of a scope off.
+	Name  string `yaml:"name"`
+	Level string `yaml:"level"`
 	// Code and Message of auto-rotation-error; no code takes the error away.
 	Code    string `yaml:"code"`
 	Message string `yaml:"message"`
@@ -53,11 +61,16 @@ type Event struct {
 //	auto-rotation-error            on a disk encryption set
 //	revoke-access, grant-access    of a service's identity to its vault
 //	deny, allow                    a client's permission
+//	stop-machine, deallocate-machine, start-machine
+//	lock, unlock                   a scope or a resource
+//	assign-role, unassign-role     a principal's role at a scope
 func Actions() []string {
 	return []string{
 		"rotate-key", "create-version", "enable-version", "disable-version", "delete-key", "recover-key",
 		"purge-key", "stop-switching", "resume-switching", "switch-now", "pin", "delete-resource",
 		"add-resource", "set-property", "auto-rotation-error", "revoke-access", "grant-access", "deny", "allow",
+		"assign-role", "unassign-role", "lock", "unlock",
+		"stop-machine", "deallocate-machine", "start-machine",
 	}
 }
 
@@ -67,6 +80,8 @@ var (
 	ErrNoSuchVersion  = errors.New("there is no such version")
 	ErrNoSuchResource = errors.New("there is no such resource")
 	ErrNoSuchClient   = errors.New("there is no such client")
+	ErrNoSuchLock     = errors.New("there is no such lock")
+	ErrNoSuchRole     = errors.New("there is no such role")
 	ErrUnknownAction  = errors.New("unknown action")
 )
 
@@ -86,6 +101,10 @@ func (s *Server) act(a Action, now time.Time) error {
 		err = s.actOnKey(a, now)
 	case "deny", "allow":
 		err = s.actOnClient(a)
+	case "assign-role", "unassign-role":
+		err = s.actOnRole(a, now)
+	case "lock", "unlock":
+		err = s.actOnLock(a, now)
 	case "add-resource":
 		err = s.addDocument(a.Properties, now)
 	default:
@@ -247,7 +266,11 @@ func (s *Server) actOnResource(a Action, now time.Time) error {
 		r.noAccess = a.Do == "revoke-access"
 		s.settle(r, now)
 	default:
-		return ErrUnknownAction
+		do := r.kind.acts[a.Do]
+		if do == nil {
+			return ErrUnknownAction
+		}
+		do(s, r)
 	}
 	return nil
 }

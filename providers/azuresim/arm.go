@@ -10,6 +10,9 @@ import (
 // routeManagement finds the operation of a request to Azure Resource Manager.
 func (s *Server) routeManagement(c *call) func(*call) *answer {
 	c.target = parseID(c.path)
+	if c.extension = s.extensionOf(c.path); c.extension != nil {
+		c.target = parseID(c.extension.scope)
+	}
 	side := "read"
 	if c.method != http.MethodGet && c.method != http.MethodHead {
 		side = "write"
@@ -28,6 +31,9 @@ func (s *Server) routeManagement(c *call) func(*call) *answer {
 
 // managementHandler names the operation and finds who answers it.
 func (s *Server) managementHandler(c *call) func(*call) *answer {
+	if c.extension != nil {
+		return s.extensionHandler(c)
+	}
 	id := c.target
 	verb := strings.ToLower(c.method)
 	if op := operationID(id); op != "" && c.method == http.MethodGet {
@@ -45,6 +51,10 @@ func (s *Server) managementHandler(c *call) func(*call) *answer {
 	if id.typ == "" {
 		c.operation = "provider-" + verb
 		return s.provider
+	}
+	if strings.EqualFold(id.typ, "register") && id.group == "" && c.method == http.MethodPost {
+		c.operation = "provider-register"
+		return s.register
 	}
 	c.kind = s.kinds[strings.ToLower(id.fullType())]
 	switch {
@@ -73,7 +83,8 @@ func operationID(id resourceID) string {
 	return ""
 }
 
-// guardManagement checks token, api-version and permission.
+// guardManagement checks token, api-version and permission, and what else stands
+// in the way; that Azure asks in this order is not verified.
 func (s *Server) guardManagement(c *call) *answer {
 	if !c.caller.known() {
 		return s.managementChallenge(c)
@@ -91,10 +102,16 @@ func (s *Server) guardManagement(c *call) *answer {
 	if a := badVersion(c); a != nil {
 		return a
 	}
-	if !c.caller.may(c.action(), c.path, false) {
-		return s.forbidden(c)
+	if a := s.guardAccess(c); a != nil {
+		return a
 	}
-	return nil
+	if a := s.guardSubscription(c); a != nil {
+		return a
+	}
+	if a := s.guardLocks(c); a != nil {
+		return a
+	}
+	return s.guardPolicies(c)
 }
 
 // apiVersion is the form of an API version of Azure Resource Manager.
@@ -136,10 +153,16 @@ func (s *Server) managementChallenge(c *call) *answer {
 // action is the permission that a management request needs.
 func (c *call) action() string {
 	base := c.target.fullType()
-	if c.target.provider == "" {
+	switch {
+	case c.extension != nil:
+		base = c.extension.kind.typ
+	case c.target.provider == "":
 		base = "Microsoft.Resources/subscriptions"
 		if c.target.group != "" {
 			base += "/resourceGroups"
+		}
+		if c.operation == "resource-list" {
+			base += "/resources"
 		}
 	}
 	switch c.method {
@@ -151,6 +174,9 @@ func (c *call) action() string {
 		if c.operation == "graph-query" {
 			return "Microsoft.ResourceGraph/resources/read"
 		}
+		if c.operation == "provider-register" {
+			return base + "/action"
+		}
 		return base + "/" + strings.Join(c.target.rest, "/") + "/action"
 	default:
 		return base + "/write"
@@ -161,10 +187,15 @@ func (c *call) action() string {
 func (s *Server) forbidden(c *call) *answer {
 	switch {
 	case c.host == managementHost:
-		return problem(http.StatusForbidden, "AuthorizationFailed",
+		if d := s.denying(c.caller, c.action(), c.path, false); d != nil && s.hasRole(c.caller, c.action(), c.path, false) {
+			return forbiddenByDeny(c, d)
+		}
+		return gateway(problem(http.StatusForbidden, "AuthorizationFailed",
 			"The client '%s' with object id '%s' does not have authorization to perform action '%s' over scope '%s' or"+
 				" the scope is invalid. If access was recently granted, please refresh your credentials.",
-			c.caller.id, c.caller.objectID, c.action(), strings.TrimRight(c.path, "/"))
+			c.caller.id, c.caller.objectID, c.action(), strings.TrimRight(c.path, "/")))
+	case c.vault != nil && s.byPolicies(c.vault):
+		return s.forbiddenByPolicy(c)
 	case c.vault != nil:
 		parts := strings.Split(strings.Trim(c.path, "/"), "/")
 		name := ""
@@ -217,10 +248,7 @@ func (s *Server) missing(c *call) *answer {
 
 // missingGroup answers when the subscription or the group does not exist.
 func (s *Server) missingGroup(c *call) *answer {
-	known := slices.ContainsFunc(s.subs, func(sub SubscriptionSpec) bool {
-		return strings.EqualFold(sub.ID, c.target.subscription)
-	})
-	if !known {
+	if s.subscription(c.target.subscription) == nil {
 		return problem(http.StatusNotFound, "SubscriptionNotFound",
 			"The subscription '%s' could not be found.", c.target.subscription)
 	}

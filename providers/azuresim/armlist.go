@@ -28,6 +28,9 @@ func (s *Server) tenantHandler(c *call, id resourceID) func(*call) *answer {
 		return s.listSubscriptions
 	case id.subscription == "":
 		return s.notSimulated
+	case id.group != "" && first == "resources":
+		c.operation = "resource-list"
+		return s.listResources
 	case id.group != "" && first == "":
 		c.operation = "resource-group-" + verb
 		return s.groupRequest
@@ -63,17 +66,20 @@ func (s *Server) listTenants(*call) *answer {
 func (s *Server) subscriptionDoc(sub SubscriptionSpec) doc {
 	return doc{
 		"id": "/subscriptions/" + sub.ID, "authorizationSource": "RoleBased", "managedByTenants": []any{},
-		"subscriptionId": sub.ID, "tenantId": s.tenant, "displayName": sub.Name, "state": "Enabled",
+		"subscriptionId": sub.ID, "tenantId": s.tenant, "displayName": sub.Name, "state": sub.state(),
 		"subscriptionPolicies": doc{
 			"locationPlacementId": "Public_2014-09-01", "quotaId": "PayAsYouGo_2014-09-01", "spendingLimit": "Off",
 		},
 	}
 }
 
-// listSubscriptions lists the subscriptions of the tenant.
-func (s *Server) listSubscriptions(*call) *answer {
+// listSubscriptions lists the subscriptions on which the caller has a role.
+func (s *Server) listSubscriptions(c *call) *answer {
 	list := make([]any, 0, len(s.subs))
 	for _, sub := range s.subs {
+		if !s.touches(c.caller, "/subscriptions/"+sub.ID) {
+			continue
+		}
 		list = append(list, s.subscriptionDoc(sub))
 	}
 	return reply(http.StatusOK, doc{
@@ -82,10 +88,8 @@ func (s *Server) listSubscriptions(*call) *answer {
 }
 
 func (s *Server) getSubscription(c *call) *answer {
-	for _, sub := range s.subs {
-		if strings.EqualFold(sub.ID, c.target.subscription) {
-			return reply(http.StatusOK, s.subscriptionDoc(sub))
-		}
+	if sub := s.subscription(c.target.subscription); sub != nil {
+		return reply(http.StatusOK, s.subscriptionDoc(*sub))
 	}
 	return s.missingGroup(c)
 }
@@ -131,14 +135,10 @@ func (s *Server) groupRequest(c *call) *answer {
 
 // listGroups lists the resource groups of a subscription.
 func (s *Server) listGroups(c *call) *answer {
-	var names []string
-	for key, g := range s.groups {
-		if strings.EqualFold(g.subscription, c.target.subscription) {
-			names = append(names, key)
-		}
-	}
-	slices.Sort(names)
-	return listPage(s, c, names, func(name string) any { return s.groups[name].doc() })
+	list := slices.DeleteFunc(s.groupsOf(c.target.subscription), func(g *group) bool {
+		return c.partial && !s.mayReadGroup(c, g)
+	})
+	return listPage(s, c, list, func(g *group) any { return g.doc() })
 }
 
 // listPage answers with one page of a list of Azure Resource Manager.
@@ -188,7 +188,7 @@ func (s *Server) listKind(c *call) *answer {
 	if a := s.missingGroup(c); a != nil {
 		return a
 	}
-	list := s.selected(c.target, func(r *resource) bool { return r.kind == c.kind })
+	list := s.selected(c.target, func(r *resource) bool { return r.kind == c.kind && s.visible(c, r) })
 	item := func(r *resource) any {
 		d := r.view(c)
 		if c.kind.listed != nil {
@@ -207,7 +207,29 @@ func (s *Server) listKind(c *call) *answer {
 }
 
 // filterTerm is one comparison of a $filter.
-var filterTerm = regexp.MustCompile(`(?i)(resourceType|name|location)\s+eq\s+'([^']*)'`)
+var (
+	filterTerm = regexp.MustCompile(`(?i)(resourceType|resourceGroup|name|location)\s+eq\s+'([^']*)'`)
+	filterOr   = regexp.MustCompile(`(?i)'\s+or\s+`)
+)
+
+// readFilter reads a $filter of comparisons joined by and, and such joined by
+// or.
+func readFilter(filter string) func(*resource) bool {
+	var either [][][]string
+	for _, part := range filterOr.Split(filter, -1) {
+		either = append(either, filterTerm.FindAllStringSubmatch(part+"'", -1))
+	}
+	return func(r *resource) bool {
+		have := map[string]string{
+			"resourcetype": r.kind.typ, "resourcegroup": r.id.group, "name": r.id.name, "location": r.location(),
+		}
+		return slices.ContainsFunc(either, func(terms [][]string) bool {
+			return !slices.ContainsFunc(terms, func(term []string) bool {
+				return !strings.EqualFold(have[strings.ToLower(term[1])], term[2])
+			})
+		})
+	}
+}
 
 // listResources lists all resources, in their short form [recording
 // keyvault.key].
@@ -215,18 +237,8 @@ func (s *Server) listResources(c *call) *answer {
 	if a := s.missingGroup(c); a != nil {
 		return a
 	}
-	terms := filterTerm.FindAllStringSubmatch(c.query.Get("$filter"), -1)
-	list := s.selected(c.target, func(r *resource) bool {
-		for _, term := range terms {
-			have := map[string]string{
-				"resourcetype": r.kind.typ, "name": r.id.name, "location": r.location(),
-			}[strings.ToLower(term[1])]
-			if !strings.EqualFold(have, term[2]) {
-				return false
-			}
-		}
-		return true
-	})
+	matches := readFilter(c.query.Get("$filter"))
+	list := s.selected(c.target, func(r *resource) bool { return matches(r) && s.visible(c, r) })
 	return listPage(s, c, list, func(r *resource) any {
 		d := doc{"id": r.id.path(), "name": r.id.name, "type": r.kind.typ, "location": r.location()}
 		for _, name := range []string{"tags", "identity", "sku", "kind"} {
@@ -259,7 +271,8 @@ func (s *Server) providerDoc(sub, namespace string) doc {
 	}
 	return doc{
 		"id":        "/subscriptions/" + sub + "/providers/" + namespace,
-		"namespace": namespace, "resourceTypes": types, "registrationState": "Registered",
+		"namespace": namespace, "resourceTypes": types,
+		"registrationState":  s.subscription(sub).registration(namespace),
 		"registrationPolicy": "RegistrationRequired",
 	}
 }

@@ -59,21 +59,25 @@ func (s *Server) routeLog(c *call) func(*call) *answer {
 	c.operation, c.bucket = "log-query", c.caller.id+"|"+c.host
 	return func(c *call) *answer {
 		parts := strings.Split(strings.Trim(c.path, "/"), "/")
+		scope, workspace := c.path, ""
+		if r := s.workspaceOf(parts[min(2, len(parts)-1)]); r != nil {
+			scope, workspace = r.id.path(), fold(r.id.path())
+		}
 		switch {
 		case !c.caller.known() || !c.isFor("https://api.loganalytics.io"):
 			return problem(http.StatusUnauthorized, "AuthorizationRequiredError", "Valid authentication was not provided")
 		case len(parts) != 4 || parts[3] != "query" || c.method != http.MethodPost:
 			return problem(http.StatusNotFound, "PathNotFoundError", "The requested path does not exist")
-		case !c.caller.may("Microsoft.OperationalInsights/workspaces/query/read", c.path, false):
+		case !s.may(c.caller, "Microsoft.OperationalInsights/workspaces/query/read", scope, false):
 			return problem(http.StatusForbidden, "InsufficientAccessError",
 				"The provided credentials have insufficient access to perform the requested operation")
 		}
-		return s.logQuery(c)
+		return s.logQuery(c, workspace)
 	}
 }
 
-// logQuery answers on the table AzureDiagnostics, in the subset of package kql.
-func (s *Server) logQuery(c *call) *answer {
+// logQuery answers for a workspace on the table AzureDiagnostics, in the subset of package kql.
+func (s *Server) logQuery(c *call, workspace string) *answer {
 	var r struct {
 		Query    string `json:"query"`
 		Timespan string `json:"timespan"`
@@ -89,7 +93,7 @@ func (s *Server) logQuery(c *call) *answer {
 	if start, ok := moveISO(c.now, r.Timespan, -1); ok {
 		from = start
 	}
-	return reply(http.StatusOK, doc{"tables": []any{logTable(q.Run(s.logRows(from, c.now)))}})
+	return reply(http.StatusOK, doc{"tables": []any{logTable(q.Run(s.logRows(workspace, from, c.now)))}})
 }
 
 // logTable lays rows out by columns, in the order of their names.
@@ -125,16 +129,18 @@ func logTable(rows []doc) doc {
 	return doc{"name": "PrimaryResult", "columns": columns, "rows": cells}
 }
 
-// logRows are the entries of a span that have arrived by now: those of clients,
+// logRows are the entries of a span that have arrived in a workspace by now: those of clients,
 // and those of services, which unwrap with the version in use every hour and
 // wrap when they switch.
-func (s *Server) logRows(from, now time.Time) []doc {
+func (s *Server) logRows(workspace string, from, now time.Time) []doc {
 	until := now.Add(-s.scenario.AuditLag.or(5 * time.Minute))
 	entries := slices.Clone(s.audited)
 	for _, r := range s.selectedAll(func(r *resource) bool { return r.link.key != "" }) {
 		entries = append(entries, s.serviceEntries(r, from, until)...)
 	}
-	entries = slices.DeleteFunc(entries, func(e auditEntry) bool { return e.at.Before(from) || e.at.After(until) })
+	entries = slices.DeleteFunc(entries, func(e auditEntry) bool {
+		return e.at.Before(from) || e.at.After(until) || !s.logs(e.vault, e.at, workspace)
+	})
 	slices.SortStableFunc(entries, func(a, b auditEntry) int { return a.at.Compare(b.at) })
 	rows := make([]doc, 0, len(entries))
 	for _, e := range entries {

@@ -50,7 +50,7 @@ func (s *Server) follows(r *resource) bool {
 // follow takes the newest usable version into use, if the service can read it.
 func (s *Server) follow(r *resource, now time.Time) {
 	k := s.keyOf(r)
-	if k == nil || r.noAccess || k.vault.deleted {
+	if k == nil || s.shutOut(r, now) || k.vault.deleted {
 		return
 	}
 	if v := k.state.current(now); v != nil && v.id != r.inUse {
@@ -116,7 +116,7 @@ func (s *Server) why(r *resource, now time.Time) denial {
 		return deniedNot // a vault outside the simulated estate
 	case k.vault.deleted:
 		return deniedVault
-	case r.noAccess:
+	case s.shutOut(r, now):
 		return deniedForbidden
 	case !k.state.exists || k.state.deleted != nil:
 		return deniedDeleted

@@ -72,7 +72,7 @@ func (s *Server) guardBlob(c *call, r *resource) *answer {
 	if c.method == http.MethodPut {
 		action = "Microsoft.Storage/storageAccounts/blobServices/containers/blobs/write"
 	}
-	if !c.caller.may(action, r.id.path(), true) {
+	if !s.may(c.caller, action, r.id.path(), true) {
 		return s.forbidden(c)
 	}
 	return nil

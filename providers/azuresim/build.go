@@ -1,7 +1,6 @@
 package azuresim
 
 import (
-	"fmt"
 	"slices"
 	"strconv"
 	"strings"
@@ -15,9 +14,8 @@ func (s *Server) build() error {
 	if len(s.subs) == 0 {
 		s.subs = []SubscriptionSpec{{ID: s.mint.guid("subscription"), Name: "Contoso"}}
 	}
-	if err := s.buildClients(); err != nil {
-		return err
-	}
+	s.buildClients()
+	s.buildRoles()
 	for _, spec := range sc.Vaults {
 		s.buildVaults(spec)
 	}
@@ -26,6 +24,12 @@ func (s *Server) build() error {
 		if err := s.addDocument(raw, s.epoch); err != nil {
 			return err
 		}
+	}
+	if err := s.buildAccess(); err != nil {
+		return err
+	}
+	if err := s.buildDiagnostics(); err != nil {
+		return err
 	}
 	for _, f := range sc.Faults {
 		armed, err := arm(f)
@@ -44,26 +48,18 @@ func (s *Server) build() error {
 }
 
 // buildClients makes the service principals.
-func (s *Server) buildClients() error {
+func (s *Server) buildClients() {
 	s.open = len(s.scenario.Clients) == 0
 	for _, spec := range s.scenario.Clients {
 		c := &client{
 			id: spec.ID, secret: spec.Secret, objectID: spec.ObjectID, name: spec.Name,
-			all: len(spec.Roles) == 0, deny: slices.Clone(spec.Deny),
+			all: len(spec.Roles)+len(spec.Assignments) == 0, deny: slices.Clone(spec.Deny),
 		}
 		if c.objectID == "" {
 			c.objectID = s.mint.guid("object", strings.ToLower(c.id))
 		}
-		for _, name := range spec.Roles {
-			r, ok := roleNamed(name)
-			if !ok {
-				return fmt.Errorf("give client %s role %q: there is no such role", spec.ID, name)
-			}
-			c.roles = append(c.roles, r)
-		}
 		s.clients[strings.ToLower(c.id)] = c
 	}
-	return nil
 }
 
 // each calls do for every place that a pattern makes, completed with defaults.
@@ -192,6 +188,9 @@ func (s *Server) buildResources() {
 	}
 	for _, spec := range sc.ManagedClusters {
 		s.each(spec.Place, func(p Place, n string) { s.buildCluster(spec, p, n) })
+	}
+	for _, spec := range sc.Workspaces {
+		s.each(spec.Place, func(p Place, _ string) { s.buildWorkspace(spec, p) })
 	}
 	for _, spec := range sc.ContainerGroups {
 		s.each(spec.Place, func(p Place, n string) { s.buildContainerGroup(spec, p, n) })

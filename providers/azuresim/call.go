@@ -28,6 +28,8 @@ type call struct {
 	target     resourceID
 	kind       *kind
 	vault      *vault
+	extension  *extension // what hangs on the target
+	partial    bool       // the caller sees only what they may read
 }
 
 func newCall(s *Server, r *http.Request, body []byte) *call {

@@ -25,6 +25,10 @@ func FuzzServer_AnswersAnything(f *testing.F) {
 		{"PUT", "management.azure.com", "/subscriptions/" + subID + "/resourceGroups/contoso/providers/Microsoft.ContainerInstance/containerGroups/x", "api-version=2023-05-01", `{"location":"x","properties":{"containers":[1]}}`},
 		{"PUT", "management.azure.com", "/subscriptions/" + subID + "/resourceGroups/contoso/providers/Microsoft.ContainerService/managedClusters/x", "api-version=2023-05-01", `{"location":"x","properties":5}`},
 		{"POST", "management.azure.com", "/providers/Microsoft.ResourceGraph/resources", "api-version=2021-03-01", `{"query":"Resources | where a in (","options":{"$skip":-1}}`},
+		{"PUT", "management.azure.com", vaultID + "/providers/Microsoft.Authorization/roleAssignments/x", "api-version=2022-04-01", `{"properties":{"roleDefinitionId":1}}`},
+		{"PUT", "management.azure.com", vaultID + "/providers/Microsoft.Insights/diagnosticSettings/x", "api-version=2021-05-01-preview", `{"properties":{"workspaceId":"/","logs":[1,{"enabled":true}]}}`},
+		{"PUT", "management.azure.com", "/providers/Microsoft.Authorization/locks/x", "api-version=2020-05-01", `{"properties":{"level":"ReadOnly"}}`},
+		{"GET", "management.azure.com", "/subscriptions/" + subID + "/resources", "api-version=2021-04-01&$filter=name eq 'a' or '", ""},
 		{"GET", "st.blob.core.windows.net", "/c", "restype=container&comp=list", ""},
 		{"POST", "login.microsoftonline.com", "/x/oauth2/v2.0/token", "", "grant_type=%"},
 	} {
@@ -56,6 +60,8 @@ var few, counts = regexp.MustCompile(`\bcount: *[0-9]{1,2}\b`), regexp.MustCompi
 func FuzzParseScenario(f *testing.F) {
 	f.Add([]byte(dependents))
 	f.Add([]byte("vaults: [{name: a, keys: [{name: k, versions: [{id: 0123456789abcdef0123456789abcdef}]}]}]"))
+	f.Add([]byte("locks: [{resource: v}]\npolicies: [{deny: {type: '*'}}]\nworkspaces: [{name: w}]\nvaults: [{name: v, diagnostics: {workspace: w, since: -3d}}]"))
+	f.Add([]byte("clients: [{id: a, assignments: [{role: r, scope: v}]}]\ncustom_roles: [{name: r}]\nvaults: [{name: v, access_policies: [{principal: a}]}]"))
 	f.Add([]byte("storage_accounts: [{name: 'x{n}', count: 3}]\nfaults: [{do: drop, match: {path: /a.*/}}]"))
 	f.Fuzz(func(t *testing.T, data []byte) {
 		if counts.Match(few.ReplaceAll(data, nil)) {

@@ -21,7 +21,7 @@ func clusterKind() *kind {
 			return keyLink(text(d, "properties.securityProfile.azureKeyVaultKms.keyId"))
 		},
 		write: clusterWrite, remove: removeLater(clusterDelete()), see: clusterSee,
-		busy: clusterBusy, pin: clusterPin,
+		busy: clusterBusy, pin: clusterPin, ciphers: true,
 	}
 }
 

@@ -188,7 +188,7 @@ func containerAsked(id resourceID, body doc) doc {
 func containerDone(s *Server, r *resource, now time.Time) doc {
 	next := clone(r.doc)
 	if k := s.keyOf(r); k != nil && r.link.pinned != "" {
-		if v := k.state.find(r.link.pinned); v == nil || !v.enabled || k.state.deleted != nil || r.noAccess {
+		if v := k.state.find(r.link.pinned); v == nil || !v.enabled || k.state.deleted != nil || s.shutOut(r, now) {
 			put(next, "properties.provisioningState", "Failed")
 			put(next, "properties.instanceView.state", "Failed")
 			s.change(r, next)

@@ -137,7 +137,7 @@ func diskSetDone(s *Server, r *resource, body doc, made bool, now time.Time) doc
 	s.change(r, next)
 	id := r.link.pinned
 	if truth(next, "properties.rotationToLatestKeyVersionEnabled") {
-		if k := s.keyOf(r); k != nil && !r.noAccess {
+		if k := s.keyOf(r); k != nil && !s.shutOut(r, now) {
 			if v := k.state.current(now); v != nil {
 				id = v.id
 			}
@@ -170,11 +170,11 @@ func diskKind() *kind {
 // diskSee spells the group in the id of the set in capitals, as Compute does
 // [recording compute.disk-encryption-set-disk-update], and names the machine that
 // has the disk (managedBy and diskState: model Disk of azure-sdk-for-go's compute
-// 2021-03-01).
+// 2021-03-01; a disk of a deallocated machine is Reserved, model DiskState).
 func diskSee(s *Server, _ *call, r *resource, d doc) {
 	if machine := s.machineWith(r); machine != nil {
 		d["managedBy"] = machine.id.path()
-		put(d, "properties.diskState", "Attached")
+		put(d, "properties.diskState", attachedState(machine))
 	}
 	if set := text(d, "properties.encryption.diskEncryptionSetId"); set != "" {
 		put(d, "properties.encryption.diskEncryptionSetId", shoutGroup(set))

@@ -16,25 +16,67 @@ func machineKind() *kind {
 		name: kindMachine, typ: "Microsoft.Compute/virtualMachines", content: jsonCharset,
 		write: machineWrite, remove: removeLater(machineStyle()), see: machineSee,
 		child: machineChild, post: machinePost,
+		acts: map[string]func(*Server, *resource){
+			"start-machine":      func(_ *Server, r *resource) { machineOf(r).power(powerRunning) },
+			"stop-machine":       func(_ *Server, r *resource) { machineOf(r).power(powerStopped) },
+			"deallocate-machine": func(_ *Server, r *resource) { machineOf(r).power(powerDeallocated) },
+		},
 	}
 }
 
+// The power states of a machine, as instance views name them (documentation of
+// virtual machines' states; running and stopped also recordings
+// compute.disk-encryption-set, compute.os-disk-security-encryption).
+const (
+	powerRunning     = "running"
+	powerStopped     = "stopped"
+	powerDeallocated = "deallocated"
+)
+
 // machine is what is known of a virtual machine beyond its document.
 type machine struct {
-	running   bool
+	state     string // one of the power states
+	moving    string // on the way to another: starting, stopping, deallocating
 	stopAfter time.Duration
 	staysDown bool
 	keyGone   bool
+	shutDown  bool // it is stopped because its key is gone, not by anybody
 	turn      int
 }
 
 func machineOf(r *resource) *machine {
 	m, ok := r.extra.(*machine)
 	if !ok {
-		m = &machine{running: true}
+		m = &machine{state: powerRunning}
 		r.extra = m
 	}
 	return m
+}
+
+// power does what an operator asks for. A machine whose disks' key is gone
+// does not start; how Azure words that is not known, so it just stays as it is.
+func (m *machine) power(state string) {
+	m.moving = ""
+	if state == powerRunning && m.keyGone {
+		return
+	}
+	m.state, m.shutDown = state, false
+}
+
+// loseKey shuts a running machine down. One that somebody stopped stays so.
+func (m *machine) loseKey() {
+	m.keyGone = true
+	if m.state == powerRunning {
+		m.state, m.shutDown = powerStopped, true
+	}
+}
+
+// regainKey starts what was shut down for want of the key.
+func (m *machine) regainKey() {
+	m.keyGone = false
+	if m.shutDown && !m.staysDown {
+		m.state, m.shutDown = powerRunning, false
+	}
 }
 
 func sorted(list []*resource) []*resource {
@@ -57,9 +99,9 @@ func (s *Server) turnMachines(set *resource, now time.Time) {
 			}
 			switch {
 			case gone:
-				m.keyGone, m.running = true, false
+				m.loseKey()
 			case m.keyGone:
-				m.keyGone, m.running = false, !m.staysDown
+				m.regainKey()
 			}
 		})
 	}
@@ -111,26 +153,41 @@ func machineSee(s *Server, c *call, r *resource, d doc) {
 	}
 }
 
-// instanceView tells the power state.
+// instanceView tells the power state. A deallocated machine has no agent to
+// tell of (documentation of standby pools for scale sets).
 func instanceView(s *Server, r *resource) doc {
-	made := stampOffset(r.made)
-	power := doc{"code": "PowerState/running", "level": "Info", "displayStatus": "VM running"}
+	made, m := stampOffset(r.made), machineOf(r)
+	state := m.state
+	if m.moving != "" {
+		state = m.moving
+	}
+	power := doc{"code": "PowerState/" + state, "level": "Info", "displayStatus": "VM " + state}
 	agent := doc{"code": "ProvisioningState/succeeded", "level": "Info", "displayStatus": "Ready",
 		"message": "Guest Agent is running", "time": stampOffset(s.now)}
-	if !machineOf(r).running {
-		power = doc{"code": "PowerState/stopped", "level": "Info", "displayStatus": "VM stopped"}
+	if m.state != powerRunning {
 		agent = doc{"code": "ProvisioningState/Unavailable", "level": "Warning", "displayStatus": "Not Ready",
 			"message": "VM status blob is found but not yet populated.", "time": stampOffset(s.now)}
 	}
 	done := doc{"code": "ProvisioningState/succeeded", "level": "Info",
 		"displayStatus": "Provisioning succeeded", "time": made}
-	return doc{
-		"vmAgent": doc{"vmAgentVersion": "2.9.1.1", "statuses": []any{agent}},
+	view := doc{
 		"disks": []any{doc{
 			"name": text(r.doc, "properties.storageProfile.osDisk.name"), "statuses": []any{clone(done)},
 		}},
 		"hyperVGeneration": "V2", "statuses": []any{done, power},
 	}
+	if m.state != powerDeallocated {
+		view["vmAgent"] = doc{"vmAgentVersion": "2.9.1.1", "statuses": []any{agent}}
+	}
+	return view
+}
+
+// attachedState is the state of the disks of a machine.
+func attachedState(r *resource) string {
+	if machineOf(r).state == powerDeallocated {
+		return "Reserved"
+	}
+	return "Attached"
 }
 
 func machineChild(s *Server, _ *call, r *resource, rest []string) *answer {
@@ -140,16 +197,25 @@ func machineChild(s *Server, _ *call, r *resource, rest []string) *answer {
 	return reply(http.StatusOK, instanceView(s, r))
 }
 
-// machinePost starts and stops. A machine whose disks' key is gone does not
-// start; how Azure words that is not known, so it just stays stopped.
+// machinePost starts and stops. Until it is done, the power state is on its way
+// (documentation of virtual machines' states).
 func machinePost(s *Server, c *call, r *resource, action string) *answer {
-	if !slices.Contains([]string{"start", "poweroff", "deallocate", "restart"}, action) {
+	do, ok := map[string]struct{ moving, state string }{
+		"start":      {"starting", powerRunning},
+		"restart":    {"starting", powerRunning},
+		"poweroff":   {"stopping", powerStopped},
+		"deallocate": {"deallocating", powerDeallocated},
+	}[action]
+	if !ok {
 		return nil
+	}
+	m := machineOf(r)
+	if m.state != do.state {
+		m.moving = do.moving
 	}
 	a := newAnswer(http.StatusAccepted)
 	s.begin(c, r, machineStyle(), a, func(time.Time) doc {
-		m := machineOf(r)
-		m.running = (action == "start" || action == "restart") && !m.keyGone
+		m.power(do.state)
 		return nil
 	})
 	return a
@@ -229,7 +295,7 @@ func (s *Server) buildMachine(spec MachineSpec, p Place, n string) {
 		}
 		return d
 	})
-	r.extra = &machine{running: true, stopAfter: spec.StopAfter.Duration, staysDown: spec.StaysDown}
+	r.extra = &machine{state: powerRunning, stopAfter: spec.StopAfter.Duration, staysDown: spec.StaysDown}
 	system := p
 	system.Name = p.Name + "-os"
 	s.buildDisk(system, set)

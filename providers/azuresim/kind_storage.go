@@ -185,7 +185,7 @@ func storageServices(d doc, now time.Time) {
 // storage.customer-managed-key].
 func storageReread(s *Server, r *resource, now time.Time) {
 	id := s.pick(r, now)
-	if k := s.keyOf(r); id == "" || k == nil || r.noAccess || k.state.find(id) == nil {
+	if k := s.keyOf(r); id == "" || k == nil || s.shutOut(r, now) || k.state.find(id) == nil {
 		s.settle(r, now)
 		return
 	}

@@ -15,6 +15,7 @@ func vaultKind() *kind {
 	return &kind{
 		name: kindVault, typ: "Microsoft.KeyVault/vaults", content: jsonCharset,
 		write: vaultWrite, remove: vaultRemove, see: vaultSee, placed: (*Server).adoptVault,
+		altered: func(s *Server, _ *resource) { s.settleServices(s.moment()) },
 	}
 }
 

@@ -31,10 +31,16 @@ type estate struct {
 	tokens map[string]string
 }
 
-// mustEstate builds one from YAML.
+// mustEstate builds one from YAML, with a tenant and a subscription.
 func mustEstate(tb testing.TB, yaml string) *estate {
 	tb.Helper()
-	scenario, err := azuresim.ParseScenario("test.yaml", []byte(header+yaml))
+	return mustScenario(tb, header+yaml)
+}
+
+// mustScenario builds one from a whole scenario.
+func mustScenario(tb testing.TB, yaml string) *estate {
+	tb.Helper()
+	scenario, err := azuresim.ParseScenario("test.yaml", []byte(yaml))
 	if err != nil {
 		tb.Fatalf("parse: %v", err)
 	}

@@ -84,6 +84,7 @@ type checker struct {
 	name     string
 	file     *ast.File
 	scenario *Scenario
+	places   []Place // all that are made
 	problems []error
 }
 
@@ -128,13 +129,13 @@ func (c *checker) check() {
 				e.Do, strings.Join(Actions(), ", "))
 		}
 	}
-	for i, client := range s.Clients {
-		for j, role := range client.Roles {
-			if _, ok := roleNamed(role); !ok {
-				c.problem(fmt.Sprintf("$.clients[%d].roles[%d]", i, j),
-					"unknown role %q; use one of %s", role, strings.Join(roleNames(), ", "))
-			}
-		}
+	c.access()
+	c.subscriptions()
+	c.locks()
+	c.policies()
+	c.diagnostics()
+	if !slices.Contains([]string{"", "filter", "refuse"}, s.PartialLists) {
+		c.problem("$.partial_lists", "unknown word %q; use filter or refuse", s.PartialLists)
 	}
 }
 
@@ -163,6 +164,7 @@ func (c *checker) structure(at string, v reflect.Value) {
 		}
 		return
 	case Place:
+		c.places = append(c.places, value)
 		c.place(at, value.Name, value.Count)
 	case KeySpec:
 		c.place(at, value.Name, value.Count)

@@ -106,6 +106,12 @@ type kind struct {
 	// eager kinds follow a while after each new version instead of looking
 	// now and then.
 	eager bool
+	// acts are actions of scenarios that only this kind has.
+	acts map[string]func(s *Server, r *resource)
+	// ciphers kinds encrypt and decrypt with their key instead of wrapping.
+	ciphers bool
+	// altered is told that the document changed.
+	altered func(s *Server, r *resource)
 	// content is the media type; Storage, Cosmos DB and AKS leave the
 	// character set out (recordings).
 	content string
@@ -148,6 +154,9 @@ func (s *Server) add(r *resource) {
 func (s *Server) change(r *resource, next doc) {
 	r.before, r.doc, r.changed = r.doc, next, s.moment()
 	s.relink(r)
+	if r.kind.altered != nil {
+		r.kind.altered(s, r)
+	}
 }
 
 // drop takes a resource out of the estate.

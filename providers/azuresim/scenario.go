@@ -75,6 +75,22 @@ type Scenario struct {
 	Operations OperationSpec `yaml:"operations"`
 	// Clients may log in. With none, every client id and secret may.
 	Clients []ClientSpec `yaml:"clients"`
+	// RoleAssignments are roles of any principals, as of services' identities.
+	RoleAssignments []RoleAssignmentSpec `yaml:"role_assignments"`
+	// CustomRoles are role definitions beside the built-in ones.
+	CustomRoles []CustomRoleSpec `yaml:"custom_roles"`
+	// DenyAssignments take actions away from everybody.
+	DenyAssignments []DenyAssignmentSpec `yaml:"deny_assignments"`
+	// Locks keep scopes from being changed or deleted.
+	Locks []LockSpec `yaml:"locks"`
+	// Policies are assignments of Azure Policy that deny.
+	Policies []AzurePolicySpec `yaml:"policies"`
+	// RoleLag is how long a change of role assignments takes to count. Default
+	// by the seed, up to ten minutes.
+	RoleLag Duration `yaml:"role_lag"`
+	// PartialLists says what a list by type answers to somebody who may read
+	// only some of it: filter (those) or refuse (403). Default by the seed.
+	PartialLists string `yaml:"partial_lists"`
 	// Subscriptions of the tenant; those that resources name are added.
 	Subscriptions []SubscriptionSpec `yaml:"subscriptions"`
 	// Vaults are key vaults and managed HSMs.
@@ -87,6 +103,8 @@ type Scenario struct {
 	VirtualMachines    []MachineSpec        `yaml:"virtual_machines"`
 	ManagedClusters    []ClusterSpec        `yaml:"managed_clusters"`
 	ContainerGroups    []ContainerGroupSpec `yaml:"container_groups"`
+	// Workspaces are those of Log Analytics.
+	Workspaces []WorkspaceSpec `yaml:"workspaces"`
 	// Resources are whole documents of Azure Resource Manager, by their id.
 	Resources []map[string]any `yaml:"resources"`
 
@@ -111,9 +129,11 @@ type ClientSpec struct {
 	Secret   string `yaml:"secret"`
 	ObjectID string `yaml:"object_id"`
 	Name     string `yaml:"name"`
-	// Roles are names of built-in roles; see roles.go. None means that
-	// everything is allowed.
+	// Roles are names of built-in roles (see roles.go) or custom ones, at all
+	// scopes. Without any, and without Assignments, everything is allowed.
 	Roles []string `yaml:"roles"`
+	// Assignments are roles at a scope.
+	Assignments []AssignmentSpec `yaml:"assignments"`
 	// Deny takes actions away again.
 	Deny []DenySpec `yaml:"deny"`
 }
@@ -131,6 +151,12 @@ type DenySpec struct {
 type SubscriptionSpec struct {
 	ID   string `yaml:"id"`
 	Name string `yaml:"name"`
+	// State is Enabled (default), Warned, PastDue, Disabled or Deleted. Warned
+	// and disabled ones are read only.
+	State string `yaml:"state"`
+	// Unregistered are namespaces of resource providers that the subscription
+	// does not use, as Microsoft.DocumentDB.
+	Unregistered []string `yaml:"unregistered"`
 }
 
 // Place says where a resource lives, and how many of them there are.
@@ -164,6 +190,15 @@ type VaultSpec struct {
 	// found at its new place.
 	SettleAfterDelete Duration  `yaml:"settle_after_delete"`
 	Keys              []KeySpec `yaml:"keys"`
+	// AccessPolicies govern the vault instead of roles, also when the list is
+	// empty.
+	AccessPolicies []AccessPolicySpec `yaml:"access_policies"`
+	// EnforceAccess lets services use keys of the vault only with a role or an
+	// access policy that allows it to their identity.
+	EnforceAccess bool `yaml:"enforce_access"`
+	// Diagnostics is where the audit log goes: none, or a setting. Without it
+	// the log has always been in every workspace.
+	Diagnostics *DiagnosticsSpec `yaml:"diagnostics"`
 }
 
 // KeySpec is a key.

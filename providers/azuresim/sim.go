@@ -50,27 +50,30 @@ type Server struct {
 	forge    *forge
 	epoch    time.Time
 
-	mu         sync.Mutex
-	agenda     agenda
-	now        time.Time // of the request or action in progress
-	clients    map[string]*client
-	open       bool // no clients were declared: everyone may
-	subs       []SubscriptionSpec
-	groups     map[string]*group
-	vaults     map[string]*vault
-	resources  map[string]*resource
-	accounts   map[string]*resource   // storage accounts by lower-case name
-	byKey      map[string][]*resource // by versionless key URI, folded
-	operations map[string]*operation
-	opCount    int
-	signed     []byte // key under which tokens are signed
-	kinds      map[string]*kind
-	faults     []*armedFault
-	chance     *rand.Rand // for faults with a probability
-	stats      tally
-	limits     map[string]*bucket
-	windows    map[string]*window // of vaults and their subscriptions
-	audited    []auditEntry       // what clients did to keys
+	mu          sync.Mutex
+	agenda      agenda
+	now         time.Time // of the request or action in progress
+	clients     map[string]*client
+	open        bool // no clients were declared: everyone may
+	subs        []SubscriptionSpec
+	groups      map[string]*group
+	vaults      map[string]*vault
+	resources   map[string]*resource
+	accounts    map[string]*resource   // storage accounts by lower-case name
+	byKey       map[string][]*resource // by versionless key URI, folded
+	operations  map[string]*operation
+	opCount     int
+	signed      []byte // key under which tokens are signed
+	kinds       map[string]*kind
+	faults      []*armedFault
+	chance      *rand.Rand // for faults with a probability
+	stats       tally
+	limits      map[string]*bucket
+	windows     map[string]*window // of vaults and their subscriptions
+	audited     []auditEntry       // what clients did to keys
+	access      access
+	extensions  map[string]*extensionKind
+	diagnostics diagnostics
 }
 
 // New makes the estate of a scenario.
@@ -90,7 +93,7 @@ func New(s *Scenario, o Options) (*Server, error) {
 		resources: map[string]*resource{}, accounts: map[string]*resource{}, byKey: map[string][]*resource{},
 		operations: map[string]*operation{}, signed: sum[:], kinds: kinds(),
 		chance: rand.New(rand.NewPCG(s.Seed, 0x5eed)), stats: newTally(),
-		limits: map[string]*bucket{}, windows: map[string]*window{},
+		limits: map[string]*bucket{}, windows: map[string]*window{}, extensions: extensionKinds(),
 	}
 	if err := v.build(); err != nil {
 		return nil, fmt.Errorf("build scenario %s: %w", s.Name, err)

@@ -111,10 +111,7 @@ func (s *Server) guardVault(c *call, action string, parts []string) *answer {
 		return problem(http.StatusBadRequest, "BadParameter",
 			"The specified version (%s) is not recognized. Consider using the latest supported version (7.4).", c.version())
 	}
-	if !c.caller.may(action, c.vault.scope(parts[1]), true) {
-		return s.forbiddenByRBAC(c, action, parts[1])
-	}
-	return nil
+	return s.guardKeys(c, action, parts[1])
 }
 
 // audience is the resource that tokens must be for (facts §2).
@@ -173,11 +170,15 @@ func innerProblem(status int, code, inner, message string) *answer {
 // forbiddenByRBAC answers a caller without the permission. The message is that
 // of a vault with role-based access, as seen in public issue reports.
 func (s *Server) forbiddenByRBAC(c *call, action, name string) *answer {
+	denied := "null"
+	if d := s.denying(c.caller, action, c.vault.scope(name), true); d != nil {
+		denied = "'" + d.id + "'"
+	}
 	return innerProblem(http.StatusForbidden, "Forbidden", "ForbiddenByRbac",
 		"Caller is not authorized to perform action on resource.\r\nIf role assignments, deny assignments or role"+
 			" definitions were changed recently, please observe propagation time.\r\nCaller: appid="+c.caller.id+
 			";oid="+c.caller.objectID+";iss=https://sts.windows.net/"+s.tenant+"/\r\nAction: '"+action+
-			"'\r\nResource: '"+c.vault.scope(name)+"'\r\nAssignment: (not found)\r\nDenyAssignmentId: null\r\n"+
+			"'\r\nResource: '"+c.vault.scope(name)+"'\r\nAssignment: (not found)\r\nDenyAssignmentId: "+denied+"\r\n"+
 			"DecisionReason: 'DeniedWithNoValidRBAC' \r\nVault: "+c.vault.spec.Name+";location="+
 			c.vault.spec.Location+"\r\n")
 }
