@@ -245,7 +245,9 @@ func (s *Server) actOnResource(a Action, now time.Time) error {
 		autoRotationError(s, r, a)
 	case "revoke-access", "grant-access":
 		r.noAccess = a.Do == "revoke-access"
-		s.settle(r, now)
+		for _, other := range s.selectedAll(func(other *resource) bool { return other.identity() == r }) {
+			s.settle(other, now)
+		}
 	default:
 		return ErrUnknownAction
 	}
@@ -290,7 +292,7 @@ func (s *Server) addDocument(raw map[string]any, now time.Time) error {
 	if err != nil {
 		return err
 	}
-	id := parseID(text(d, "id"))
+	id := parseID(text(d, "id")).nested(s.kinds)
 	k := s.kinds[strings.ToLower(id.fullType())]
 	if k == nil || id.name == "" {
 		return fmt.Errorf("add resource %q: its type is not simulated: %w", text(d, "id"), ErrNoSuchResource)
@@ -301,8 +303,7 @@ func (s *Server) addDocument(raw map[string]any, now time.Time) error {
 		k.placed(s, r)
 	}
 	if r.link.key != "" {
-		r.inUse = s.documentVersion(r, now)
-		r.first = r.inUse
+		r.begin(s.documentVersion(r, now))
 		if k.shown != nil && r.inUse != "" && k.shown(d) == "" {
 			k.adopt(s, r, r.inUse, now)
 		}

@@ -188,7 +188,9 @@ func (s *Server) listKind(c *call) *answer {
 	if a := s.missingGroup(c); a != nil {
 		return a
 	}
-	list := s.selected(c.target, func(r *resource) bool { return r.kind == c.kind })
+	list := s.selected(c.target, func(r *resource) bool {
+		return r.kind == c.kind && strings.EqualFold(r.id.above, c.target.above)
+	})
 	item := func(r *resource) any {
 		d := r.view(c)
 		if c.kind.listed != nil {
@@ -217,6 +219,9 @@ func (s *Server) listResources(c *call) *answer {
 	}
 	terms := filterTerm.FindAllStringSubmatch(c.query.Get("$filter"), -1)
 	list := s.selected(c.target, func(r *resource) bool {
+		if r.id.above != "" {
+			return false
+		}
 		for _, term := range terms {
 			have := map[string]string{
 				"resourcetype": r.kind.typ, "name": r.id.name, "location": r.location(),

@@ -1,6 +1,7 @@
 package azuresim
 
 import (
+	"cmp"
 	"encoding/json"
 	"maps"
 	"net/http"
@@ -152,7 +153,7 @@ func (s *Server) serviceEntries(r *resource, from, until time.Time) []auditEntry
 	entry := func(at time.Time, operation, version string) auditEntry {
 		e := auditEntry{
 			at: at, vault: k.vault, operation: operation, target: k.uri(nil) + "/" + version,
-			objectID: s.mint.guid("principal", r.id.path()), appID: s.mint.guid("app", r.kind.typ), status: http.StatusOK,
+			objectID: s.mint.guid("principal", r.identity().id.path()), appID: s.mint.guid("app", r.kind.typ), status: http.StatusOK,
 		}
 		if v := k.state.find(version); v == nil || !v.enabled {
 			e.status = http.StatusForbidden
@@ -163,11 +164,15 @@ func (s *Server) serviceEntries(r *resource, from, until time.Time) []auditEntry
 	offset := time.Duration(s.mint.number(uint64(time.Hour), "unwrap", r.id.path()))
 	for at := from.Truncate(time.Hour).Add(offset); !at.After(until); at = at.Add(time.Hour) {
 		if version := r.usedAt(at); version != "" {
-			out = append(out, entry(at, "KeyUnwrap", version))
+			out = append(out, entry(at, cmp.Or(r.kind.crypts, "KeyUnwrap"), version))
 		}
 	}
+	writes := "KeyWrap"
+	if r.kind.crypts == "KeyDecrypt" {
+		writes = "KeyEncrypt"
+	}
 	for _, u := range r.usage {
-		out = append(out, entry(u.since, "KeyWrap", u.version))
+		out = append(out, entry(u.since, writes, u.version))
 	}
 	return out
 }

@@ -207,8 +207,7 @@ func (s *Server) start(kindName string, p Place, spec Protected, d func(id resou
 	}
 	s.add(r)
 	if r.link.key != "" {
-		r.inUse = s.pick(r, s.epoch)
-		r.first = r.inUse
+		r.begin(s.pick(r, s.epoch))
 		s.watch(r, s.epoch.Add(r.pace.FirstCheck.Duration))
 	}
 	s.settle(r, s.epoch)

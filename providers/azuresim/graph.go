@@ -102,9 +102,9 @@ func graphPage(r graphRequest, rows []doc) *answer {
 // group and the subscription as columns [recording resourcegraph.gallery].
 func (s *Server) graphRows(c *call, subscriptions []string) []doc {
 	list := s.selectedAll(func(r *resource) bool {
-		return len(subscriptions) == 0 || slices.ContainsFunc(subscriptions, func(sub string) bool {
+		return r.id.above == "" && (len(subscriptions) == 0 || slices.ContainsFunc(subscriptions, func(sub string) bool {
 			return strings.EqualFold(sub, r.id.subscription)
-		})
+		}))
 	})
 	view := &call{sim: s, now: c.now, query: map[string][]string{"api-version": {"2999-01-01"}}}
 	lag := s.scenario.GraphLag.Duration

@@ -52,8 +52,8 @@ func diskSetSee(s *Server, _ *call, r *resource, d doc) {
 		return
 	}
 	var keys []any
-	for _, id := range r.older {
-		keys = append(keys, doc{"keyUrl": s.versionURI(r, id)})
+	for _, h := range r.older {
+		keys = append(keys, doc{"keyUrl": s.spell(h.link)})
 	}
 	put(d, "properties.previousKeys", keys)
 }
@@ -145,7 +145,7 @@ func diskSetDone(s *Server, r *resource, body doc, made bool, now time.Time) doc
 	}
 	switch {
 	case made || r.inUse == "":
-		r.inUse, r.first = id, id
+		r.begin(id)
 		if id != "" && id != r.link.pinned {
 			put(r.doc, "properties.activeKey.keyUrl", s.versionURI(r, id))
 			s.relink(r)

@@ -2,6 +2,7 @@ package azuresim
 
 import (
 	"net/http"
+	"slices"
 	"strings"
 	"time"
 )
@@ -210,7 +211,10 @@ func (s *Server) buildStorage(spec StorageSpec, p Place, n string) {
 		s.identify(d)
 		return d
 	})
-	r.extra = &storageExtra{containers: spec.Containers}
+	r.extra = &storageExtra{containers: slices.Clone(spec.Containers), scopes: map[string]string{}}
+	for _, scope := range spec.Scopes {
+		s.buildScope(r, scope, n)
+	}
 	if r.inUse != "" {
 		storageAdopt(s, r, r.inUse, r.made)
 	}

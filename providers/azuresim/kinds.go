@@ -21,7 +21,7 @@ const (
 func kinds() map[string]*kind {
 	table := map[string]*kind{}
 	for _, k := range []*kind{
-		storageKind(), cosmosKind(), diskSetKind(), diskKind(), machineKind(),
+		storageKind(), scopeKind(), cosmosKind(), diskSetKind(), diskKind(), machineKind(),
 		containerGroupKind(), clusterKind(), vaultKind(),
 	} {
 		table[strings.ToLower(k.typ)] = k

@@ -168,6 +168,10 @@ func (c *checker) structure(at string, v reflect.Value) {
 		c.place(at, value.Name, value.Count)
 	case Protected:
 		c.reference(at+".key", value.Key)
+	case ScopeSpec:
+		c.place(at, value.Name, 0)
+		c.reference(at+".key", value.Key)
+		c.oneOf(at+".state", value.State, "Enabled", "Disabled")
 	default:
 	}
 	for i := range v.NumField() {
@@ -179,6 +183,13 @@ func (c *checker) structure(at string, v reflect.Value) {
 		case name != "" && name != "-" && field.Type.Kind() != reflect.Map:
 			c.walk(at+"."+name, v.Field(i))
 		}
+	}
+}
+
+// oneOf checks a word; none is the default.
+func (c *checker) oneOf(at, word string, words ...string) {
+	if word != "" && !slices.Contains(words, word) {
+		c.problem(at, "unknown word %q; use one of %s", word, strings.Join(words, ", "))
 	}
 }
 

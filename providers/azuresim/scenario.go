@@ -243,6 +243,23 @@ type StorageSpec struct {
 	Protected `yaml:",inline"`
 	// Containers of blobs.
 	Containers []string `yaml:"containers"`
+	// Scopes are its encryption scopes.
+	Scopes []ScopeSpec `yaml:"scopes"`
+}
+
+// ScopeSpec is an encryption scope of a storage account; it has the account's
+// identity and pace.
+type ScopeSpec struct {
+	// Name may hold the account's {n}.
+	Name string `yaml:"name"`
+	// Key is "vault/key"; empty means Microsoft-managed keys.
+	Key string `yaml:"key"`
+	// Version pins: an id, latest, previous or oldest. Empty follows.
+	Version string `yaml:"version"`
+	// State is Enabled (default) or Disabled.
+	State string `yaml:"state"`
+	// Containers of blobs whose default scope it is.
+	Containers []string `yaml:"containers"`
 }
 
 // CosmosSpec is a Cosmos DB account.

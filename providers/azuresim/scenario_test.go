@@ -30,6 +30,8 @@ func TestParseScenario_Errors(t *testing.T) {
 		{"unknown role", "clients:\n  - id: a\n    roles: [King]\n", "s.yaml:3: unknown role \"King\"; use one of azure container"},
 		{"bad key size", "vaults:\n  - name: v\n    keys:\n      - name: k\n        size: 1000\n", "s.yaml:5: size 1000; use 2048, 3072 or 4096"},
 		{"bad version id", "vaults: [{name: v, keys: [{name: k, versions: [{id: XYZ}]}]}]\n", "is not 32 lower-case hexadecimal digits"},
+		{"bad scope state", "storage_accounts:\n  - name: s\n    scopes:\n      - {name: a, state: On}\n", "s.yaml:4: unknown word \"On\"; use one of Enabled, Disabled"},
+		{"bad scope key", "storage_accounts:\n  - name: s\n    scopes:\n      - {name: a, key: v/k}\n", "s.yaml:4: there is no vault \"v\""},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			_, err := azuresim.ParseScenario("dir/s.yaml", []byte(c.yaml))
