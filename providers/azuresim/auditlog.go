@@ -132,7 +132,7 @@ func logTable(rows []doc) doc {
 func (s *Server) logRows(from, now time.Time) []doc {
 	until := now.Add(-s.scenario.AuditLag.or(5 * time.Minute))
 	entries := slices.Clone(s.audited)
-	for _, r := range s.selectedAll(func(r *resource) bool { return r.link.key != "" }) {
+	for _, r := range s.selectedAll(func(r *resource) bool { return r.link.key != "" && !r.kind.silent }) {
 		entries = append(entries, s.serviceEntries(r, from, until)...)
 	}
 	entries = slices.DeleteFunc(entries, func(e auditEntry) bool { return e.at.Before(from) || e.at.After(until) })

@@ -22,6 +22,7 @@ func kinds() map[string]*kind {
 	table := map[string]*kind{}
 	for _, k := range []*kind{
 		storageKind(), scopeKind(), cosmosKind(), diskSetKind(), diskKind(), machineKind(),
+		snapshotKind(), imageKind(), restoreCollectionKind(), restorePointKind(), restoreDiskKind(),
 		containerGroupKind(), clusterKind(), vaultKind(),
 	} {
 		table[strings.ToLower(k.typ)] = k

@@ -168,6 +168,14 @@ func (c *checker) structure(at string, v reflect.Value) {
 		c.place(at, value.Name, value.Count)
 	case Protected:
 		c.reference(at+".key", value.Key)
+	case DiskSpec:
+		c.set(at+".disk_encryption_set", value.DiskEncryptionSet)
+	case MachineSpec:
+		c.set(at+".disk_encryption_set", value.DiskEncryptionSet)
+	case RestorePointSpec:
+		c.set(at+".disk_encryption_set", value.DiskEncryptionSet)
+	case ClusterSpec:
+		c.set(at+".disk_encryption_set", value.DiskEncryptionSet)
 	case ScopeSpec:
 		c.place(at, value.Name, 0)
 		c.reference(at+".key", value.Key)
@@ -184,6 +192,15 @@ func (c *checker) structure(at string, v reflect.Value) {
 			c.walk(at+"."+name, v.Field(i))
 		}
 	}
+}
+
+// set checks the name of a disk encryption set; an id may lead anywhere.
+func (c *checker) set(at, name string) {
+	if name == "" || strings.HasPrefix(name, "/") || slices.ContainsFunc(c.scenario.DiskEncryptionSets,
+		func(set DiskSetSpec) bool { return matchesPattern(set.Name, set.Count, name) }) {
+		return
+	}
+	c.problem(at, "there is no disk encryption set %q; add it under disk_encryption_sets", name)
 }
 
 // oneOf checks a word; none is the default.

@@ -138,8 +138,12 @@ type kind struct {
 	list func(s *Server, c *call) *answer
 	// below answers what is neither child nor post.
 	below func(s *Server, c *call, r *resource, rest []string) *answer
-	// internal resources are no resources in Azure: they cannot be asked for.
+	// internal resources cannot be asked for here.
 	internal bool
+	// silent kinds leave nothing in the vault's log.
+	silent bool
+	// setsOf are the disk encryption sets of a disk, snapshot or image.
+	setsOf func(d doc) []string
 	// eager kinds follow a while after each new version instead of looking
 	// now and then.
 	eager bool

@@ -84,7 +84,10 @@ type Scenario struct {
 	CosmosDBAccounts   []CosmosSpec         `yaml:"cosmosdb_accounts"`
 	DiskEncryptionSets []DiskSetSpec        `yaml:"disk_encryption_sets"`
 	Disks              []DiskSpec           `yaml:"disks"`
+	Snapshots          []DiskSpec           `yaml:"snapshots"`
+	Images             []DiskSpec           `yaml:"images"`
 	VirtualMachines    []MachineSpec        `yaml:"virtual_machines"`
+	RestorePoints      []RestorePointSpec   `yaml:"restore_points"`
 	ManagedClusters    []ClusterSpec        `yaml:"managed_clusters"`
 	ContainerGroups    []ContainerGroupSpec `yaml:"container_groups"`
 	// Resources are whole documents of Azure Resource Manager, by their id.
@@ -275,9 +278,27 @@ type DiskSetSpec struct {
 	AutoRotate bool `yaml:"auto_rotate"`
 	// Disks is how many data disks to make on the set, named after it.
 	Disks int `yaml:"disks"`
+	// Snapshots is how many snapshots to make on the set, named after it.
+	Snapshots int `yaml:"snapshots"`
 }
 
-// DiskSpec is a managed disk.
+// RestorePointSpec is a restore point with copies of a machine's disks.
+type RestorePointSpec struct {
+	Place `yaml:",inline"`
+	// Collection that it is in, made if it is new. Default its name and
+	// "-collection".
+	Collection string `yaml:"collection"`
+	// VirtualMachine of the same resource group whose disks it has. Without one it
+	// has one disk.
+	VirtualMachine string `yaml:"virtual_machine"`
+	// DiskEncryptionSet of the copies. Default that of each disk.
+	DiskEncryptionSet string `yaml:"disk_encryption_set"`
+	// Version of the set's key under which they were made: an id, latest, previous
+	// or oldest. Default the one in use at the start.
+	Version string `yaml:"version"`
+}
+
+// DiskSpec is a managed disk, a snapshot or an image.
 type DiskSpec struct {
 	Place `yaml:",inline"`
 	// DiskEncryptionSet is the name of a set of the scenario.

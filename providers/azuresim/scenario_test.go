@@ -32,6 +32,8 @@ func TestParseScenario_Errors(t *testing.T) {
 		{"bad version id", "vaults: [{name: v, keys: [{name: k, versions: [{id: XYZ}]}]}]\n", "is not 32 lower-case hexadecimal digits"},
 		{"bad scope state", "storage_accounts:\n  - name: s\n    scopes:\n      - {name: a, state: On}\n", "s.yaml:4: unknown word \"On\"; use one of Enabled, Disabled"},
 		{"bad scope key", "storage_accounts:\n  - name: s\n    scopes:\n      - {name: a, key: v/k}\n", "s.yaml:4: there is no vault \"v\""},
+		{"no such set", "snapshots:\n  - name: s\n    disk_encryption_set: des\n", "s.yaml:3: there is no disk encryption set \"des\"; add it under disk_encryption_sets"},
+		{"no such set of a point", "restore_points:\n  - {name: s, disk_encryption_set: des}\n", "s.yaml:2: there is no disk encryption set \"des\""},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			_, err := azuresim.ParseScenario("dir/s.yaml", []byte(c.yaml))
