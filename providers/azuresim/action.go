@@ -52,12 +52,15 @@ type Event struct {
 //	delete-resource, add-resource, set-property
 //	auto-rotation-error            on a disk encryption set
 //	revoke-access, grant-access    of a service's identity to its vault
+//	rewrite-secrets                of a managed cluster, under its current KMS key
+//	replace-nodes                  of a managed cluster or of one of its scale sets
 //	deny, allow                    a client's permission
 func Actions() []string {
 	return []string{
 		"rotate-key", "create-version", "enable-version", "disable-version", "delete-key", "recover-key",
 		"purge-key", "stop-switching", "resume-switching", "switch-now", "pin", "delete-resource",
-		"add-resource", "set-property", "auto-rotation-error", "revoke-access", "grant-access", "deny", "allow",
+		"add-resource", "set-property", "auto-rotation-error", "revoke-access", "grant-access",
+		"rewrite-secrets", "replace-nodes", "deny", "allow",
 	}
 }
 
@@ -249,7 +252,11 @@ func (s *Server) actOnResource(a Action, now time.Time) error {
 			s.settle(other, now)
 		}
 	default:
-		return ErrUnknownAction
+		act := r.kind.acts[a.Do]
+		if act == nil {
+			return fmt.Errorf("a %s does not: %w", r.kind.name, ErrUnknownAction)
+		}
+		act(s, r, now)
 	}
 	return nil
 }

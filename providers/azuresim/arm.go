@@ -296,6 +296,9 @@ func (s *Server) writeRequest(c *call, r *resource) *answer {
 	if a := s.precondition(c, r); a != nil {
 		return a
 	}
+	if c.kind.write == nil {
+		return notAllowed(c)
+	}
 	if r != nil && r.running != nil && !c.kind.parallel {
 		return busy(r)
 	}

@@ -82,7 +82,7 @@ func (s *Server) leave(r *resource, before link, now time.Time) {
 	rewrap := r.pace.Rewrap.Duration
 	switch {
 	case r.kind.leave != nil:
-		r.kind.leave(s, r, before)
+		r.kind.leave(s, r, before, now)
 	case rewrap > 0 && s.hasData(r):
 		r.older = append(r.older, held{link: before, why: NeedRewrap})
 		s.agenda.add(now.Add(rewrap), func(at time.Time) { s.rewrapped(r, before, at) })

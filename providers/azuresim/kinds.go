@@ -23,6 +23,7 @@ func kinds() map[string]*kind {
 	for _, k := range []*kind{
 		storageKind(), scopeKind(), cosmosKind(), diskSetKind(), diskKind(), machineKind(),
 		snapshotKind(), imageKind(), restoreCollectionKind(), restorePointKind(), restoreDiskKind(),
+		scaleSetKind(), nodeKind(),
 		containerGroupKind(), clusterKind(), vaultKind(),
 	} {
 		table[strings.ToLower(k.typ)] = k

@@ -175,7 +175,9 @@ func (c *checker) structure(at string, v reflect.Value) {
 	case RestorePointSpec:
 		c.set(at+".disk_encryption_set", value.DiskEncryptionSet)
 	case ClusterSpec:
-		c.set(at+".disk_encryption_set", value.DiskEncryptionSet)
+		c.cluster(at, value)
+	case PoolSpec:
+		c.place(at, value.Name, 0)
 	case ScopeSpec:
 		c.place(at, value.Name, 0)
 		c.reference(at+".key", value.Key)
@@ -201,6 +203,17 @@ func (c *checker) set(at, name string) {
 		return
 	}
 	c.problem(at, "there is no disk encryption set %q; add it under disk_encryption_sets", name)
+}
+
+// cluster checks what a managed cluster names.
+func (c *checker) cluster(at string, spec ClusterSpec) {
+	c.set(at+".disk_encryption_set", spec.DiskEncryptionSet)
+	c.set(at+".storage_class_set", spec.StorageClassSet)
+	c.reference(at+".kms_key", spec.KMSKey)
+	c.oneOf(at+".kms_design", spec.KMSDesign, "legacy", "new")
+	if spec.KMSDesign == "new" && spec.KMSVersion != "" {
+		c.problem(at+".kms_version", "the new design follows and names no version; remove kms_version")
+	}
 }
 
 // oneOf checks a word; none is the default.

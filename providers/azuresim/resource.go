@@ -126,7 +126,7 @@ type kind struct {
 	holders func(s *Server, r *resource) []*resource
 	// leave is told of the version that is not in use any more, where re-wrapping
 	// after a while is not what happens to it.
-	leave func(s *Server, r *resource, before link)
+	leave func(s *Server, r *resource, before link, now time.Time)
 	// barred says that the data is closed for another reason than the key.
 	barred func(r *resource) bool
 	// atStart kinds open their key when they start and never again.
@@ -138,6 +138,10 @@ type kind struct {
 	list func(s *Server, c *call) *answer
 	// below answers what is neither child nor post.
 	below func(s *Server, c *call, r *resource, rest []string) *answer
+	// acts are actions that only this kind knows.
+	acts map[string]func(s *Server, r *resource, now time.Time)
+	// dropped is told of a resource that is gone.
+	dropped func(s *Server, r *resource)
 	// internal resources cannot be asked for here.
 	internal bool
 	// silent kinds leave nothing in the vault's log.
@@ -209,6 +213,9 @@ func (s *Server) drop(r *resource) {
 	s.index(r)
 	for _, child := range s.selectedAll(func(child *resource) bool { return child.parent == r }) {
 		s.drop(child)
+	}
+	if r.kind.dropped != nil {
+		r.kind.dropped(s, r)
 	}
 }
 

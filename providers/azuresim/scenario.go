@@ -323,6 +323,31 @@ type ClusterSpec struct {
 	// KMSKey is "vault/key" for the encryption of etcd, pinned to KMSVersion.
 	KMSKey     string `yaml:"kms_key"`
 	KMSVersion string `yaml:"kms_version"`
+	// KMSDesign is legacy (default), which is pinned, or new, which follows.
+	KMSDesign string `yaml:"kms_design"`
+	// Pools are its node pools, the first one the system's, each a scale set in the
+	// node resource group. Without them it has a profile of three nodes, and no
+	// scale set.
+	Pools []PoolSpec `yaml:"pools"`
+	// Volumes is how many disks to make for persistent volumes in the node resource
+	// group, on StorageClassSet, or else on the cluster's own set. Nothing in the
+	// cluster names that set.
+	Volumes         int    `yaml:"volumes"`
+	StorageClassSet string `yaml:"storage_class_set"`
+	// Pace of the new design of KMS, and of how the loss of its key is felt.
+	Pace Pace `yaml:"pace"`
+}
+
+// PoolSpec is a node pool of a cluster.
+type PoolSpec struct {
+	Name string `yaml:"name"`
+	// Nodes, default 3.
+	Nodes int `yaml:"nodes"`
+	// Ephemeral gives nodes disks that keep the version they were built with.
+	Ephemeral bool `yaml:"ephemeral"`
+	// Version of the set's key under which ephemeral nodes were built: an id, latest,
+	// previous or oldest. Default the one in use at the start.
+	Version string `yaml:"version"`
 }
 
 // ContainerGroupSpec is a container group; it is always pinned.
