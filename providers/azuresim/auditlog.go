@@ -163,7 +163,7 @@ func (s *Server) serviceEntries(r *resource, from, until time.Time) []auditEntry
 	var out []auditEntry
 	offset := time.Duration(s.mint.number(uint64(time.Hour), "unwrap", r.id.path()))
 	for at := from.Truncate(time.Hour).Add(offset); !at.After(until); at = at.Add(time.Hour) {
-		if version := r.usedAt(at); version != "" {
+		if version := r.linkAt(at).pinned; version != "" {
 			out = append(out, entry(at, cmp.Or(r.kind.crypts, "KeyUnwrap"), version))
 		}
 	}
@@ -175,17 +175,6 @@ func (s *Server) serviceEntries(r *resource, from, until time.Time) []auditEntry
 		out = append(out, entry(u.since, writes, u.version))
 	}
 	return out
-}
-
-// usedAt returns the version in use at a moment.
-func (r *resource) usedAt(at time.Time) string {
-	version := r.first
-	for _, u := range r.usage {
-		if !u.since.After(at) {
-			version = u.version
-		}
-	}
-	return version
 }
 
 // row is the entry in the columns of AzureDiagnostics (facts §2).

@@ -103,16 +103,13 @@ func (s *Server) needsOf(r *resource, key string) []Need {
 	return out
 }
 
-// heldSince returns the versions that were in use at any moment from then on, by
-// what usage tells.
-func (r *resource) heldSince(then time.Time) []link {
-	current := link{key: r.firstKey, pinned: r.first}
-	var out []link
+// linkAt returns the version that was in use at a moment, by what usage tells.
+func (r *resource) linkAt(at time.Time) link {
+	out := link{key: r.firstKey, pinned: r.first}
 	for _, u := range r.usage {
-		if u.since.After(then) && current.pinned != "" {
-			out = append(out, current)
+		if !u.since.After(at) {
+			out = link{key: u.key, pinned: u.version}
 		}
-		current = link{key: u.key, pinned: u.version}
 	}
-	return append(out, current)
+	return out
 }

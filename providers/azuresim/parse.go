@@ -178,6 +178,10 @@ func (c *checker) structure(at string, v reflect.Value) {
 		c.cluster(at, value)
 	case PoolSpec:
 		c.place(at, value.Name, 0)
+	case ContainerGroupSpec:
+		if value.Follows && value.Version != "" {
+			c.problem(at+".version", "a group that follows names no version; remove version or follows")
+		}
 	case ScopeSpec:
 		c.place(at, value.Name, 0)
 		c.reference(at+".key", value.Key)

@@ -232,7 +232,7 @@ func (s *Server) relink(r *resource) {
 func (s *Server) index(r *resource) {
 	var keys []string
 	if !r.gone {
-		for _, h := range append(r.holds(), held{link: r.link}) {
+		for _, h := range append(r.holds(), r.named()...) {
 			if h.key != "" && !slices.Contains(keys, h.key) {
 				keys = append(keys, h.key)
 			}
@@ -259,6 +259,19 @@ func (r *resource) holds() []held {
 		out = append(out, held{link: link{key: r.inKey, pinned: r.inUse}, why: r.kind.reason()})
 	}
 	return append(out, r.older...)
+}
+
+// named returns the keys that a resource names, or once did where something of
+// then is kept.
+func (r *resource) named() []held {
+	out := []held{{link: r.link}}
+	if r.kind.needs != nil {
+		out = append(out, held{link: link{key: r.firstKey}})
+		for _, u := range r.usage {
+			out = append(out, held{link: link{key: u.key}})
+		}
+	}
+	return out
 }
 
 // reason is why a resource of the kind needs the version in use.

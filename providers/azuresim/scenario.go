@@ -350,10 +350,13 @@ type PoolSpec struct {
 	Version string `yaml:"version"`
 }
 
-// ContainerGroupSpec is a container group; it is always pinned.
+// ContainerGroupSpec is a container group, pinned to a version (latest by default)
+// unless it follows.
 type ContainerGroupSpec struct {
 	Protected `yaml:",inline"`
 	Image     string `yaml:"image"`
+	// Follows leaves the version empty: each start takes the newest.
+	Follows bool `yaml:"follows"`
 }
 
 // start returns the virtual epoch.

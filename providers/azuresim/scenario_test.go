@@ -35,6 +35,7 @@ func TestParseScenario_Errors(t *testing.T) {
 		{"no such set", "snapshots:\n  - name: s\n    disk_encryption_set: des\n", "s.yaml:3: there is no disk encryption set \"des\"; add it under disk_encryption_sets"},
 		{"no such set of a point", "restore_points:\n  - {name: s, disk_encryption_set: des}\n", "s.yaml:2: there is no disk encryption set \"des\""},
 		{"no such set of volumes", "managed_clusters:\n  - name: a\n    storage_class_set: des\n", "s.yaml:3: there is no disk encryption set \"des\""},
+		{"group that follows and is pinned", "vaults: [{name: v, keys: [{name: k}]}]\ncontainer_groups:\n  - name: a\n    key: v/k\n    follows: true\n    version: latest\n", "s.yaml:6: a group that follows names no version"},
 		{"no such key of etcd", "managed_clusters:\n  - name: a\n    kms_key: v/k\n", "s.yaml:3: there is no vault \"v\""},
 		{"bad design", "managed_clusters:\n  - name: a\n    kms_design: newest\n", "s.yaml:3: unknown word \"newest\"; use one of legacy, new"},
 		{"new design is not pinned", "vaults: [{name: v, keys: [{name: k}]}]\nmanaged_clusters:\n  - name: a\n    kms_key: v/k\n    kms_design: new\n    kms_version: latest\n", "s.yaml:6: the new design follows"},
