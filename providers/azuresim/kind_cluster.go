@@ -57,13 +57,20 @@ func clusterDelete() operationStyle {
 func clusterSee(s *Server, c *call, r *resource, d doc) {
 	d["id"] = clusterPath(r)
 	d["type"] = "Microsoft.ContainerService/ManagedClusters"
-	if c.version() >= "2024-09-01" {
+	if c.version() >= "2024-09-01" && text(d, "properties.provisioningState") != "Creating" {
 		d["eTag"] = s.mint.guid("etag", string(encode(r.doc)))
+		for _, pool := range pools(d) {
+			pool["eTag"] = s.mint.guid("etag", string(encode(pool)))
+		}
 	}
 	// Without KMS it is there and empty [recording containerservice.kms-platform-key];
 	// in 2021 it was not [recording containerservice.managed-cluster].
 	if c.version() >= "2022" {
-		defaults(d, doc{"properties": doc{"securityProfile": doc{}}})
+		version := text(d, "properties.kubernetesVersion")
+		defaults(d, doc{"properties": doc{"securityProfile": doc{}, "currentKubernetesVersion": version}})
+		for _, pool := range pools(d) {
+			defaults(pool, doc{"currentOrchestratorVersion": version})
+		}
 	}
 }
 
@@ -142,6 +149,7 @@ func clusterWrite(s *Server, c *call, r *resource, body doc, patch bool) *answer
 	hangs := kmsHangs(r)
 	s.begin(c, r, style, a, func(now time.Time) doc {
 		clusterState(r.doc, "Succeeded")
+		s.identify(r.doc)
 		s.kmsDone(r, now)
 		s.syncNodes(r, now)
 		return nil
