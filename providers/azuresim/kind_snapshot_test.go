@@ -101,3 +101,26 @@ func TestSnapshot_MovesToAnotherSet(t *testing.T) {
 	e.clock.Advance(time.Minute)
 	e.call(404, "GET", url, "")
 }
+
+// TestDiskSet_MovesToAnotherKey: what is not re-wrapped yet is under the old key.
+func TestDiskSet_MovesToAnotherKey(t *testing.T) {
+	e := mustEstate(t, "vaults: [{name: kv, keys: [{name: k}, {name: next}]}]\n"+
+		"disk_encryption_sets: [{name: des, key: kv/k, snapshots: 1, pace: {rewrap: 10m}}]\n")
+	e.wantNeeds("at first", "1 des: in use", "1 des-snapshot1: snapshot")
+	next := "https://kv.vault.azure.net/keys/next/" + e.sim.Versions("kv", "next")[0].ID
+	r := e.call(202, "PATCH", arm(desType, "des", "2023-04-02"), `{"properties":{"activeKey":{"keyUrl":"`+next+`"}}}`)
+	e.clock.Advance(30 * time.Second)
+	e.get(r.header.Get("Azure-Asyncoperation"))
+	previous, _ := dig(e.get(arm(desType, "des", "2023-04-02")), "properties.previousKeys").([]any)
+	if want := keyURL + "/" + e.newest(); len(previous) != 1 || str(previous[0].(map[string]any), "keyUrl") != want {
+		t.Errorf("previousKeys %v, want %s", previous, want)
+	}
+	e.wantNeeds("re-wrapping", "1 des: re-wrapping", "1 des-snapshot1: snapshot")
+	// The loss of the old key is felt, although the set names another.
+	e.do(azuresim.Action{Do: "delete-key", Key: "kv/k"})
+	e.clock.Advance(10 * time.Minute)
+	e.wantNeeds("re-wrapped")
+	if got := fmt.Sprint(e.needsOf("next")); got != "[1 des: in use 1 des-snapshot1: snapshot]" {
+		t.Errorf("needs of the next key %s", got)
+	}
+}

@@ -167,7 +167,7 @@ func supported(x exchange) bool {
 	}
 	return strings.Contains(path, "/microsoft.compute/locations/") && strings.Contains(path, "/operations/") ||
 		strings.Contains(path, "/locations/") && (strings.Contains(path, "diskoperations") || strings.Contains(path, "containerinstance/locations") ||
-		strings.Contains(path, "documentdb/locations") || strings.Contains(path, "containerservice/locations"))
+			strings.Contains(path, "documentdb/locations") || strings.Contains(path, "containerservice/locations"))
 }
 
 // replayer sends a recording's requests to a simulator and keeps track of what
