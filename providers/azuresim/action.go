@@ -341,12 +341,12 @@ func (s *Server) adoptVault(r *resource) {
 			Name: r.id.name, Subscription: r.id.subscription, ResourceGroup: r.id.group, Location: r.location(),
 		},
 		PurgeProtection: truth(r.doc, "properties.enablePurgeProtection"),
-		RetentionDays:   days(at(r.doc, "properties.softDeleteRetentionInDays")),
+		RetentionDays:   whole(at(r.doc, "properties.softDeleteRetentionInDays")),
 	}}
 }
 
-// days reads a number of days from a document.
-func days(v any) int {
+// whole reads a whole number from a document.
+func whole(v any) int {
 	n := 0
 	if _, err := fmt.Sscan(fmt.Sprint(v), &n); err != nil {
 		return 0

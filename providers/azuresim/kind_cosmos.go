@@ -81,13 +81,14 @@ func cosmosBackups(_ *Server, r *resource, now time.Time) []held {
 		return nil
 	}
 	const periodic = "properties.backupPolicy.periodicModeProperties"
-	interval := time.Duration(days(at(r.doc, periodic+".backupIntervalInMinutes"))) * time.Minute
-	retention := time.Duration(days(at(r.doc, periodic+".backupRetentionIntervalInHours"))) * time.Hour
+	interval := time.Duration(whole(at(r.doc, periodic+".backupIntervalInMinutes"))) * time.Minute
+	retention := time.Duration(whole(at(r.doc, periodic+".backupRetentionIntervalInHours"))) * time.Hour
 	if interval <= 0 {
 		return nil
 	}
 	var out []held
-	for taken := r.made.Add(now.Sub(r.made).Truncate(interval)); now.Sub(taken) <= retention && !taken.Before(r.made); taken = taken.Add(-interval) {
+	last := r.made.Add(now.Sub(r.made).Truncate(interval))
+	for taken := last; now.Sub(taken) <= retention && !taken.Before(r.made); taken = taken.Add(-interval) {
 		if l := r.linkAt(taken); l.pinned != "" {
 			out = append(out, held{link: l, why: NeedBackup})
 		}

@@ -45,7 +45,8 @@ func kmsRefuse(r *resource, body doc) *answer {
 // without secrets having been rewritten after the first: it never ends (public
 // report: kubernetes-kms #291).
 func kmsHangs(r *resource) bool {
-	return r.link.pinned != "" && r.inUse != "" && (link{key: r.inKey, pinned: r.inUse}) != r.link && r.holdsFor(NeedEtcdSecrets)
+	current := link{key: r.inKey, pinned: r.inUse}
+	return r.link.pinned != "" && r.inUse != "" && current != r.link && r.holdsFor(NeedEtcdSecrets)
 }
 
 func (r *resource) holdsFor(why NeedReason) bool {

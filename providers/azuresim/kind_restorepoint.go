@@ -151,6 +151,9 @@ func (s *Server) sourceMetadata(r *resource, body doc) doc {
 // restoreDone copies the disks: each copy gets the set that was asked for, or its
 // disk's.
 func (s *Server) restoreDone(r *resource, asked map[string]string, now time.Time) {
+	if r.gone {
+		return
+	}
 	for _, disk := range profileDisks(r.doc, "properties.sourceMetadata.storageProfile") {
 		managed := fold(text(disk, "managedDisk.id"))
 		set := asked[managed]
@@ -190,37 +193,37 @@ func (s *Server) freeze(r, set *resource, version string, now time.Time) {
 	s.settle(r, now)
 }
 
+// restoreCollection makes the collection at a place if it is new.
+func (s *Server) restoreCollection(p Place, source resourceID, made time.Time) resourceID {
+	id := s.idOf(p, restoreCollectionType)
+	if s.resources[fold(id.path())] == nil {
+		s.add(&resource{
+			id: id, kind: s.kindNamed("restore-point-collection"), made: made,
+			doc: s.restoreCollectionDoc(id, p.Location, source.path()),
+		})
+	}
+	return id
+}
+
 // buildRestorePoint makes a restore point of a machine, or of one disk that is
 // not in the estate, under the version that the scenario says.
 func (s *Server) buildRestorePoint(spec RestorePointSpec, p Place, n string) {
-	within := p
-	within.Name = cmp.Or(strings.ReplaceAll(spec.Collection, "{n}", n), p.Name+"-collection")
-	id := s.idOf(within, restoreCollectionType)
-	machine := resourceID{
-		subscription: p.Subscription, group: p.ResourceGroup,
-		name: cmp.Or(strings.ReplaceAll(spec.VirtualMachine, "{n}", n), p.Name+"-vm"),
-	}.spelled("Microsoft.Compute/virtualMachines")
+	collection, machine := p, p
+	collection.Name = cmp.Or(strings.ReplaceAll(spec.Collection, "{n}", n), p.Name+"-collection")
+	machine.Name = cmp.Or(strings.ReplaceAll(spec.VirtualMachine, "{n}", n), p.Name+"-vm")
+	source := s.idOf(machine, "Microsoft.Compute/virtualMachines")
 	made := s.epoch.AddDate(0, -6, 0)
-	collection := s.resources[fold(id.path())]
-	if collection == nil {
-		collection = &resource{
-			id: id, kind: s.kindNamed("restore-point-collection"), made: made,
-			doc: s.restoreCollectionDoc(id, p.Location, machine.path()),
-		}
-		s.add(collection)
-	}
-	point := id
-	point.above, point.name = id.name, p.Name
+	point := s.restoreCollection(collection, source, made)
+	point.above, point.name = point.name, p.Name
 	point = point.spelled(restorePointType)
 	r := &resource{
 		id: point, kind: s.kindNamed("restore-point"), made: made,
 		doc: doc{"id": point.path(), "name": point.name, "properties": doc{"timeCreated": stampOffset(made)}},
 	}
 	s.add(r)
-	disk := diskReference(machine, machine.name+"-os", "", "ReadWrite")
+	disk := diskReference(source, source.name+"-os", "", "ReadWrite")
 	body := doc{"properties": doc{"sourceMetadata": doc{"storageProfile": doc{"osDisk": disk}}}}
-	metadata := s.sourceMetadata(r, body)
-	put(r.doc, "properties.sourceMetadata", metadata)
+	put(r.doc, "properties.sourceMetadata", s.sourceMetadata(r, body))
 	set := s.setID(spec.DiskEncryptionSet, n)
 	asked := map[string]string{}
 	for _, one := range profileDisks(r.doc, "properties.sourceMetadata.storageProfile") {

@@ -186,7 +186,9 @@ func (s *Server) buildScope(account *resource, spec ScopeSpec, n string) {
 		account.doc["identity"] = doc{"type": "SystemAssigned"}
 		s.identify(account.doc)
 	}
-	r := &resource{id: id, kind: s.kindNamed("encryption-scope"), made: account.made, doc: d, keeper: account, pace: account.pace}
+	r := &resource{
+		id: id, kind: s.kindNamed("encryption-scope"), made: account.made, doc: d, keeper: account, pace: account.pace,
+	}
 	s.add(r)
 	if r.link.key != "" {
 		r.begin(s.pick(r, s.epoch))
