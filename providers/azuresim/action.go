@@ -60,6 +60,8 @@ type Event struct {
 //	delete-resource, add-resource, set-property
 //	auto-rotation-error            on a disk encryption set
 //	revoke-access, grant-access    of a service's identity to its vault
+//	rewrite-secrets                of a managed cluster, under its current KMS key
+//	replace-nodes                  of a managed cluster or of one of its scale sets
 //	deny, allow                    a client's permission
 //	stop-machine, deallocate-machine, start-machine
 //	lock, unlock                   a scope or a resource
@@ -68,8 +70,8 @@ func Actions() []string {
 	return []string{
 		"rotate-key", "create-version", "enable-version", "disable-version", "delete-key", "recover-key",
 		"purge-key", "stop-switching", "resume-switching", "switch-now", "pin", "delete-resource",
-		"add-resource", "set-property", "auto-rotation-error", "revoke-access", "grant-access", "deny", "allow",
-		"assign-role", "unassign-role", "lock", "unlock",
+		"add-resource", "set-property", "auto-rotation-error", "revoke-access", "grant-access",
+		"rewrite-secrets", "replace-nodes", "deny", "allow", "assign-role", "unassign-role", "lock", "unlock",
 		"stop-machine", "deallocate-machine", "start-machine",
 	}
 }
@@ -264,13 +266,15 @@ func (s *Server) actOnResource(a Action, now time.Time) error {
 		autoRotationError(s, r, a)
 	case "revoke-access", "grant-access":
 		r.noAccess = a.Do == "revoke-access"
-		s.settle(r, now)
-	default:
-		do := r.kind.acts[a.Do]
-		if do == nil {
-			return ErrUnknownAction
+		for _, other := range s.selectedAll(func(other *resource) bool { return other.identity() == r }) {
+			s.settle(other, now)
 		}
-		do(s, r)
+	default:
+		act := r.kind.acts[a.Do]
+		if act == nil {
+			return fmt.Errorf("a %s does not: %w", r.kind.name, ErrUnknownAction)
+		}
+		act(s, r, now)
 	}
 	return nil
 }
@@ -313,7 +317,7 @@ func (s *Server) addDocument(raw map[string]any, now time.Time) error {
 	if err != nil {
 		return err
 	}
-	id := parseID(text(d, "id"))
+	id := parseID(text(d, "id")).nested(s.kinds)
 	k := s.kinds[strings.ToLower(id.fullType())]
 	if k == nil || id.name == "" {
 		return fmt.Errorf("add resource %q: its type is not simulated: %w", text(d, "id"), ErrNoSuchResource)
@@ -325,8 +329,7 @@ func (s *Server) addDocument(raw map[string]any, now time.Time) error {
 		k.placed(s, r)
 	}
 	if r.link.key != "" {
-		r.inUse = s.documentVersion(r, now)
-		r.first = r.inUse
+		r.begin(s.documentVersion(r, now))
 		if k.shown != nil && r.inUse != "" && k.shown(d) == "" {
 			k.adopt(s, r, r.inUse, now)
 		}
@@ -357,12 +360,12 @@ func (s *Server) adoptVault(r *resource) {
 			Name: r.id.name, Subscription: r.id.subscription, ResourceGroup: r.id.group, Location: r.location(),
 		},
 		PurgeProtection: truth(r.doc, "properties.enablePurgeProtection"),
-		RetentionDays:   days(at(r.doc, "properties.softDeleteRetentionInDays")),
+		RetentionDays:   whole(at(r.doc, "properties.softDeleteRetentionInDays")),
 	}}
 }
 
-// days reads a number of days from a document.
-func days(v any) int {
+// whole reads a whole number from a document.
+func whole(v any) int {
 	n := 0
 	if _, err := fmt.Sscan(fmt.Sprint(v), &n); err != nil {
 		return 0

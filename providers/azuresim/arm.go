@@ -34,6 +34,7 @@ func (s *Server) managementHandler(c *call) func(*call) *answer {
 	if c.extension != nil {
 		return s.extensionHandler(c)
 	}
+	c.target = c.target.nested(s.kinds)
 	id := c.target
 	verb := strings.ToLower(c.method)
 	if op := operationID(id); op != "" && c.method == http.MethodGet {
@@ -58,8 +59,11 @@ func (s *Server) managementHandler(c *call) func(*call) *answer {
 	}
 	c.kind = s.kinds[strings.ToLower(id.fullType())]
 	switch {
-	case c.kind == nil:
+	case c.kind == nil || c.kind.internal:
 		return s.notSimulated
+	case id.name == "" && c.kind.list != nil:
+		c.operation = c.kind.name + "-list"
+		return func(c *call) *answer { return c.kind.list(s, c) }
 	case id.name == "":
 		c.operation = c.kind.name + "-list"
 		return s.listKind
@@ -246,7 +250,8 @@ func (s *Server) missing(c *call) *answer {
 			" https://aka.ms/ARMResourceNotFoundFix", typ, c.target.name, c.target.group)
 }
 
-// missingGroup answers when the subscription or the group does not exist.
+// missingGroup answers when the subscription, the group or the resource around a
+// nested one does not exist.
 func (s *Server) missingGroup(c *call) *answer {
 	if s.subscription(c.target.subscription) == nil {
 		return problem(http.StatusNotFound, "SubscriptionNotFound",
@@ -255,6 +260,11 @@ func (s *Server) missingGroup(c *call) *answer {
 	if c.target.group != "" && s.groups[fold(c.target.subscription+"/"+c.target.group)] == nil {
 		return problem(http.StatusNotFound, "ResourceGroupNotFound",
 			"Resource group '%s' could not be found.", c.target.group)
+	}
+	// Public reports: terraform-provider-azurerm, databases of a missing server.
+	if above := c.target.above; above != "" && s.resources[fold(c.target.parent().path())] == nil {
+		return problem(http.StatusNotFound, "ParentResourceNotFound",
+			"Can not perform requested operation on nested resource. Parent resource '%s' not found.", above)
 	}
 	return nil
 }
@@ -271,6 +281,9 @@ func (s *Server) resourceRequest(c *call) *answer {
 	case http.MethodPut, http.MethodPatch:
 		return s.writeRequest(c, r)
 	case http.MethodDelete:
+		if c.kind.remove == nil {
+			return notAllowed(c)
+		}
 		if r == nil {
 			if a := s.missingGroup(c); a != nil {
 				return a
@@ -279,9 +292,14 @@ func (s *Server) resourceRequest(c *call) *answer {
 		}
 		return c.kind.remove(s, c, r)
 	default:
-		return problem(http.StatusMethodNotAllowed, "MethodNotAllowed",
-			"The request method '%s' is not supported.", c.method)
+		return notAllowed(c)
 	}
+}
+
+// notAllowed refuses a method (unverified).
+func notAllowed(c *call) *answer {
+	return problem(http.StatusMethodNotAllowed, "MethodNotAllowed",
+		"The request method '%s' is not supported.", c.method)
 }
 
 // writeRequest answers a PUT or PATCH.
@@ -299,12 +317,15 @@ func (s *Server) writeRequest(c *call, r *resource) *answer {
 		return problem(http.StatusBadRequest, "InvalidRequestContent",
 			"The request content was invalid and could not be deserialized: '%s'.", err)
 	}
-	if r == nil && text(body, "location") == "" {
+	if r == nil && c.target.above == "" && text(body, "location") == "" {
 		return problem(http.StatusBadRequest, "LocationRequired",
 			"The location property is required for this definition.")
 	}
 	if a := s.precondition(c, r); a != nil {
 		return a
+	}
+	if c.kind.write == nil {
+		return notAllowed(c)
 	}
 	if r != nil && r.running != nil && !c.kind.parallel {
 		return busy(r)
@@ -361,6 +382,9 @@ func (s *Server) childRequest(c *call) *answer {
 		a = c.kind.child(s, c, r, c.target.rest)
 	case c.method == http.MethodPost && c.kind.post != nil:
 		a = c.kind.post(s, c, r, strings.ToLower(c.target.rest[0]))
+	}
+	if a == nil && c.kind.below != nil {
+		a = c.kind.below(s, c, r, c.target.rest)
 	}
 	if a == nil {
 		return s.notSimulated(c)

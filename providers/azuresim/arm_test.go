@@ -80,13 +80,13 @@ func TestARM_Errors(t *testing.T) {
 func TestARM_NotSimulated(t *testing.T) {
 	e := mustEstate(t, dependents)
 	scope := "https://management.azure.com/subscriptions/" + subID + "/providers/Microsoft.Sql/servers?api-version=2023-05-01"
-	child := strings.Replace(arm(storageType, "st", "2023-05-01"), "?", "/encryptionScopes?", 1)
+	child := strings.Replace(arm(storageType, "st", "2023-05-01"), "?", "/managementPolicies?", 1)
 	for _, c := range []struct{ name, method, url, want string }{
 		{"a type", "GET", arm("Microsoft.Nothing/things", "x", "2023-05-01"), "not simulated: Microsoft.Nothing/things"},
 		{"its list", "GET", scope, "not simulated: Microsoft.Sql/servers"},
 		{"a write", "PUT", arm("Microsoft.Sql/servers", "x", "2023-05-01"), "not simulated: Microsoft.Sql/servers (PUT)"},
-		{"below a type that is", "GET", child, "not simulated: Microsoft.Storage/storageAccounts/encryptionScopes (GET)"},
-		{"an action", "POST", strings.Replace(child, "encryptionScopes", "failover", 1), "not simulated: Microsoft.Storage/storageAccounts/failover (POST)"},
+		{"below a type that is", "GET", child, "not simulated: Microsoft.Storage/storageAccounts/managementPolicies (GET)"},
+		{"an action", "POST", strings.Replace(child, "managementPolicies", "failover", 1), "not simulated: Microsoft.Storage/storageAccounts/failover (POST)"},
 		{"no type", "GET", "https://management.azure.com/subscriptions/" + subID + "/tagNames?api-version=2023-05-01", "not simulated: /subscriptions/" + subID + "/tagNames"},
 	} {
 		t.Run(c.name, func(t *testing.T) {

@@ -1,6 +1,7 @@
 package azuresim
 
 import (
+	"cmp"
 	"encoding/json"
 	"maps"
 	"net/http"
@@ -135,7 +136,7 @@ func logTable(rows []doc) doc {
 func (s *Server) logRows(workspace string, from, now time.Time) []doc {
 	until := now.Add(-s.scenario.AuditLag.or(5 * time.Minute))
 	entries := slices.Clone(s.audited)
-	for _, r := range s.selectedAll(func(r *resource) bool { return r.link.key != "" }) {
+	for _, r := range s.selectedAll(func(r *resource) bool { return r.link.key != "" && !r.kind.silent }) {
 		entries = append(entries, s.serviceEntries(r, from, until)...)
 	}
 	entries = slices.DeleteFunc(entries, func(e auditEntry) bool {
@@ -158,7 +159,7 @@ func (s *Server) serviceEntries(r *resource, from, until time.Time) []auditEntry
 	entry := func(at time.Time, operation, version string) auditEntry {
 		e := auditEntry{
 			at: at, vault: k.vault, operation: operation, target: k.uri(nil) + "/" + version,
-			objectID: s.mint.guid("principal", r.id.path()), appID: s.mint.guid("app", r.kind.typ), status: http.StatusOK,
+			objectID: s.mint.guid("principal", r.identity().id.path()), appID: s.mint.guid("app", r.kind.typ), status: http.StatusOK,
 		}
 		if v := k.state.find(version); v == nil || !v.enabled {
 			e.status = http.StatusForbidden
@@ -168,25 +169,18 @@ func (s *Server) serviceEntries(r *resource, from, until time.Time) []auditEntry
 	var out []auditEntry
 	offset := time.Duration(s.mint.number(uint64(time.Hour), "unwrap", r.id.path()))
 	for at := from.Truncate(time.Hour).Add(offset); !at.After(until); at = at.Add(time.Hour) {
-		if version := r.usedAt(at); version != "" {
-			out = append(out, entry(at, "KeyUnwrap", version))
+		if version := r.linkAt(at).pinned; version != "" {
+			out = append(out, entry(at, cmp.Or(r.kind.crypts, "KeyUnwrap"), version))
 		}
 	}
+	writes := "KeyWrap"
+	if r.kind.crypts == "KeyDecrypt" {
+		writes = "KeyEncrypt"
+	}
 	for _, u := range r.usage {
-		out = append(out, entry(u.since, "KeyWrap", u.version))
+		out = append(out, entry(u.since, writes, u.version))
 	}
 	return out
-}
-
-// usedAt returns the version in use at a moment.
-func (r *resource) usedAt(at time.Time) string {
-	version := r.first
-	for _, u := range r.usage {
-		if !u.since.After(at) {
-			version = u.version
-		}
-	}
-	return version
 }
 
 // row is the entry in the columns of AzureDiagnostics (facts §2).

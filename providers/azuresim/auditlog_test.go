@@ -2,6 +2,8 @@ package azuresim_test
 
 import (
 	"encoding/json"
+	"maps"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -76,4 +78,38 @@ func TestAuditLog_ArrivesLate(t *testing.T) {
 		t.Errorf("failed %v", failed)
 	}
 	e.call(400, "POST", logURL, `{"query":"Heartbeat | take 1"}`)
+}
+
+// TestAuditLog_WhoActsForScopesAndEtcd: a scope has the account's identity, etcd
+// encrypts and decrypts (facts-services A2), and nodes leave nothing.
+func TestAuditLog_WhoActsForScopesAndEtcd(t *testing.T) {
+	for _, c := range []struct{ name, yaml, operations string }{
+		{"scope", "storage_accounts: [{name: st, scopes: [{name: a, key: kv/k}]}]\n", "KeyUnwrap KeyWrap"},
+		{"etcd", "managed_clusters: [{name: aks, kms_key: kv/k, kms_design: new}]\n", "KeyDecrypt KeyEncrypt"},
+		{"restore point", "disk_encryption_sets: [{name: des, key: kv/k, version: latest}]\n" +
+			"restore_points: [{name: p, disk_encryption_set: des, version: oldest}]\n", "KeyUnwrap"},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			e := mustEstate(t, oneKey+c.yaml)
+			e.do(azuresim.Action{Do: "rotate-key", Key: "kv/k"})
+			e.clock.Advance(25 * time.Hour)
+			seen := map[string]bool{}
+			for _, row := range e.log("AzureDiagnostics | where ResourceProvider == 'MICROSOFT.KEYVAULT' | where TimeGenerated > ago(24h)") {
+				seen[str(row, "OperationName")] = true
+				if strings.HasSuffix(str(row, "id_s"), e.sim.Versions("kv", "k")[0].ID) {
+					t.Errorf("a copy of a disk shows in the log: %v", row)
+				}
+				if c.name != "scope" {
+					continue
+				}
+				account := str(e.get(arm(storageType, "st", "2023-05-01")), "identity.principalId")
+				if got := str(row, "identity_claim_oid_g"); got != account {
+					t.Errorf("the scope acts as %s, want %s", got, account)
+				}
+			}
+			if got := strings.Join(slices.Sorted(maps.Keys(seen)), " "); got != c.operations {
+				t.Errorf("operations %s, want %s", got, c.operations)
+			}
+		})
+	}
 }

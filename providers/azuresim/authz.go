@@ -172,20 +172,20 @@ func (s *Server) settleServices(now time.Time) {
 	}
 }
 
-// shutOut says whether a service's identity has no access to its key: by the
+// shutOut says whether a service's identity has no access to a key: by the
 // action revoke-access, or for want of a role or an access policy where the
 // vault looks at them.
-func (s *Server) shutOut(r *resource, now time.Time) bool {
-	if r.noAccess {
+func (s *Server) shutOut(r *resource, k *key) bool {
+	owner := r.identity()
+	if owner.noAccess {
 		return true
 	}
-	k := s.keyOf(r)
-	if k == nil || !k.vault.spec.EnforceAccess {
+	if !k.vault.spec.EnforceAccess {
 		return false
 	}
-	principal := servicePrincipal(s, r)
-	return slices.ContainsFunc(serviceRights(r.kind.ciphers), func(operation string) bool {
-		return !s.principalMay(principal, k, operation, now)
+	principal := servicePrincipal(s, owner)
+	return slices.ContainsFunc(serviceRights(r.kind.crypts == "KeyDecrypt"), func(operation string) bool {
+		return !s.principalMay(principal, k, operation, s.moment())
 	})
 }
 

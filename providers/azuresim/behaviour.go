@@ -2,6 +2,7 @@ package azuresim
 
 import (
 	"slices"
+	"strings"
 	"time"
 )
 
@@ -50,7 +51,7 @@ func (s *Server) follows(r *resource) bool {
 // follow takes the newest usable version into use, if the service can read it.
 func (s *Server) follow(r *resource, now time.Time) {
 	k := s.keyOf(r)
-	if k == nil || s.shutOut(r, now) || k.vault.deleted {
+	if k == nil || s.shutOut(r, k) || k.vault.deleted {
 		return
 	}
 	if v := k.state.current(now); v != nil && v.id != r.inUse {
@@ -61,12 +62,11 @@ func (s *Server) follow(r *resource, now time.Time) {
 // use makes a version the one in use. The one before wraps the rest of the data
 // until re-wrapping is done.
 func (s *Server) use(r *resource, id string, now time.Time) {
-	before := r.inUse
-	r.inUse = id
-	r.usage = append(r.usage, usage{version: id, since: now})
-	if rewrap := r.pace.Rewrap.Duration; rewrap > 0 && before != "" && before != id && s.hasData(r) {
-		r.older = append(r.older, before)
-		s.agenda.add(now.Add(rewrap), func(at time.Time) { s.rewrapped(r, before, at) })
+	before := link{key: r.inKey, pinned: r.inUse}
+	r.inKey, r.inUse = r.link.key, id
+	r.usage = append(r.usage, usage{key: r.inKey, version: id, since: now})
+	if before.pinned != "" && before != (link{key: r.inKey, pinned: id}) {
+		s.leave(r, before, now)
 	}
 	if r.kind.adopt != nil {
 		r.before, r.changed = clone(r.doc), now
@@ -76,6 +76,20 @@ func (s *Server) use(r *resource, id string, now time.Time) {
 	s.settle(r, now)
 }
 
+// leave is what becomes of a version when another is in use: data is re-wrapped
+// after a while, unless the kind has its own way.
+func (s *Server) leave(r *resource, before link, now time.Time) {
+	rewrap := r.pace.Rewrap.Duration
+	switch {
+	case r.kind.leave != nil:
+		r.kind.leave(s, r, before, now)
+	case rewrap > 0 && s.hasData(r):
+		r.older = append(r.older, held{link: before, why: NeedRewrap})
+		s.agenda.add(now.Add(rewrap), func(at time.Time) { s.rewrapped(r, before, at) })
+	}
+	s.index(r)
+}
+
 // hasData says whether there is anything to re-wrap: a disk encryption set
 // without disks has no previousKeys [recording compute.disk-encryption-set-update].
 func (s *Server) hasData(r *resource) bool {
@@ -83,8 +97,9 @@ func (s *Server) hasData(r *resource) bool {
 }
 
 // rewrapped ends the use of an older version.
-func (s *Server) rewrapped(r *resource, id string, now time.Time) {
-	r.older = slices.DeleteFunc(r.older, func(other string) bool { return other == id })
+func (s *Server) rewrapped(r *resource, before link, now time.Time) {
+	r.older = slices.DeleteFunc(r.older, func(h held) bool { return h.link == before && h.why == NeedRewrap })
+	s.index(r)
 	s.settle(r, now)
 }
 
@@ -105,43 +120,55 @@ func (s *Server) keyChanged(k *key, now time.Time) {
 
 // why returns what keeps a service from using its key at the moment now.
 func (s *Server) why(r *resource, now time.Time) denial {
-	if r.link.key == "" {
-		return deniedNot
+	list := r.holds()
+	if len(list) == 0 {
+		list = []held{{link: link{key: r.link.key}}}
 	}
-	k := s.keyOf(r)
-	switch {
-	case k == nil && s.knowsVault(r):
-		return deniedDeleted
-	case k == nil:
-		return deniedNot // a vault outside the simulated estate
-	case k.vault.deleted:
-		return deniedVault
-	case s.shutOut(r, now):
-		return deniedForbidden
-	case !k.state.exists || k.state.deleted != nil:
-		return deniedDeleted
-	}
-	for _, id := range append([]string{r.inUse}, r.older...) {
-		if v := k.state.find(id); id != "" && (v == nil || !v.enabled) {
-			return deniedDisabled
+	for _, h := range list {
+		if why := s.whyNot(r, h.link); why != deniedNot {
+			return why
 		}
 	}
 	return deniedNot
 }
 
-func (s *Server) knowsVault(r *resource) bool {
-	for host := range s.vaults {
-		if len(r.link.key) > len(host)+8 && r.link.key[8:8+len(host)] == host {
-			return true
-		}
+// whyNot returns what keeps a service from using one version, or any if it names
+// none.
+func (s *Server) whyNot(r *resource, l link) denial {
+	if l.key == "" {
+		return deniedNot
 	}
-	return false
+	k := s.keyAt(l.key)
+	switch {
+	case k == nil && s.knowsVault(l):
+		return deniedDeleted
+	case k == nil:
+		return deniedNot // a vault outside the simulated estate
+	case k.vault.deleted:
+		return deniedVault
+	case s.shutOut(r, k):
+		return deniedForbidden
+	case !k.state.exists || k.state.deleted != nil:
+		return deniedDeleted
+	}
+	if v := k.state.find(l.pinned); l.pinned != "" && (v == nil || !v.enabled) {
+		return deniedDisabled
+	}
+	return deniedNot
+}
+
+func (s *Server) knowsVault(l link) bool {
+	host, _, _ := strings.Cut(strings.TrimPrefix(l.key, "https://"), "/")
+	return s.vaults[host] != nil
 }
 
 // settle compares what a service can do with what it should be able to, and
 // plans the change with the service's delay. A plan that a later change of the
 // key made pointless is dropped.
 func (s *Server) settle(r *resource, now time.Time) {
+	if r.kind.atStart {
+		return
+	}
 	want := s.why(r, now)
 	if (want == deniedNot) == (r.denied == deniedNot) {
 		r.turn++

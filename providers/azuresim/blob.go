@@ -2,6 +2,7 @@ package azuresim
 
 import (
 	"bytes"
+	"cmp"
 	"encoding/xml"
 	"net/http"
 	"slices"
@@ -9,7 +10,32 @@ import (
 )
 
 // storageExtra is what is known of an account beyond its document.
-type storageExtra struct{ containers []string }
+type storageExtra struct {
+	containers []string
+	scopes     map[string]string // default encryption scopes by container
+}
+
+// storageExtraOf returns what is known of an account, never nil.
+func storageExtraOf(r *resource) *storageExtra {
+	if extra, ok := r.extra.(*storageExtra); ok {
+		return extra
+	}
+	return &storageExtra{}
+}
+
+// blobKeeper is the resource under whose key a request's blob is: the encryption
+// scope that the request names, or else the container's default, or the account
+// (facts-evidence §3: a probe blob proves its own scope only).
+func (s *Server) blobKeeper(c *call, account *resource, container string) *resource {
+	name := c.header.Get("X-Ms-Encryption-Scope")
+	if name == "" {
+		name = storageExtraOf(account).scopes[container]
+	}
+	if scope := s.resources[fold(account.id.path()+"/encryptionScopes/"+name)]; scope != nil && name != "" {
+		return scope
+	}
+	return account
+}
 
 // account returns the storage account of a host, nil if there is none.
 func (s *Server) account(host string) *resource {
@@ -49,8 +75,14 @@ func (s *Server) routeBlob(c *call) func(*call) *answer {
 		if a := s.guardBlob(c, r); a != nil {
 			return a
 		}
-		if keyed && r.denied != deniedNot {
-			return blobDenied(c, r)
+		keeper := s.blobKeeper(c, r, container)
+		switch {
+		case keyed && keeper.kind.barred != nil && keeper.kind.barred(keeper):
+			// A disabled scope: 403 (facts-evidence §3). Its code is not known, so
+			// there is none.
+			return newAnswer(http.StatusForbidden).set("X-Ms-Version", blobVersion(c))
+		case keyed && keeper.denied != deniedNot:
+			return blobDenied(c, keeper)
 		}
 		return s.blobAnswer(c, r, container, blob)
 	}
@@ -158,10 +190,7 @@ type blobList struct {
 
 // blobAnswer answers a permitted request.
 func (s *Server) blobAnswer(c *call, r *resource, container, blob string) *answer {
-	extra, _ := r.extra.(*storageExtra)
-	if extra == nil {
-		extra = &storageExtra{}
-	}
+	extra := storageExtraOf(r)
 	endpoint := "https://" + c.host + "/"
 	modified, etag := r.made.Format(http.TimeFormat), `"0x8D`+strings.ToUpper(s.mint.hex32("etag", r.id.path())[:12])+`"`
 	if container == "" {
@@ -183,6 +212,9 @@ func (s *Server) blobAnswer(c *call, r *resource, container, blob string) *answe
 	if c.query.Get("comp") == "list" {
 		return a.xml(blobList{Endpoint: endpoint, Container: container})
 	}
+	// Public SDK recordings of Get Container Properties have both headers.
+	a.set("X-Ms-Default-Encryption-Scope", cmp.Or(extra.scopes[container], "$account-encryption-key")).
+		set("X-Ms-Deny-Encryption-Scope-Override", "false")
 	return a.set("X-Ms-Lease-State", "available").set("X-Ms-Lease-Status", "unlocked").
 		set("X-Ms-Has-Immutability-Policy", "false").set("X-Ms-Has-Legal-Hold", "false")
 }

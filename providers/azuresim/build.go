@@ -183,8 +183,17 @@ func (s *Server) buildResources() {
 	for _, spec := range sc.Disks {
 		s.each(spec.Place, func(p Place, n string) { s.buildDisk(p, s.setID(spec.DiskEncryptionSet, n)) })
 	}
+	for _, spec := range sc.Snapshots {
+		s.each(spec.Place, func(p Place, n string) { s.buildSnapshot(p, s.setID(spec.DiskEncryptionSet, n)) })
+	}
+	for _, spec := range sc.Images {
+		s.each(spec.Place, func(p Place, n string) { s.buildImage(p, s.setID(spec.DiskEncryptionSet, n)) })
+	}
 	for _, spec := range sc.VirtualMachines {
 		s.each(spec.Place, func(p Place, n string) { s.buildMachine(spec, p, n) })
+	}
+	for _, spec := range sc.RestorePoints {
+		s.each(spec.Place, func(p Place, n string) { s.buildRestorePoint(spec, p, n) })
 	}
 	for _, spec := range sc.ManagedClusters {
 		s.each(spec.Place, func(p Place, n string) { s.buildCluster(spec, p, n) })
@@ -206,8 +215,7 @@ func (s *Server) start(kindName string, p Place, spec Protected, d func(id resou
 	}
 	s.add(r)
 	if r.link.key != "" {
-		r.inUse = s.pick(r, s.epoch)
-		r.first = r.inUse
+		r.begin(s.pick(r, s.epoch))
 		s.watch(r, s.epoch.Add(r.pace.FirstCheck.Duration))
 	}
 	s.settle(r, s.epoch)

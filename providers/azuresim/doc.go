@@ -8,6 +8,10 @@
 // or over the network through a [Proxy] with a throw-away certificate
 // authority, and knows no other host.
 //
+// What documents show is not all that needs a key: [Server.Needs] tells the truth,
+// version by version. The words of a scenario are the fields of [Scenario]; the
+// embedded ones show most of them, "hidden" those for what documents do not show.
+//
 // It imports nothing else of this module. The clients are checked against it,
 // so it must not share their mistakes. What it sends follows, in this order,
 // the recorded traffic (named "recording" in comments), the official examples

@@ -102,7 +102,7 @@ func graphPage(r graphRequest, rows []doc) *answer {
 // group and the subscription as columns [recording resourcegraph.gallery].
 func (s *Server) graphRows(c *call, subscriptions []string) []doc {
 	list := s.selectedAll(func(r *resource) bool {
-		if !s.visible(c, r) {
+		if r.id.above != "" || !s.visible(c, r) {
 			return false
 		}
 		return len(subscriptions) == 0 || slices.ContainsFunc(subscriptions, func(sub string) bool {

@@ -9,24 +9,30 @@ import (
 const kindCluster = "managed-cluster"
 
 // clusterKind is the managed Kubernetes cluster. Its disks follow their disk
-// encryption set; the key of etcd is pinned (facts §4).
+// encryption set. The key of etcd is its own: pinned in the legacy design of KMS,
+// looked after every six hours in the new one (facts-services A2). How long
+// re-encrypting takes is not documented; ten minutes are an assumption.
 func clusterKind() *kind {
 	return &kind{
 		name: kindCluster, typ: "Microsoft.ContainerService/managedClusters", content: jsonPlain,
-		pace: Pace{DenyAfter: For(30 * time.Minute), RecoverAfter: For(30 * time.Minute)},
-		linkOf: func(d doc) link {
-			if !truth(d, "properties.securityProfile.azureKeyVaultKms.enabled") {
-				return link{}
-			}
-			return keyLink(text(d, "properties.securityProfile.azureKeyVaultKms.keyId"))
+		pace: Pace{
+			Check: For(6 * time.Hour), Rewrap: For(10 * time.Minute),
+			DenyAfter: For(30 * time.Minute), RecoverAfter: For(30 * time.Minute),
+		},
+		linkOf: kmsLink, leave: kmsLeave, crypts: "KeyDecrypt",
+		// No field shows the version that is followed.
+		adopt: func(*Server, *resource, string, time.Time) {},
+		below: clusterBelow, dropped: clusterDropped,
+		acts: map[string]func(*Server, *resource, time.Time){
+			"rewrite-secrets": rewriteSecrets, "replace-nodes": replaceNodes,
 		},
 		write: clusterWrite, remove: removeLater(clusterDelete()), see: clusterSee,
-		busy: clusterBusy, pin: clusterPin, ciphers: true,
+		busy: clusterBusy, pin: clusterPin,
 	}
 }
 
 func clusterPin(d doc, k *key, v *version, _ bool) {
-	put(d, "properties.securityProfile.azureKeyVaultKms.keyId", k.uri(v))
+	put(d, kmsKey+".keyId", k.uri(v))
 }
 
 // clusterBusy has words of its own (public report: azure-workload-identity #417).
@@ -49,11 +55,28 @@ func clusterDelete() operationStyle {
 // with a capital M [recording containerservice.managed-cluster]. Newer API
 // versions carry an ETag.
 func clusterSee(s *Server, c *call, r *resource, d doc) {
-	d["id"] = strings.Replace(r.id.path(), "/resourceGroups/", "/resourcegroups/", 1)
+	d["id"] = clusterPath(r)
 	d["type"] = "Microsoft.ContainerService/ManagedClusters"
-	if c.version() >= "2024-09-01" {
+	if c.version() >= "2024-09-01" && text(d, "properties.provisioningState") != "Creating" {
 		d["eTag"] = s.mint.guid("etag", string(encode(r.doc)))
+		for _, pool := range pools(d) {
+			pool["eTag"] = s.mint.guid("etag", string(encode(pool)))
+		}
 	}
+	// Without KMS it is there and empty [recording containerservice.kms-platform-key];
+	// in 2021 it was not [recording containerservice.managed-cluster].
+	if c.version() >= "2022" {
+		version := text(d, "properties.kubernetesVersion")
+		defaults(d, doc{"properties": doc{"securityProfile": doc{}, "currentKubernetesVersion": version}})
+		for _, pool := range pools(d) {
+			defaults(pool, doc{"currentOrchestratorVersion": version})
+		}
+	}
+}
+
+// clusterPath is the id as AKS spells it.
+func clusterPath(r *resource) string {
+	return strings.Replace(r.id.path(), "/resourceGroups/", "/resourcegroups/", 1)
 }
 
 // clusterDoc is a cluster as it rests.
@@ -75,7 +98,7 @@ func (s *Server) clusterDoc(id resourceID, location string, tags map[string]stri
 				"osDiskType": "Managed", "kubeletDiskType": "OS", "maxPods": 110,
 				"type": "VirtualMachineScaleSets", "provisioningState": "Succeeded",
 				"powerState": doc{"code": "Running"}, "orchestratorVersion": "1.30.4", "mode": "System",
-				"osType": "Linux", "nodeImageVersion": "AKSUbuntu-2204gen2containerd-202410.09.0",
+				"osType": "Linux", "nodeImageVersion": nodeImage,
 			}},
 			"servicePrincipalProfile": doc{"clientId": "msi"},
 			"nodeResourceGroup":       "MC_" + id.group + "_" + id.name + "_" + location, "enableRBAC": true,
@@ -101,11 +124,16 @@ func clusterWrite(s *Server, c *call, r *resource, body doc, patch bool) *answer
 		s.change(r, next)
 		return reply(http.StatusOK, r.view(c))
 	}
-	status, state := http.StatusOK, "Updating"
+	if a := kmsRefuse(r, body); a != nil {
+		return a
+	}
+	status, state, style := http.StatusOK, "Updating", clusterStyle()
+	style.phases = updatePhases
 	if r == nil {
-		status, state = http.StatusCreated, "Creating"
+		status, state, style.phases = http.StatusCreated, "Creating", createPhases
 		r = s.newResource(c)
 		r.doc = s.clusterDoc(r.id, regionName(text(body, "location")), nil)
+		r.extra = &clusterExtra{nodes: true}
 		s.add(r)
 	}
 	for _, name := range []string{"id", "name", "type", "location", "eTag"} {
@@ -118,15 +146,26 @@ func clusterWrite(s *Server, c *call, r *resource, body doc, patch bool) *answer
 	clusterState(next, state)
 	s.change(r, next)
 	a := reply(status, r.view(c))
-	s.begin(c, r, clusterStyle(), a, func(now time.Time) doc {
+	hangs := kmsHangs(r)
+	s.begin(c, r, style, a, func(now time.Time) doc {
 		clusterState(r.doc, "Succeeded")
-		if r.link.pinned != "" {
-			s.use(r, r.link.pinned, now)
-		}
+		s.identify(r.doc)
+		s.kmsDone(r, now)
+		s.syncNodes(r, now)
 		return nil
-	})
+	}).endless = hangs
 	return a
 }
+
+// The statuses of operations in the recording containerservice.kms-platform-key:
+// free text.
+var (
+	createPhases = []string{
+		"InProgress", "ProvisioningNetworkResources", "ProvisioningControlPlane", "CreatingAgentPools",
+		"CreatingAgentPools: 0/3 nodes completed", "CreatingAgentPools: 3/3 nodes completed",
+	}
+	updatePhases = []string{"InProgress", "ProvisioningControlPlane", "ReconcilingDNS", "ReconcilingAddons"}
+)
 
 // completePools fills in what a request leaves to AKS [recording
 // containerservice.managed-cluster].
@@ -136,7 +175,7 @@ func completePools(d doc) {
 			defaults(pool, doc{
 				"osDiskSizeGB": 128, "osDiskType": "Managed", "kubeletDiskType": "OS", "maxPods": 110,
 				"orchestratorVersion": text(d, "properties.kubernetesVersion"), "mode": "System",
-				"nodeImageVersion": "AKSUbuntu-2204gen2containerd-202410.09.0",
+				"nodeImageVersion": nodeImage,
 			})
 		}
 	}
@@ -156,16 +195,18 @@ func clusterState(d doc, state string) {
 
 // buildCluster makes a managed cluster.
 func (s *Server) buildCluster(spec ClusterSpec, p Place, n string) {
-	s.start(kindCluster, p, Protected{}, func(id resourceID) doc {
+	r := s.start(kindCluster, p, Protected{Pace: spec.Pace}, func(id resourceID) doc {
 		d := s.clusterDoc(id, p.Location, p.Tags)
 		if set := s.setID(spec.DiskEncryptionSet, n); set != "" {
 			put(d, "properties.diskEncryptionSetID", set)
 		}
-		if k, v := s.resolveKey(spec.KMSKey, spec.KMSVersion, n); v != nil {
-			put(d, "properties.securityProfile.azureKeyVaultKms", doc{
-				"enabled": true, "keyId": k.uri(v), "keyVaultNetworkAccess": "Public",
-			})
+		if len(spec.Pools) > 0 {
+			put(d, "properties.agentPoolProfiles", poolProfiles(spec.Pools))
+			completePools(d)
 		}
+		s.kmsDoc(d, spec, n)
 		return d
 	})
+	clusterExtraOf(r).watched = r.link.key != ""
+	s.buildNodes(r, spec, n)
 }

@@ -10,18 +10,26 @@ import (
 const kindContainerGroup = "container-group"
 
 // containerGroupKind is the container group. Its key version is fixed when it
-// is deployed; a PUT re-creates the containers (facts §4).
+// is deployed; a PUT re-creates the containers (facts §4). Without a version it
+// takes the newest at each start (unverified). It opens its key when it starts: one
+// that runs feels nothing of the loss (facts §1, "new deployments/restarts fail").
 func containerGroupKind() *kind {
 	return &kind{
 		name: kindContainerGroup, typ: "Microsoft.ContainerInstance/containerGroups", content: jsonCharset,
-		pace:   Pace{DenyAfter: For(10 * time.Minute), RecoverAfter: For(10 * time.Minute)},
-		linkOf: containerLink, write: containerWrite, remove: containerRemove,
+		atStart: true,
+		linkOf:  containerLink, write: containerWrite, remove: containerRemove,
 		child: containerChild, post: containerPost, see: containerSee,
 		listed: trimInstanceView, pin: containerPin,
 	}
 }
 
-func containerPin(d doc, _ *key, v *version, _ bool) { put(d, containerKey+".keyVersion", v.id) }
+func containerPin(d doc, _ *key, v *version, latest bool) {
+	pinned := v.id
+	if latest {
+		pinned = ""
+	}
+	put(d, containerKey+".keyVersion", pinned)
+}
 
 const containerKey = "properties.encryptionProperties"
 
@@ -187,13 +195,16 @@ func containerAsked(id resourceID, body doc) doc {
 // unverified; so the error says no more than Azure's general code).
 func containerDone(s *Server, r *resource, now time.Time) doc {
 	next := clone(r.doc)
-	if k := s.keyOf(r); k != nil && r.link.pinned != "" {
-		if v := k.state.find(r.link.pinned); v == nil || !v.enabled || k.state.deleted != nil || s.shutOut(r, now) {
-			put(next, "properties.provisioningState", "Failed")
-			put(next, "properties.instanceView.state", "Failed")
-			s.change(r, next)
-			return doc{"code": "InternalError", "message": "The container group could not be deployed."}
-		}
+	id := s.pick(r, now)
+	s.turn(r, s.whyNot(r, link{key: r.link.key, pinned: id}), now)
+	if id == "" && s.keyOf(r) != nil && r.denied == deniedNot {
+		s.turn(r, deniedDisabled, now) // of no version that could be taken
+	}
+	if r.denied != deniedNot {
+		put(next, "properties.provisioningState", "Failed")
+		put(next, "properties.instanceView.state", "Failed")
+		s.change(r, next)
+		return doc{"code": "InternalError", "message": "The container group could not be deployed."}
 	}
 	put(next, "properties.provisioningState", "Succeeded")
 	put(next, "properties.instanceView.state", "Running")
@@ -203,8 +214,8 @@ func containerDone(s *Server, r *resource, now time.Time) doc {
 	}
 	startContainers(next, now)
 	s.change(r, next)
-	if r.link.key != "" {
-		s.use(r, r.link.pinned, now)
+	if r.link.key != "" && id != "" {
+		s.use(r, id, now)
 	}
 	return nil
 }
@@ -241,13 +252,18 @@ func containerPost(s *Server, c *call, r *resource, action string) *answer {
 	return a
 }
 
-// buildContainerGroup makes a container group, pinned to a version.
+// buildContainerGroup makes a container group, pinned to a version unless it
+// follows.
 func (s *Server) buildContainerGroup(spec ContainerGroupSpec, p Place, n string) {
 	s.start(kindContainerGroup, p, spec.Protected, func(id resourceID) doc {
 		d := s.containerDoc(id, p.Location, p.Tags, spec.Image, s.epoch.AddDate(0, -6, 0))
 		if k, v := s.resolveKey(spec.Key, spec.Version, n); v != nil {
+			pinned := v.id
+			if spec.Follows {
+				pinned = ""
+			}
 			put(d, containerKey, doc{
-				"vaultBaseUrl": "https://" + k.vault.host + "/", "keyName": k.name, "keyVersion": v.id,
+				"vaultBaseUrl": "https://" + k.vault.host + "/", "keyName": k.name, "keyVersion": pinned,
 			})
 		}
 		return d

@@ -22,6 +22,7 @@ func cosmosKind() *kind {
 			l := keyLink(text(d, "properties.keyVaultKeyUri"))
 			return link{key: l.key, pinned: l.pinned}
 		},
+		needs: cosmosBackups,
 		write: cosmosWrite, remove: removeLater(cosmosStyle()), see: cosmosSee, busy: cosmosBusy,
 		onePage: true, // the model of the list has no nextLink [example cosmosdb-2021-10-15]
 	}
@@ -69,6 +70,30 @@ func cosmosStatus(r *resource) string {
 		return revoked + "the Azure Cosmos DB service is unable to wrap or unwrap the associated customer managed key" +
 			more + "(4005)."
 	}
+}
+
+// cosmosBackups are the versions of the backups that are kept: a restore needs the
+// one that was current when the backup was made, still enabled (facts §1). Backups
+// of the periodic policy come at its interval, counted from when the account was
+// made (an assumption), and are kept for its retention.
+func cosmosBackups(_ *Server, r *resource, now time.Time) []held {
+	if r.link.key == "" || text(r.doc, "properties.backupPolicy.type") != "Periodic" {
+		return nil
+	}
+	const periodic = "properties.backupPolicy.periodicModeProperties"
+	interval := time.Duration(whole(at(r.doc, periodic+".backupIntervalInMinutes"))) * time.Minute
+	retention := time.Duration(whole(at(r.doc, periodic+".backupRetentionIntervalInHours"))) * time.Hour
+	if interval <= 0 {
+		return nil
+	}
+	var out []held
+	last := r.made.Add(now.Sub(r.made).Truncate(interval))
+	for taken := last; now.Sub(taken) <= retention && !taken.Before(r.made); taken = taken.Add(-interval) {
+		if l := r.linkAt(taken); l.pinned != "" {
+			out = append(out, held{link: l, why: NeedBackup})
+		}
+	}
+	return out
 }
 
 // cosmosDoc is an account as it rests [recording cosmosdb.key-vault-key-uri].

@@ -27,7 +27,8 @@ func diskSetKind() *kind {
 		follows: diskSetFollows, pin: diskSetPin,
 		// Without disks it has no previousKeys [recording
 		// compute.disk-encryption-set-update].
-		hasData: func(s *Server, r *resource) bool { return len(s.disksOn(r)) > 0 },
+		hasData: func(s *Server, r *resource) bool { return len(s.standingOn(r)) > 0 },
+		holders: (*Server).standingOn,
 	}
 }
 
@@ -52,31 +53,20 @@ func diskSetSee(s *Server, _ *call, r *resource, d doc) {
 		return
 	}
 	var keys []any
-	for _, id := range r.older {
-		keys = append(keys, doc{"keyUrl": s.versionURI(r, id)})
+	for _, h := range r.older {
+		keys = append(keys, doc{"keyUrl": s.spell(h.link)})
 	}
 	put(d, "properties.previousKeys", keys)
 }
 
-// diskSetChild lists the disks on the set [example
-// compute-disk-2021-04-01/ListDiskEncryptionSetAssociatedResources].
+// diskSetChild lists what stands on the set [example
+// compute-disk-2021-04-01/ListDiskEncryptionSetAssociatedResources, recording
+// compute.disk-encryption-set-snapshot].
 func diskSetChild(s *Server, c *call, r *resource, rest []string) *answer {
 	if !strings.EqualFold(rest[0], "associatedResources") {
 		return nil
 	}
-	return listPage(s, c, s.disksOn(r), func(disk *resource) any { return disk.id.path() })
-}
-
-// disksOn returns the disks that reference a set.
-func (s *Server) disksOn(set *resource) []*resource {
-	id := fold(set.id.path())
-	var out []*resource
-	for _, r := range s.resources {
-		if r.kind.name == kindDisk && fold(text(r.doc, "properties.encryption.diskEncryptionSetId")) == id {
-			out = append(out, r)
-		}
-	}
-	return sorted(out)
+	return listPage(s, c, s.standingOn(r), func(one *resource) any { return shout(one.id) })
 }
 
 // diskSetDoc is a set as it rests [recording
@@ -137,7 +127,7 @@ func diskSetDone(s *Server, r *resource, body doc, made bool, now time.Time) doc
 	s.change(r, next)
 	id := r.link.pinned
 	if truth(next, "properties.rotationToLatestKeyVersionEnabled") {
-		if k := s.keyOf(r); k != nil && !s.shutOut(r, now) {
+		if k := s.keyOf(r); k != nil && !s.shutOut(r, k) {
 			if v := k.state.current(now); v != nil {
 				id = v.id
 			}
@@ -145,7 +135,7 @@ func diskSetDone(s *Server, r *resource, body doc, made bool, now time.Time) doc
 	}
 	switch {
 	case made || r.inUse == "":
-		r.inUse, r.first = id, id
+		r.begin(id)
 		if id != "" && id != r.link.pinned {
 			put(r.doc, "properties.activeKey.keyUrl", s.versionURI(r, id))
 			s.relink(r)
@@ -162,8 +152,8 @@ func diskSetDone(s *Server, r *resource, body doc, made bool, now time.Time) doc
 // diskKind is the managed disk.
 func diskKind() *kind {
 	return &kind{
-		name: kindDisk, typ: "Microsoft.Compute/disks", content: jsonCharset,
-		write: diskWrite, remove: removeLater(computeStyle()), see: diskSee,
+		name: kindDisk, typ: "Microsoft.Compute/disks", content: jsonCharset, need: NeedDisk,
+		write: storedWrite((*Server).completeDisk), remove: removeLater(computeStyle()), see: diskSee, setsOf: diskSets,
 	}
 }
 
@@ -176,9 +166,7 @@ func diskSee(s *Server, _ *call, r *resource, d doc) {
 		d["managedBy"] = machine.id.path()
 		put(d, "properties.diskState", attachedState(machine))
 	}
-	if set := text(d, "properties.encryption.diskEncryptionSetId"); set != "" {
-		put(d, "properties.encryption.diskEncryptionSetId", shoutGroup(set))
-	}
+	shoutSet(d)
 }
 
 func shoutGroup(path string) string {
@@ -217,13 +205,23 @@ func (s *Server) completeDisk(d doc, made time.Time) {
 	}
 }
 
-// diskWrite creates or updates a disk: a PUT answers with what was asked, the
-// rest is there when the operation ends [recording
-// compute.disk-encryption-set-disk-update].
-func diskWrite(s *Server, c *call, r *resource, body doc, patch bool) *answer {
+// storedWrite creates or updates a disk or a snapshot: a PUT answers with what was
+// asked, the rest is there when the operation ends [recordings
+// compute.disk-encryption-set-disk-update and -snapshot].
+func storedWrite(
+	complete func(s *Server, d doc, made time.Time),
+) func(*Server, *call, *resource, doc, bool) *answer {
+	return func(s *Server, c *call, r *resource, body doc, patch bool) *answer {
+		return diskWrite(s, c, r, body, patch, complete)
+	}
+}
+
+func diskWrite(
+	s *Server, c *call, r *resource, body doc, patch bool, complete func(s *Server, d doc, made time.Time),
+) *answer {
 	if r == nil {
 		r = s.newResource(c)
-		r.doc = common(r.id, "Microsoft.Compute/disks", regionName(text(body, "location")), nil)
+		r.doc = common(r.id, r.kind.typ, regionName(text(body, "location")), nil)
 		r.doc["properties"] = doc{"provisioningState": "Updating"}
 		s.add(r)
 	}
@@ -233,7 +231,7 @@ func diskWrite(s *Server, c *call, r *resource, body doc, patch bool) *answer {
 	if text(body, "properties.encryption.diskEncryptionSetId") != "" && text(body, "properties.encryption.type") == "" {
 		put(body, "properties.encryption.type", "EncryptionAtRestWithCustomerKey")
 	}
-	sent := common(r.id, "Microsoft.Compute/disks", text(r.doc, "location"), nil)
+	sent := common(r.id, r.kind.typ, text(r.doc, "location"), nil)
 	next := clone(r.doc)
 	if !patch && at(body, "properties.encryption") != nil {
 		delete(object(next, "properties"), "encryption")
@@ -247,7 +245,7 @@ func diskWrite(s *Server, c *call, r *resource, body doc, patch bool) *answer {
 	a := reply(http.StatusAccepted, sent)
 	s.begin(c, r, computeStyle(), a, func(time.Time) doc {
 		put(next, "properties.provisioningState", "Succeeded")
-		s.completeDisk(next, r.made)
+		complete(s, next, r.made)
 		if text(next, "sku.tier") == "" {
 			tier, _, _ := strings.Cut(text(next, "sku.name"), "_")
 			put(next, "sku.tier", tier)
@@ -281,6 +279,7 @@ func (s *Server) buildDiskSet(spec DiskSetSpec, p Place, n string) {
 		disk.Name = p.Name + "-disk" + strconv.Itoa(i)
 		s.buildDisk(disk, r.id.path())
 	}
+	s.buildSnapshots(spec, p, r.id.path())
 }
 
 // setID returns the id of a disk encryption set of the scenario.

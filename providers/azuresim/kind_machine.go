@@ -16,10 +16,10 @@ func machineKind() *kind {
 		name: kindMachine, typ: "Microsoft.Compute/virtualMachines", content: jsonCharset,
 		write: machineWrite, remove: removeLater(machineStyle()), see: machineSee,
 		child: machineChild, post: machinePost,
-		acts: map[string]func(*Server, *resource){
-			"start-machine":      func(_ *Server, r *resource) { machineOf(r).power(powerRunning) },
-			"stop-machine":       func(_ *Server, r *resource) { machineOf(r).power(powerStopped) },
-			"deallocate-machine": func(_ *Server, r *resource) { machineOf(r).power(powerDeallocated) },
+		acts: map[string]func(*Server, *resource, time.Time){
+			"start-machine":      func(_ *Server, r *resource, _ time.Time) { machineOf(r).power(powerRunning) },
+			"stop-machine":       func(_ *Server, r *resource, _ time.Time) { machineOf(r).power(powerStopped) },
+			"deallocate-machine": func(_ *Server, r *resource, _ time.Time) { machineOf(r).power(powerDeallocated) },
 		},
 	}
 }

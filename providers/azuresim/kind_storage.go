@@ -2,6 +2,7 @@ package azuresim
 
 import (
 	"net/http"
+	"slices"
 	"strings"
 	"time"
 )
@@ -185,7 +186,7 @@ func storageServices(d doc, now time.Time) {
 // storage.customer-managed-key].
 func storageReread(s *Server, r *resource, now time.Time) {
 	id := s.pick(r, now)
-	if k := s.keyOf(r); id == "" || k == nil || s.shutOut(r, now) || k.state.find(id) == nil {
+	if k := s.keyOf(r); id == "" || k == nil || s.shutOut(r, k) || k.state.find(id) == nil {
 		s.settle(r, now)
 		return
 	}
@@ -210,7 +211,10 @@ func (s *Server) buildStorage(spec StorageSpec, p Place, n string) {
 		s.identify(d)
 		return d
 	})
-	r.extra = &storageExtra{containers: spec.Containers}
+	r.extra = &storageExtra{containers: slices.Clone(spec.Containers), scopes: map[string]string{}}
+	for _, scope := range spec.Scopes {
+		s.buildScope(r, scope, n)
+	}
 	if r.inUse != "" {
 		storageAdopt(s, r, r.inUse, r.made)
 	}

@@ -21,7 +21,9 @@ const (
 func kinds() map[string]*kind {
 	table := map[string]*kind{}
 	for _, k := range []*kind{
-		storageKind(), cosmosKind(), diskSetKind(), diskKind(), machineKind(), workspaceKind(),
+		storageKind(), scopeKind(), cosmosKind(), diskSetKind(), diskKind(), machineKind(), workspaceKind(),
+		snapshotKind(), imageKind(), restoreCollectionKind(), restorePointKind(), restoreDiskKind(),
+		scaleSetKind(), nodeKind(),
 		containerGroupKind(), clusterKind(), vaultKind(),
 	} {
 		table[strings.ToLower(k.typ)] = k

@@ -19,6 +19,7 @@ type operation struct {
 	done       bool
 	failure    doc  // of a failed one: code and message
 	removed    bool // it deletes its resource
+	endless    bool // it never ends
 	style      operationStyle
 }
 
@@ -31,6 +32,8 @@ type operationStyle struct {
 	apiVersion string
 	// running is the status before the end.
 	running string
+	// phases are the statuses before the end, one after the other, instead.
+	phases []string
 	// result is the collection of the Location header; empty means the same
 	// URL with monitor=true, "-" none.
 	result string
@@ -57,6 +60,9 @@ func (s *Server) begin(
 		}
 	}
 	s.agenda.add(o.end, func(now time.Time) {
+		if o.endless {
+			return
+		}
 		o.done = true
 		if finish != nil {
 			o.failure = finish(now)
@@ -127,6 +133,9 @@ func (s *Server) pollOperation(c *call, id string) *answer {
 		return s.monitorOperation(c, o)
 	}
 	status := o.style.running
+	if n := len(o.style.phases); n > 0 {
+		status = o.style.phases[min(n-1, int(int64(n)*int64(c.now.Sub(o.start))/int64(o.end.Sub(o.start))))]
+	}
 	switch {
 	case o.done && o.failure != nil:
 		status = "Failed"

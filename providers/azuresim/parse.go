@@ -170,6 +170,24 @@ func (c *checker) structure(at string, v reflect.Value) {
 		c.place(at, value.Name, value.Count)
 	case Protected:
 		c.reference(at+".key", value.Key)
+	case DiskSpec:
+		c.set(at+".disk_encryption_set", value.DiskEncryptionSet)
+	case MachineSpec:
+		c.set(at+".disk_encryption_set", value.DiskEncryptionSet)
+	case RestorePointSpec:
+		c.set(at+".disk_encryption_set", value.DiskEncryptionSet)
+	case ClusterSpec:
+		c.cluster(at, value)
+	case PoolSpec:
+		c.place(at, value.Name, 0)
+	case ContainerGroupSpec:
+		if value.Follows && value.Version != "" {
+			c.problem(at+".version", "a group that follows names no version; remove version or follows")
+		}
+	case ScopeSpec:
+		c.place(at, value.Name, 0)
+		c.reference(at+".key", value.Key)
+		c.oneOf(at+".state", value.State, "Enabled", "Disabled")
 	default:
 	}
 	for i := range v.NumField() {
@@ -181,6 +199,33 @@ func (c *checker) structure(at string, v reflect.Value) {
 		case name != "" && name != "-" && field.Type.Kind() != reflect.Map:
 			c.walk(at+"."+name, v.Field(i))
 		}
+	}
+}
+
+// set checks the name of a disk encryption set; an id may lead anywhere.
+func (c *checker) set(at, name string) {
+	if name == "" || strings.HasPrefix(name, "/") || slices.ContainsFunc(c.scenario.DiskEncryptionSets,
+		func(set DiskSetSpec) bool { return matchesPattern(set.Name, set.Count, name) }) {
+		return
+	}
+	c.problem(at, "there is no disk encryption set %q; add it under disk_encryption_sets", name)
+}
+
+// cluster checks what a managed cluster names.
+func (c *checker) cluster(at string, spec ClusterSpec) {
+	c.set(at+".disk_encryption_set", spec.DiskEncryptionSet)
+	c.set(at+".storage_class_set", spec.StorageClassSet)
+	c.reference(at+".kms_key", spec.KMSKey)
+	c.oneOf(at+".kms_design", spec.KMSDesign, "legacy", "new")
+	if spec.KMSDesign == "new" && spec.KMSVersion != "" {
+		c.problem(at+".kms_version", "the new design follows and names no version; remove kms_version")
+	}
+}
+
+// oneOf checks a word; none is the default.
+func (c *checker) oneOf(at, word string, words ...string) {
+	if word != "" && !slices.Contains(words, word) {
+		c.problem(at, "unknown word %q; use one of %s", word, strings.Join(words, ", "))
 	}
 }
 

@@ -1,6 +1,8 @@
 package azuresim
 
 import (
+	"cmp"
+	"slices"
 	"strings"
 	"time"
 )
@@ -17,11 +19,17 @@ type resource struct {
 	pace    Pace
 	extra   any // what only its kind knows
 
+	parent *resource // that it is nested in
+	keeper *resource // whose identity opens its key, nil for its own
+
 	link     link       // the key as configured
+	inKey    string     // key of inUse: the configured one may be another already
 	inUse    string     // version that wraps its data key now
 	first    string     // version in use before all that usage tells
+	firstKey string     // and its key
 	usage    []usage    // what was in use since when, oldest first
-	older    []string   // versions that still wrap some of it
+	older    []held     // versions that still wrap some of it
+	indexed  []string   // keys under which byKey has it
 	denied   denial     // why the service cannot use the key, if so
 	noAccess bool       // its identity lost access to the vault
 	turn     int        // counts planned changes of denied, to drop stale plans
@@ -32,8 +40,14 @@ type resource struct {
 
 // usage is the time from which a version was in use.
 type usage struct {
-	version string
-	since   time.Time
+	key, version string
+	since        time.Time
+}
+
+// held is a version that a resource needs, and why.
+type held struct {
+	link // with the version
+	why  NeedReason
 }
 
 // link says which key a resource names, and which version if it is pinned.
@@ -103,13 +117,40 @@ type kind struct {
 	turned func(s *Server, r *resource, now time.Time)
 	// pace is the default.
 	pace Pace
+	// need is why a resource of the kind needs the version in use; empty means
+	// [NeedInUse].
+	need NeedReason
+	// needs are what a resource holds besides the versions that it keeps itself.
+	needs func(s *Server, r *resource, now time.Time) []held
+	// holders are other resources that need whatever a resource needs.
+	holders func(s *Server, r *resource) []*resource
+	// leave is told of the version that is not in use any more, where re-wrapping
+	// after a while is not what happens to it.
+	leave func(s *Server, r *resource, before link, now time.Time)
+	// barred says that the data is closed for another reason than the key.
+	barred func(r *resource) bool
+	// atStart kinds open their key when they start and never again.
+	atStart bool
+	// crypts is the operation by which the service reads, in the vault's log;
+	// empty means KeyUnwrap. The one by which it writes goes with it.
+	crypts string
+	// list answers a list in the kind's own way.
+	list func(s *Server, c *call) *answer
+	// below answers what is neither child nor post.
+	below func(s *Server, c *call, r *resource, rest []string) *answer
+	// acts are actions that only this kind knows.
+	acts map[string]func(s *Server, r *resource, now time.Time)
+	// dropped is told of a resource that is gone.
+	dropped func(s *Server, r *resource)
+	// internal resources cannot be asked for here.
+	internal bool
+	// silent kinds leave nothing in the vault's log.
+	silent bool
+	// setsOf are the disk encryption sets of a disk, snapshot or image.
+	setsOf func(d doc) []string
 	// eager kinds follow a while after each new version instead of looking
 	// now and then.
 	eager bool
-	// acts are actions of scenarios that only this kind has.
-	acts map[string]func(s *Server, r *resource)
-	// ciphers kinds encrypt and decrypt with their key instead of wrapping.
-	ciphers bool
 	// altered is told that the document changed.
 	altered func(s *Server, r *resource)
 	// content is the media type; Storage, Cosmos DB and AKS leave the
@@ -131,7 +172,12 @@ func (r *resource) view(c *call) doc {
 }
 
 // location returns where it lives, without spaces and in lower case.
-func (r *resource) location() string { return regionName(text(r.doc, "location")) }
+func (r *resource) location() string {
+	if r.parent != nil {
+		return r.parent.location()
+	}
+	return regionName(text(r.doc, "location"))
+}
 
 func regionName(location string) string {
 	return strings.ToLower(strings.ReplaceAll(location, " ", ""))
@@ -140,6 +186,9 @@ func regionName(location string) string {
 // add puts a resource into the estate.
 func (s *Server) add(r *resource) {
 	s.resources[fold(r.id.path())] = r
+	if r.id.above != "" {
+		r.parent = s.resources[fold(r.id.parent().path())]
+	}
 	if r.kind.named {
 		s.accounts[strings.ToLower(r.id.name)] = r
 	}
@@ -166,33 +215,85 @@ func (s *Server) drop(r *resource) {
 	if r.kind.named {
 		delete(s.accounts, strings.ToLower(r.id.name))
 	}
-	s.unlink(r)
+	s.index(r)
+	for _, child := range s.selectedAll(func(child *resource) bool { return child.parent == r }) {
+		s.drop(child)
+	}
+	if r.kind.dropped != nil {
+		r.kind.dropped(s, r)
+	}
 }
 
 // relink finds out which key the document names now.
 func (s *Server) relink(r *resource) {
-	if r.kind.linkOf == nil {
-		return
+	if r.kind.linkOf != nil {
+		r.link = r.kind.linkOf(r.doc)
 	}
-	next := r.kind.linkOf(r.doc)
-	if next.key != r.link.key {
-		s.unlink(r)
-		if next.key != "" {
-			s.byKey[next.key] = append(s.byKey[next.key], r)
-		}
-	}
-	r.link = next
+	s.index(r)
 }
 
-func (s *Server) unlink(r *resource) {
-	list := s.byKey[r.link.key]
-	for i, other := range list {
-		if other == r {
-			s.byKey[r.link.key] = append(list[:i:i], list[i+1:]...)
-			break
+// index files a resource under every key that it needs or names, so that it is
+// told of what happens to them; one that is gone under none.
+func (s *Server) index(r *resource) {
+	var keys []string
+	if !r.gone {
+		for _, h := range append(r.holds(), r.named()...) {
+			if h.key != "" && !slices.Contains(keys, h.key) {
+				keys = append(keys, h.key)
+			}
 		}
 	}
-	r.link.key = ""
+	for _, key := range r.indexed {
+		if !slices.Contains(keys, key) {
+			s.byKey[key] = slices.DeleteFunc(slices.Clone(s.byKey[key]), func(other *resource) bool { return other == r })
+		}
+	}
+	for _, key := range keys {
+		if !slices.Contains(r.indexed, key) {
+			s.byKey[key] = append(s.byKey[key], r)
+		}
+	}
+	r.indexed = keys
+}
+
+// holds returns the versions that a resource needs to read its data: the one in
+// use, as long as it names a key, and those that wrap the rest.
+func (r *resource) holds() []held {
+	var out []held
+	if r.link.key != "" && r.inUse != "" {
+		out = append(out, held{link: link{key: r.inKey, pinned: r.inUse}, why: r.kind.reason()})
+	}
+	return append(out, r.older...)
+}
+
+// named returns the keys that a resource names, or once did where something of
+// then is kept.
+func (r *resource) named() []held {
+	out := []held{{link: r.link}}
+	if r.kind.needs != nil {
+		out = append(out, held{link: link{key: r.firstKey}})
+		for _, u := range r.usage {
+			out = append(out, held{link: link{key: u.key}})
+		}
+	}
+	return out
+}
+
+// reason is why a resource of the kind needs the version in use.
+func (k *kind) reason() NeedReason { return cmp.Or(k.need, NeedInUse) }
+
+// begin notes the version that a resource starts with, at no moment.
+func (r *resource) begin(version string) {
+	r.inKey, r.inUse = r.link.key, version
+	r.firstKey, r.first = r.inKey, r.inUse
+}
+
+// identity is the resource whose identity opens the key.
+func (r *resource) identity() *resource {
+	if r.keeper != nil {
+		return r.keeper
+	}
+	return r
 }
 
 // keyLink takes a key URI apart, with or without a version.
@@ -213,8 +314,11 @@ func keyLink(uri string) link {
 }
 
 // keyOf returns the key that a resource names, nil if there is none.
-func (s *Server) keyOf(r *resource) *key {
-	rest := strings.TrimPrefix(r.link.key, "https://")
+func (s *Server) keyOf(r *resource) *key { return s.keyAt(r.link.key) }
+
+// keyAt returns the key of a versionless URI, nil if there is none.
+func (s *Server) keyAt(uri string) *key {
+	rest := strings.TrimPrefix(uri, "https://")
 	host, name, ok := strings.Cut(rest, "/keys/")
 	if v := s.vaults[host]; ok && v != nil {
 		return v.key(name)
@@ -224,10 +328,15 @@ func (s *Server) keyOf(r *resource) *key {
 
 // versionURI spells the URI of a version in the key's own case.
 func (s *Server) versionURI(r *resource, id string) string {
-	if k := s.keyOf(r); k != nil {
-		return k.uri(nil) + "/" + id
+	return s.spell(link{key: r.link.key, pinned: id})
+}
+
+// spell is the URI of a version in the key's own case.
+func (s *Server) spell(l link) string {
+	if k := s.keyAt(l.key); k != nil {
+		return k.uri(nil) + "/" + l.pinned
 	}
-	return r.link.key + "/" + id
+	return l.key + "/" + l.pinned
 }
 
 // group is a resource group.

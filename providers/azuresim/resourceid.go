@@ -7,7 +7,10 @@ import "strings"
 type resourceID struct {
 	subscription, group string
 	provider, typ, name string // of the resource, for example storageAccounts
-	rest                []string
+	// above are the names of the resources that a nested one is in, joined by /:
+	// the account of storageAccounts/encryptionScopes.
+	above string
+	rest  []string
 }
 
 // parseID takes an id or a request path apart:
@@ -44,8 +47,40 @@ func (r resourceID) fullType() string { return r.provider + "/" + r.typ }
 
 // path returns the id of the resource in its usual spelling.
 func (r resourceID) path() string {
-	return "/subscriptions/" + r.subscription + "/resourceGroups/" + r.group +
-		"/providers/" + r.provider + "/" + r.typ + "/" + r.name
+	out := "/subscriptions/" + r.subscription + "/resourceGroups/" + r.group + "/providers/" + r.provider
+	names := strings.Split(r.chain(), "/")
+	for i, typ := range strings.Split(r.typ, "/") {
+		if i < len(names) {
+			out += "/" + typ + "/" + names[i]
+		}
+	}
+	return out
+}
+
+// chain returns the names from the outermost resource to this one, joined by /.
+func (r resourceID) chain() string { return strings.TrimPrefix(r.above+"/"+r.name, "/") }
+
+// parent returns the id of the resource that a nested one is in.
+func (r resourceID) parent() resourceID {
+	r.typ, r.name, r.rest = before(r.typ), r.above[strings.LastIndexByte(r.above, '/')+1:], nil
+	r.above = before(r.above)
+	return r
+}
+
+// before returns s up to its last slash, "" without one.
+func before(s string) string { return s[:max(0, strings.LastIndexByte(s, '/'))] }
+
+// nested takes the types of the table that are below other resources out of the
+// rest: …/storageAccounts/a/encryptionScopes/s becomes the scope s of a.
+func (r resourceID) nested(kinds map[string]*kind) resourceID {
+	for len(r.rest) > 0 && kinds[strings.ToLower(r.fullType()+"/"+r.rest[0])] != nil {
+		r.above, r.typ, r.name = r.chain(), r.typ+"/"+r.rest[0], ""
+		r.rest = r.rest[1:]
+		if len(r.rest) > 0 {
+			r.name, r.rest = r.rest[0], r.rest[1:]
+		}
+	}
+	return r
 }
 
 // fold returns the form under which an id is kept.

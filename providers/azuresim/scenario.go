@@ -100,7 +100,10 @@ type Scenario struct {
 	CosmosDBAccounts   []CosmosSpec         `yaml:"cosmosdb_accounts"`
 	DiskEncryptionSets []DiskSetSpec        `yaml:"disk_encryption_sets"`
 	Disks              []DiskSpec           `yaml:"disks"`
+	Snapshots          []DiskSpec           `yaml:"snapshots"`
+	Images             []DiskSpec           `yaml:"images"`
 	VirtualMachines    []MachineSpec        `yaml:"virtual_machines"`
+	RestorePoints      []RestorePointSpec   `yaml:"restore_points"`
 	ManagedClusters    []ClusterSpec        `yaml:"managed_clusters"`
 	ContainerGroups    []ContainerGroupSpec `yaml:"container_groups"`
 	// Workspaces are those of Log Analytics.
@@ -278,6 +281,23 @@ type StorageSpec struct {
 	Protected `yaml:",inline"`
 	// Containers of blobs.
 	Containers []string `yaml:"containers"`
+	// Scopes are its encryption scopes.
+	Scopes []ScopeSpec `yaml:"scopes"`
+}
+
+// ScopeSpec is an encryption scope of a storage account; it has the account's
+// identity and pace.
+type ScopeSpec struct {
+	// Name may hold the account's {n}.
+	Name string `yaml:"name"`
+	// Key is "vault/key"; empty means Microsoft-managed keys.
+	Key string `yaml:"key"`
+	// Version pins: an id, latest, previous or oldest. Empty follows.
+	Version string `yaml:"version"`
+	// State is Enabled (default) or Disabled.
+	State string `yaml:"state"`
+	// Containers of blobs whose default scope it is.
+	Containers []string `yaml:"containers"`
 }
 
 // CosmosSpec is a Cosmos DB account.
@@ -293,9 +313,27 @@ type DiskSetSpec struct {
 	AutoRotate bool `yaml:"auto_rotate"`
 	// Disks is how many data disks to make on the set, named after it.
 	Disks int `yaml:"disks"`
+	// Snapshots is how many snapshots to make on the set, named after it.
+	Snapshots int `yaml:"snapshots"`
 }
 
-// DiskSpec is a managed disk.
+// RestorePointSpec is a restore point with copies of a machine's disks.
+type RestorePointSpec struct {
+	Place `yaml:",inline"`
+	// Collection that it is in, made if it is new. Default its name and
+	// "-collection".
+	Collection string `yaml:"collection"`
+	// VirtualMachine of the same resource group whose disks it has. Without one it
+	// has one disk.
+	VirtualMachine string `yaml:"virtual_machine"`
+	// DiskEncryptionSet of the copies. Default that of each disk.
+	DiskEncryptionSet string `yaml:"disk_encryption_set"`
+	// Version of the set's key under which they were made: an id, latest, previous
+	// or oldest. Default the one in use at the start.
+	Version string `yaml:"version"`
+}
+
+// DiskSpec is a managed disk, a snapshot or an image.
 type DiskSpec struct {
 	Place `yaml:",inline"`
 	// DiskEncryptionSet is the name of a set of the scenario.
@@ -320,12 +358,40 @@ type ClusterSpec struct {
 	// KMSKey is "vault/key" for the encryption of etcd, pinned to KMSVersion.
 	KMSKey     string `yaml:"kms_key"`
 	KMSVersion string `yaml:"kms_version"`
+	// KMSDesign is legacy (default), which is pinned, or new, which follows.
+	KMSDesign string `yaml:"kms_design"`
+	// Pools are its node pools, the first one the system's, each a scale set in the
+	// node resource group. Without them it has a profile of three nodes, and no
+	// scale set.
+	Pools []PoolSpec `yaml:"pools"`
+	// Volumes is how many disks to make for persistent volumes in the node resource
+	// group, on StorageClassSet, or else on the cluster's own set. Nothing in the
+	// cluster names that set.
+	Volumes         int    `yaml:"volumes"`
+	StorageClassSet string `yaml:"storage_class_set"`
+	// Pace of the new design of KMS, and of how the loss of its key is felt.
+	Pace Pace `yaml:"pace"`
 }
 
-// ContainerGroupSpec is a container group; it is always pinned.
+// PoolSpec is a node pool of a cluster.
+type PoolSpec struct {
+	Name string `yaml:"name"`
+	// Nodes, default 3.
+	Nodes int `yaml:"nodes"`
+	// Ephemeral gives nodes disks that keep the version they were built with.
+	Ephemeral bool `yaml:"ephemeral"`
+	// Version of the set's key under which ephemeral nodes were built: an id, latest,
+	// previous or oldest. Default the one in use at the start.
+	Version string `yaml:"version"`
+}
+
+// ContainerGroupSpec is a container group, pinned to a version (latest by default)
+// unless it follows.
 type ContainerGroupSpec struct {
 	Protected `yaml:",inline"`
 	Image     string `yaml:"image"`
+	// Follows leaves the version empty: each start takes the newest.
+	Follows bool `yaml:"follows"`
 }
 
 // start returns the virtual epoch.

@@ -30,6 +30,16 @@ func TestParseScenario_Errors(t *testing.T) {
 		{"unknown role", "clients:\n  - id: a\n    roles: [King]\n", "s.yaml:3: unknown role \"King\"; use one of azure container"},
 		{"bad key size", "vaults:\n  - name: v\n    keys:\n      - name: k\n        size: 1000\n", "s.yaml:5: size 1000; use 2048, 3072 or 4096"},
 		{"bad version id", "vaults: [{name: v, keys: [{name: k, versions: [{id: XYZ}]}]}]\n", "is not 32 lower-case hexadecimal digits"},
+		{"bad scope state", "storage_accounts:\n  - name: s\n    scopes:\n      - {name: a, state: On}\n", "s.yaml:4: unknown word \"On\"; use one of Enabled, Disabled"},
+		{"bad scope key", "storage_accounts:\n  - name: s\n    scopes:\n      - {name: a, key: v/k}\n", "s.yaml:4: there is no vault \"v\""},
+		{"no such set", "snapshots:\n  - name: s\n    disk_encryption_set: des\n", "s.yaml:3: there is no disk encryption set \"des\"; add it under disk_encryption_sets"},
+		{"no such set of a point", "restore_points:\n  - {name: s, disk_encryption_set: des}\n", "s.yaml:2: there is no disk encryption set \"des\""},
+		{"no such set of volumes", "managed_clusters:\n  - name: a\n    storage_class_set: des\n", "s.yaml:3: there is no disk encryption set \"des\""},
+		{"group that follows and is pinned", "vaults: [{name: v, keys: [{name: k}]}]\ncontainer_groups:\n  - name: a\n    key: v/k\n    follows: true\n    version: latest\n", "s.yaml:6: a group that follows names no version"},
+		{"no such key of etcd", "managed_clusters:\n  - name: a\n    kms_key: v/k\n", "s.yaml:3: there is no vault \"v\""},
+		{"bad design", "managed_clusters:\n  - name: a\n    kms_design: newest\n", "s.yaml:3: unknown word \"newest\"; use one of legacy, new"},
+		{"new design is not pinned", "vaults: [{name: v, keys: [{name: k}]}]\nmanaged_clusters:\n  - name: a\n    kms_key: v/k\n    kms_design: new\n    kms_version: latest\n", "s.yaml:6: the new design follows"},
+		{"pool without a name", "managed_clusters:\n  - name: a\n    pools: [{nodes: 1}]\n", "s.yaml:3: a name is missing"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			_, err := azuresim.ParseScenario("dir/s.yaml", []byte(c.yaml))
@@ -49,7 +59,7 @@ func TestParseScenario_AllProblemsAtOnce(t *testing.T) {
 
 func TestScenarios_AllBuild(t *testing.T) {
 	names := azuresim.Scenarios()
-	if fmt.Sprint(names) != "[calm demo stuck throttled]" {
+	if fmt.Sprint(names) != "[calm demo hidden stuck throttled]" {
 		t.Errorf("scenarios %v", names)
 	}
 	for _, name := range names {

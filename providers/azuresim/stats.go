@@ -150,7 +150,9 @@ func (s *Server) ResourceIDs() []string {
 	defer s.mu.Unlock()
 	var out []string
 	for _, r := range s.resources {
-		out = append(out, r.id.path())
+		if !r.kind.internal {
+			out = append(out, r.id.path())
+		}
 	}
 	slices.Sort(out)
 	return out
