@@ -41,6 +41,9 @@ type Observation struct {
 	Uses []Use `json:"uses,omitempty"`
 	// BlindSpots may use a key, too, and are not seen.
 	BlindSpots []BlindSpot `json:"blind_spots,omitempty"`
+	// Partial is true if not every use was looked at, because one of them was seen on
+	// another version than it is to be on.
+	Partial bool `json:"partial,omitempty"`
 	// Updating is true while the resource has an update of its own under way.
 	Updating bool `json:"updating,omitempty"`
 	// Access is what was seen of the use of the keys, with the service's code.

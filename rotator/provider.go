@@ -43,6 +43,9 @@ type PolicyReader interface {
 type Ask struct {
 	// Key is the key of the operation.
 	Key KeyID
+	// Target is the version that the dependent is to be on, empty if there is none yet.
+	// While a use is seen on another one, what takes further calls may be left out.
+	Target string
 	// Access demands to see whether the dependent can use its key, which may
 	// take calls of its own.
 	Access bool

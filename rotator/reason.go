@@ -36,6 +36,7 @@ const (
 	ReasonKeyNotShown        Reason = "key-not-shown"
 	ReasonVersionNotShown    Reason = "version-not-shown"
 	ReasonBindingChanged     Reason = "binding-changed"
+	ReasonUpdateByHand       Reason = "update-by-hand"
 	ReasonProvisioningFailed Reason = "provisioning-failed"
 	ReasonExcluded           Reason = "excluded"
 	ReasonRemoved            Reason = "removed"
@@ -205,6 +206,11 @@ func Reasons() []ReasonInfo {
 			ReasonBindingChanged, "The dependent followed its key by itself and names a version for good now, or the other way round.",
 			"Somebody changed its settings while the rotation was under way.",
 			"Find out who pinned DEPENDENT in its activity log. Let it follow its key again, or `cmkd cancel OPERATION` and rotate anew: then cmkd re-pins it.",
+		},
+		{
+			ReasonUpdateByHand, "The dependent names a version that cmkd cannot change; a person has to.",
+			"Its service changes the key by an update of the whole resource, or in steps that only its owner can take.",
+			"Do what the message of DEPENDENT says; cmkd sees it by itself: `cmkd status OPERATION`.",
 		},
 		{
 			ReasonProvisioningFailed, "The last update of the dependent failed or was cancelled.",

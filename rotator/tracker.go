@@ -85,6 +85,9 @@ type TrackerDetail struct {
 	// Via are the resources that are looked at in the dependent's place, if any:
 	// the disk encryption set of a managed cluster.
 	Via []string `json:"via,omitempty"`
+	// Window is how long the slowest of its uses may take to follow the key, if that is
+	// longer than the kind's window.
+	Window time.Duration `json:"window,omitempty"`
 	// Region is where the dependent is, as Azure writes it.
 	Region string `json:"region,omitempty"`
 	// Applied is when the last update of the dependent was accepted, for which

@@ -21,6 +21,20 @@ type Use struct {
 	// Version is the version in use as the service reports it; empty where the
 	// service never tells.
 	Version string `json:"version,omitempty"`
+	// Setting is true if Version is what the use was told, and the service does not
+	// report whether it did it.
+	Setting bool `json:"setting,omitempty"`
+	// Previous is true if the use needs the version before, too, until it is told yet
+	// another one, and nobody shows which that is.
+	Previous bool `json:"previous,omitempty"`
+	// ByHand is the step for a person, where cmkd cannot tell the use another version.
+	ByHand string `json:"by_hand,omitempty"`
+	// Window is how long the use may take to follow its key, where that is longer than
+	// others of the kind.
+	Window time.Duration `json:"window,omitempty"`
+	// Passing is true if the use may come and go, with the volumes of a cluster for
+	// instance: that it is not shown any more is no doubt.
+	Passing bool `json:"passing,omitempty"`
 	// Unknown is what could not be read of the use: whose key it is, or which
 	// version where the service reports one. Nil if that is known.
 	Unknown *Problem `json:"unknown,omitempty"`
@@ -82,7 +96,7 @@ func (o *Observation) UsesOf(key KeyID) iter.Seq[*Use] {
 // under.
 func (o *Observation) KnownUses() (names []string) {
 	for i := range o.Uses {
-		if o.Uses[i].Known() {
+		if o.Uses[i].Known() && !o.Uses[i].Passing {
 			names = append(names, o.Uses[i].Name())
 		}
 	}
@@ -112,6 +126,8 @@ func (o *Observation) Unknown(seen []string) *Problem {
 		}
 	}
 	switch {
+	case o.Partial && known:
+		return nil
 	case len(left) > 0:
 		return notShown(left[0])
 	case known:
@@ -173,7 +189,26 @@ func (o *Observation) On(key KeyID, version string) bool {
 		}
 		on = true
 	}
-	return on && !o.Holds(key, version)
+	return on && !o.Partial && !o.Holds(key, version)
+}
+
+// Settings reports whether what a use of a key is on is only what it was told.
+func (o *Observation) Settings(key KeyID) bool {
+	for u := range o.UsesOf(key) {
+		if u.Setting {
+			return true
+		}
+	}
+	return false
+}
+
+// Window returns how long the slowest use of a key may take to follow it; zero if none
+// takes longer than its kind.
+func (o *Observation) Window(key KeyID) (slowest time.Duration) {
+	for u := range o.UsesOf(key) {
+		slowest = max(slowest, u.Window)
+	}
+	return slowest
 }
 
 // Furthest returns the version of a key that is furthest from the one wanted: one

@@ -45,6 +45,7 @@ func AppendDetail(dst []byte, d *rotator.TrackerDetail) ([]byte, error) {
 	w.bool(d.Removed)
 	w.strs(d.Known)
 	w.str(string(d.BoundBefore))
+	w.uint(uint64(d.Window))
 	if w.err != nil {
 		return nil, w.err
 	}
@@ -80,6 +81,7 @@ func DecodeDetail(value []byte) (*rotator.TrackerDetail, error) {
 		d.Known = append(d.Known, r.shared())
 	}
 	d.BoundBefore = rotator.Binding(r.str())
+	d.Window = r.duration()
 	return d, r.err
 }
 
@@ -194,6 +196,7 @@ func (w *fieldWriter) observation(o *rotator.Observation) {
 		for _, b := range o.BlindSpots {
 			w.group(func() { w.str(b.What); w.str(b.Why) })
 		}
+		w.bool(o.Partial)
 	})
 }
 
@@ -227,6 +230,11 @@ func (w *fieldWriter) use(u *rotator.Use) {
 		w.str(u.Via)
 		w.bool(u.Microsoft)
 		w.problem(u.Unknown)
+		w.bool(u.Setting)
+		w.bool(u.Previous)
+		w.str(u.ByHand)
+		w.uint(uint64(u.Window))
+		w.bool(u.Passing)
 	})
 }
 
@@ -386,6 +394,7 @@ func (r *fieldReader) observation() *rotator.Observation {
 				o.BlindSpots = append(o.BlindSpots, rotator.BlindSpot{What: r.shared(), Why: r.shared()})
 			})
 		}
+		o.Partial = r.bool()
 	})
 	return o
 }
@@ -422,6 +431,11 @@ func (r *fieldReader) use() (u rotator.Use) {
 		u.Via = r.str()
 		u.Microsoft = r.bool()
 		u.Unknown = r.problem()
+		u.Setting = r.bool()
+		u.Previous = r.bool()
+		u.ByHand = r.shared()
+		u.Window = r.duration()
+		u.Passing = r.bool()
 	})
 	return u
 }

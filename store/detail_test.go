@@ -86,14 +86,15 @@ const (
 		"9080000163016d016809666f7262696464656e01e0800098316ed6aff8a3151068747470733a2f2f762f6b6579732f6b000276320102" +
 		"763100000000000000000007616c6c6f7765640000019480000164016e01690d6175746f2d726f746174696f6e0364657301016b0176" +
 		"0a776573746575726f7065037365740b6e6f7274686575726f7065"
-	newDetail = "0149ab8985c18000122f737562736372697074696f6e732f732f610773746f7261676501610c7768656e2d7374616c6c65640080c0" +
+	newDetail = "01e4117e4ac18000122f737562736372697074696f6e732f732f610773746f7261676501610c7768656e2d7374616c6c65640080c0" +
 		"e285e3680000000109636f6e7461696e6572016307666f6c6c6f777302763102763298316ed6aff8a31502763298316ed6aff8a315" +
-		"019080000163016d016809666f7262696464656e01ee810098316ed6aff8a3150000000000000000000000000007616c6c6f776564" +
-		"0000019480000164016e01690d6175746f2d726f746174696f6e0001016b01760a776573746575726f706504be8000017010687474" +
+		"019080000163016d016809666f7262696464656e018a820098316ed6aff8a3150000000000000000000000000007616c6c6f776564" +
+		"0000019480000164016e01690d6175746f2d726f746174696f6e0001016b01760a776573746575726f706504c38000017010687474" +
 		"70733a2f2f762f6b6579732f6b00027632000000000000000002000276311068747470733a2f2f762f6b6579732f6c027630036465" +
-		"730000a7800001711068747470733a2f2f762f6b6579732f6b0670696e6e6564000000000000000000000000009180000172000000" +
-		"0000000000000000000001009b800001730000000000000000000000000000018780000165016f016a000184800001770179037365" +
-		"740b6e6f7274686575726f706501056f74686572056e75646765010201700576696120710670696e6e6564"
+		"7300000000000000ac800001711068747470733a2f2f762f6b6579732f6b0670696e6e656400000000000000000000000000000000" +
+		"00009d80000172000000000000000000000000000100010102617a80c0e285e36801a0800001730000000000000000000000000000" +
+		"018780000165016f016a000000000000018480000177017901037365740b6e6f7274686575726f706501056f74686572056e756467" +
+		"65010201700576696120710670696e6e6564808094ae98c606"
 	usesDetail = "0147dd88a7c18000122f737562736372697074696f6e732f732f610773746f7261676501610c7768656e2d7374616c6c65640080c0e2" +
 		"85e3680000000109636f6e7461696e6572016307666f6c6c6f777302763102763298316ed6aff8a31502763298316ed6aff8a3150190" +
 		"80000163016d016809666f7262696464656e01b8810098316ed6aff8a3150000000000000000000000000007616c6c6f776564000001" +
@@ -112,28 +113,28 @@ func someDetail() *rotator.TrackerDetail {
 		Binding: rotator.BindingFollows, Before: "v1", Version: "v2", Applied: someTime(), AppliedVersion: "v2", AppliedAction: rotator.ActionNudge, Removed: true, DoneAt: someTime(),
 		Problem: &rotator.Problem{Code: "c", Message: "m", Hint: "h", Class: rotator.CodeForbidden},
 		Last: &rotator.Observation{
-			At: someTime(), Access: rotator.AccessAllowed,
+			At: someTime(), Access: rotator.AccessAllowed, Partial: true,
 			Uses: []rotator.Use{
 				{
 					Path: "p", Key: "https://v/keys/k", Version: "v2",
 					Held: []rotator.Held{{Key: "https://v/keys/k", Version: "v1"}, {Key: "https://v/keys/l", Version: "v0"}}, Via: "des",
 				},
 				{Path: "q", Key: "https://v/keys/k", Binding: rotator.BindingPinned},
-				{Path: "r", Microsoft: true},
+				{Path: "r", Microsoft: true, Setting: true, Previous: true, ByHand: "az", Window: time.Hour, Passing: true},
 				{Path: "s", Unknown: &rotator.Problem{Code: "e", Message: "o", Hint: "j"}},
 			},
 			BlindSpots: []rotator.BlindSpot{{What: "w", Why: "y"}},
 			Problem:    &rotator.Problem{Code: "d", Message: "n", Hint: "i", Class: rotator.ClassAutoRotation},
 			Facts:      map[string]string{"k": "v"}, Region: "westeurope",
 		},
-		Via: []string{"set", "other"}, Region: "northeurope", Known: []string{"p", "via q"}, BoundBefore: rotator.BindingPinned,
+		Via: []string{"set", "other"}, Region: "northeurope", Known: []string{"p", "via q"}, BoundBefore: rotator.BindingPinned, Window: 8 * time.Hour,
 	}
 }
 
 // someUses is what usesDetail says: that a use is unknown, or Microsoft's, was not kept.
 func someUses() *rotator.TrackerDetail {
 	d := someDetail()
-	d.Known, d.BoundBefore, d.Last.Uses = nil, "", d.Last.Uses[:2]
+	d.Known, d.BoundBefore, d.Window, d.Last.Partial, d.Last.Uses = nil, "", 0, false, d.Last.Uses[:2]
 	return d
 }
 

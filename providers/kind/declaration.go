@@ -4,6 +4,7 @@ import (
 	"context"
 	"net/http"
 	"strings"
+	"time"
 
 	"cmkd/rotator"
 )
@@ -26,8 +27,14 @@ type Declaration struct {
 
 	// Uses are the places where the resource names a key.
 	Uses []UseAt
-	// BlindSpots may use the key, and are not looked at or not shown by Azure.
+	// Children are resources below it, each with a use of its own.
+	Children *Children
+	// BlindSpots may use the key, and are not looked at or not shown by Azure; Blind
+	// returns those that a document tells of.
 	BlindSpots []rotator.BlindSpot
+	Blind      func(doc document) []rotator.BlindSpot
+	// More adds what takes further calls to see: uses through others, and blind spots.
+	More func(ctx context.Context, r *Resource, d *rotator.Dependent, doc document, ask rotator.Ask, o *rotator.Observation) error
 	// State is the resource's provisioningState.
 	State Path
 	// Faults are complaints of the service about its key.
@@ -44,7 +51,9 @@ type Declaration struct {
 	// Properties describes every property relied on. What follows is for
 	// people, too: see [Declaration.AllCalls] and [Declaration.AllPermissions]
 	// for what every kind has of these.
-	Properties  []Property
+	Properties []Property
+	// Further are those that the functions read, of other documents.
+	Further     []Property
 	Calls       []CallInfo
 	Permissions []Permission
 	Evidence    string // how the version in use, and a denial, are known
@@ -75,12 +84,26 @@ type UseAt struct {
 	Hidden    bool // the service does not tell the version in use
 	// Follows is a flag by which a use that names a version follows its key.
 	Follows Path
+	// Setting, Previous and ByHand are as in [rotator.Use], of a use that names a
+	// version; Slow is [rotator.Use.Window] of one that follows.
+	Setting, Previous bool
+	ByHand            string
+	Slow              time.Duration
 	// Fixed uses keep the version that they name for life; one that names none
 	// follows its key, and the service does not tell the version.
 	Fixed bool
 	Held  []HeldAt
 	// Updates are how the use is told another version, one an action.
 	Updates []Update
+}
+
+// Children are the resources of one collection below a resource of the kind. They are
+// listed, and not shown by the resource itself.
+type Children struct {
+	Collection, Type string
+	// Use is that of each; its paths are in the child's document, its Path is the
+	// collection.
+	Use UseAt
 }
 
 // Owner is a property that says whose key it is: the customer's or Microsoft's.

@@ -27,18 +27,23 @@ func complain(o *rotator.Observation, p *rotator.Problem) {
 // decode reads a resource's document as the declaration says. Uses through
 // another resource are not in it.
 func (d *Declaration) decode(doc document) rotator.Observation {
-	o := rotator.Observation{Region: region(doc.text(location)), BlindSpots: d.BlindSpots, Facts: map[string]string{}}
+	o := rotator.Observation{Region: region(doc.text(location)), BlindSpots: slices.Clone(d.BlindSpots), Facts: map[string]string{}}
+	if d.Blind != nil {
+		o.BlindSpots = append(o.BlindSpots, d.Blind(doc)...)
+	}
 	for name, value := range doc.facts(d.Facts...) {
 		o.Facts[d.FactPrefix+name] = value
 	}
 	for i := range d.Uses {
-		if u := &d.Uses[i]; u.Via == nil {
-			use, _ := u.decode(doc, &o)
-			if use.Unknown == nil && doc.text(d.State) == "" {
-				use.Unknown = missing(d.State)
-			}
-			o.Uses = append(o.Uses, use)
+		u := &d.Uses[i]
+		if u.Via != nil && doc.text(u.Via.At) != "" {
+			continue // seen by a look at the other
 		}
+		use, _ := u.decode(doc, &o)
+		if use.Unknown == nil && doc.text(d.State) == "" {
+			use.Unknown = missing(d.State)
+		}
+		o.Uses = append(o.Uses, use)
 	}
 	for _, f := range d.Faults {
 		if code := doc.text(f.Code); code != "" {
@@ -63,6 +68,11 @@ func (u *UseAt) decode(doc document, o *rotator.Observation) (use rotator.Use, v
 	if ref.key != "" {
 		use.Key, use.Binding = ref.key, u.binding(doc, ref)
 		u.current(doc, &use, ref, o)
+		if ref.versioned {
+			use.Setting, use.Previous, use.ByHand = u.Setting, u.Previous, u.ByHand
+		} else {
+			use.Window = u.Slow
+		}
 	}
 	u.held(doc, &use, o)
 	if use.Unknown != nil && !use.Absent() {
@@ -75,15 +85,18 @@ func (u *UseAt) decode(doc document, o *rotator.Observation) (use rotator.Use, v
 // customer's, or none that can be read.
 func (u *UseAt) identifier(doc document, use *rotator.Use) keyRef {
 	switch {
-	case u.absent(doc):
+	case u.absent(doc), u.Via != nil:
 		use.Unknown = u.notShown(doc)
+		return keyRef{}
+	case u.Owner != nil && !u.customers(doc, use):
 		return keyRef{}
 	case u.URI != "":
 		ref, problem := doc.keyAt(u.URI)
+		if ref.key == "" && problem == nil {
+			problem = missing(u.URI)
+		}
 		use.Unknown = problem
 		return ref
-	case u.Owner != nil && !u.customers(doc, use):
-		return keyRef{}
 	}
 	ref, err := keyOf(doc.text(u.Vault), doc.text(u.Name), doc.text(u.Version))
 	if err != nil {
@@ -96,10 +109,10 @@ func (u *UseAt) identifier(doc document, use *rotator.Use) keyRef {
 func (u *UseAt) absent(doc document) bool {
 	at := u.Path
 	switch {
-	case u.URI != "":
-		at = u.URI
 	case u.Owner != nil:
 		at = u.Owner.At
+	case u.URI != "":
+		at = u.URI
 	}
 	return !doc.has(at)
 }
@@ -123,7 +136,8 @@ func missing(path Path) *rotator.Problem {
 
 // customers reports whether the service says in words that the key is a customer's.
 func (u *UseAt) customers(doc document, use *rotator.Use) bool {
-	switch owner := doc.text(u.Owner.At); {
+	owner, _ := doc.at(u.Owner.At).scalar()
+	switch {
 	case strings.EqualFold(owner, u.Owner.Customer):
 		return true
 	case u.Owner.Microsoft != "" && strings.EqualFold(owner, u.Owner.Microsoft):
@@ -153,7 +167,7 @@ func (u *UseAt) binding(doc document, ref keyRef) rotator.Binding {
 // current reads the version in use.
 func (u *UseAt) current(doc document, use *rotator.Use, ref keyRef, o *rotator.Observation) {
 	switch {
-	case u.Hidden, u.Fixed && !ref.versioned:
+	case u.Hidden, (u.Fixed || u.Slow > 0) && !ref.versioned:
 	case u.Current == "" && ref.version == "" && use.Unknown == nil:
 		use.Unknown = &rotator.Problem{
 			Code: rotator.ReasonVersionNotNamed, Message: string(u.URI) + " names no version", Hint: "look at the resource with az resource show",

@@ -21,16 +21,19 @@ func TestDecode_uses(t *testing.T) {
 		want      []rotator.Use
 		blind     int
 	}{
-		{"storage", fmt.Sprintf(storageDoc, ""), []rotator.Use{{Path: "properties.encryption", Key: key, Binding: rotator.BindingFollows, Version: v1}}, 1},
-		{"storage", fmt.Sprintf(storageDoc, v2), []rotator.Use{{Path: "properties.encryption", Key: key, Binding: rotator.BindingPinned, Version: v1}}, 1},
+		{"storage", fmt.Sprintf(storageDoc, ""), []rotator.Use{{Path: "properties.encryption", Key: key, Binding: rotator.BindingFollows, Version: v1}}, 0},
+		{"storage", fmt.Sprintf(storageDoc, v2), []rotator.Use{{Path: "properties.encryption", Key: key, Binding: rotator.BindingPinned, Version: v1}}, 0},
 		{"cosmosdb", resource(cosmosID, `"keyVaultKeyUri":"`+string(key)+`"`), []rotator.Use{{Path: "properties.keyVaultKeyUri", Key: key, Binding: rotator.BindingFollows}}, 1},
 		{"disk-encryption-set", set, []rotator.Use{{Path: "properties.activeKey", Key: key, Binding: rotator.BindingPinned, Version: v2, Held: []rotator.Held{{Key: other, Version: v1}}}}, 0},
 		{"container-group", groupDoc, []rotator.Use{{Path: "properties.encryptionProperties", Key: key, Binding: rotator.BindingFixed, Version: v1}}, 0},
-		{"managed-cluster", resource(clusterID, `"diskEncryptionSetID":"`+setID+`"`), nil, 1}, // the use is the set's
+		{"managed-cluster", resource(clusterID, `"diskEncryptionSetID":"`+setID+`"`), []rotator.Use{{Path: "properties.securityProfile.azureKeyVaultKms", Unknown: &rotator.Problem{Code: rotator.ReasonKeyNotShown}}}, 0}, // the other use is the set's
 	} {
 		o := named(tt.kind).decode(parse(t, tt.doc))
 		for i := range o.Uses {
 			o.Uses[i].RotatedAt = time.Time{}
+			if p := o.Uses[i].Unknown; p != nil {
+				o.Uses[i].Unknown = &rotator.Problem{Code: p.Code}
+			}
 		}
 		if !reflect.DeepEqual(o.Uses, tt.want) || len(o.BlindSpots) != tt.blind {
 			t.Errorf("%s: got %+v, %+v; want %+v, %d blind spots", tt.kind, o.Uses, o.BlindSpots, tt.want, tt.blind)

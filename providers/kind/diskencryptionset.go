@@ -51,6 +51,7 @@ func diskEncryptionSet() *Declaration {
 			Code: errorCode, Message: errorMessage, Class: rotator.ClassAutoRotation,
 			Hint: "auto-rotation is off: give the set an identity that may use the key, then update the set to switch it on again",
 		}},
+		More:  restored,
 		Probe: &Probe{Look: probeMachines},
 		Facts: []Path{keyURL, follows, rotatedAt, errorCode, encryptionType, provisioning},
 		Properties: []Property{
@@ -70,16 +71,26 @@ func diskEncryptionSet() *Declaration {
 			{machine.Statuses, "of a machine: its states"},
 			{machine.StatusCode, "a state, in an element of statuses; PowerState/… counts"},
 		},
+		Further: []Property{
+			{restorePoints, "of a restore point collection: its points"},
+			{restoreName, "of a restore point: what it is called"},
+			{restoreOS + "." + restoreSet, "of a restore point: the set that its copy of the system disk is under"},
+			{restoreData + "." + restoreSet, "the same of its data disks"},
+		},
 		Calls: []CallInfo{
+			{http.MethodGet, "/subscriptions/…/providers/Microsoft.Compute/restorePointCollections", restoreVersion, "observe, once the set itself is on the version wanted"},
+			{http.MethodGet, "/subscriptions/…/restorePointCollections/…?$expand=restorePoints", restoreVersion, "the same, for up to 50 collections"},
 			{http.MethodGet, one + "/associatedResources", "2023-04-02", "access"},
 			{http.MethodGet, "/subscriptions/…/providers/Microsoft.Compute/disks/…", "2023-04-02", "access, for each disk"},
 			{http.MethodGet, "/subscriptions/…/virtualMachines/…?$expand=instanceView", machineVersion, "access, for each machine until one is seen running"},
 		},
 		Permissions: []Permission{
+			{"Reader", "the subscription", "Microsoft.Compute/restorePointCollections/read, Microsoft.Compute/restorePointCollections/restorePoints/read", "observe; without it restore points are a blind spot"},
 			{"Reader", "the disks and the machines", "Microsoft.Compute/disks/read, Microsoft.Compute/virtualMachines/read", "access"},
 		},
 		Evidence: "version: confirmed (activeKey.keyUrl); denial: confirmed when every machine with a disk of the set is seen off",
 		Limits: []string{
+			"copies in restore points are under the set, and nobody shows by which version: each is a blind spot; those in other subscriptions are not looked for",
 			"a machine that is off by itself looks like a denied one",
 			"a set without an attached disk shows no denial",
 			"after an autoKeyRotationError auto-rotation stays off until the set is updated",

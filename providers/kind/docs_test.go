@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -72,7 +73,7 @@ func document(kinds []*kind.Declaration) string {
 			fmt.Fprintf(&b, "| %s | `%s` | %s | %s |\n", c.Method, c.Path, c.APIVersion, c.When)
 		}
 		b.WriteString("\n| property | used for |\n|---|---|\n")
-		for _, p := range k.Properties {
+		for _, p := range slices.Concat(k.Properties, k.Further) {
 			fmt.Fprintf(&b, "| `%s` | %s |\n", p.Path, p.Use)
 		}
 		b.WriteString("\n| role | scope | least action | when |\n|---|---|---|---|\n")

@@ -20,12 +20,15 @@ func whole(t *testing.T) map[string]document {
 		"disk-encryption-set": `{"id":"` + setID + `","location":"westus","properties":{"activeKey":{"sourceVault":{"id":"/v"},"keyUrl":"` + string(key) + "/" + v2 + `"},"rotationToLatestKeyVersionEnabled":true,"encryptionType":"E",
 			"lastKeyRotationTimestamp":"2024-06-20T04:47:52.9788262+00:00","previousKeys":[{"keyUrl":"` + string(key) + "/" + v1 + `"}],"autoKeyRotationError":{"code":"C","message":"m"},"provisioningState":"Updating"}}`,
 		"container-group": strings.Replace(groupDoc, "Succeeded", "Updating", 1),
-		"managed-cluster": `{"id":"` + clusterID + `","location":"westus","properties":{"diskEncryptionSetID":"` + setID + `","provisioningState":"Updating","powerState":{"code":"Running"}}}`,
+		"managed-cluster": `{"id":"` + clusterID + `","location":"westus","properties":{"diskEncryptionSetID":"` + setID + `","nodeResourceGroup":"nodes","securityProfile":{"azureKeyVaultKms":{"enabled":true,"keyId":"` + string(key) + "/" + v1 + `"}},"provisioningState":"Updating","powerState":{"code":"Running"}}}`,
 	} {
 		docs[kind] = parse(t, text)
 	}
 	return docs
 }
+
+const scopeDoc = `{"id":"` + accountID + `/encryptionScopes/one","name":"one","type":"Microsoft.Storage/storageAccounts/encryptionScopes","properties":{"source":"Microsoft.Keyvault","state":"Enabled",
+	"keyVaultProperties":{"keyUri":"` + string(key) + `","currentVersionedKeyIdentifier":"` + string(key) + "/" + v1 + `","lastKeyRotationTimestamp":"2024-06-20T04:47:52.9788262Z"}}}`
 
 // shows is everything that a declaration makes of a document: what is seen, what
 // each update sends, what a probe or another resource is found by.
@@ -53,6 +56,15 @@ func shows(t *testing.T, d *Declaration, doc document) string {
 			all = append(all, u.change(parse(t, string(raw)), &how, key, v2)) // it alters what it is given
 		}
 	}
+	if d.Children != nil {
+		u := &d.Children.Use
+		scope := parse(t, scopeDoc)
+		use, named := u.decode(scope, &o)
+		all = append(all, use, named)
+		for _, how := range u.Updates {
+			all = append(all, u.change(parse(t, scopeDoc), &how, key, v2))
+		}
+	}
 	raw, err := json.Marshal(all)
 	if err != nil {
 		t.Fatal(err)
@@ -74,7 +86,7 @@ func eachPath(v reflect.Value, place string, f func(place string, path reflect.V
 		}
 	case reflect.Struct:
 		for i := range v.NumField() {
-			if field := v.Type().Field(i); field.Name != "Properties" && field.Name != "Calls" && field.IsExported() {
+			if field := v.Type().Field(i); field.Name != "Properties" && field.Name != "Further" && field.Name != "Calls" && field.IsExported() {
 				eachPath(v.Field(i), place+"."+field.Name, f)
 			}
 		}

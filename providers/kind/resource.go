@@ -73,6 +73,9 @@ func (r *Resource) Observe(ctx context.Context, d *rotator.Dependent, ask rotato
 			return rotator.Observation{}, err
 		}
 	}
+	if err := r.lookFurther(ctx, d, doc, ask, &o); err != nil {
+		return rotator.Observation{}, wrap("observe", d, err)
+	}
 	if ask.Access && r.Probe != nil && namesAny(&o) {
 		if err := r.Probe.Look(ctx, r, d, doc, &o); err != nil {
 			return rotator.Observation{}, err
@@ -81,85 +84,40 @@ func (r *Resource) Observe(ctx context.Context, d *rotator.Dependent, ask rotato
 	return o, nil
 }
 
-// Find implements [rotator.Finder]: it lists the kind's type. What a list does not tell
-// is read for itself; so is the other resource through which a key is used, once.
-func (r *Resource) Find(ctx context.Context, subscription string, key rotator.KeyID) ([]rotator.Found, error) {
-	var found []rotator.Found
-	var doubtful []rotator.Found
-	var through []document
-	err := r.list(ctx, subscription, func(doc document) {
-		o := r.decode(doc)
-		f := rotator.Found{Dependent: r.dependent(doc), Unknown: illegible(&o)}
-		switch {
-		case uses(&o, key):
-			f.Unknown = nil
-			found = append(found, f)
-		case f.Unknown != nil:
-			doubtful = append(doubtful, f)
-		case r.via != nil && doc.text(r.Declaration.via().At) != "":
-			through = append(through, doc)
-		}
-	})
-	if err != nil {
-		return nil, err
+// lookFurther adds what the resource itself does not show, unless it is seen already
+// that it is not where it is to be.
+func (r *Resource) lookFurther(ctx context.Context, d *rotator.Dependent, doc document, ask rotator.Ask, o *rotator.Observation) error {
+	if r.Children == nil && r.More == nil {
+		return nil
 	}
-	for _, f := range doubtful {
-		ours, err := r.resolveDoubt(ctx, &f, key)
-		if err != nil {
-			return nil, err
-		}
-		if ours || f.Unknown != nil {
-			found = append(found, f)
+	if o.Partial = o.Partial || behind(o, ask); o.Partial {
+		return nil
+	}
+	if r.Children != nil {
+		if err := r.children(ctx, d.ID, func(child document, u *UseAt) {
+			use, _ := u.decode(child, o)
+			o.Uses = append(o.Uses, use)
+		}); err != nil {
+			return err
 		}
 	}
-	seen := map[string]bool{}
-	for _, doc := range through {
-		uses, err := r.usesThrough(ctx, doc, key, seen)
-		if err != nil {
-			return nil, err
-		}
-		if uses {
-			found = append(found, rotator.Found{Dependent: r.dependent(doc)})
-		}
-	}
-	return found, nil
-}
-
-// illegible returns what of a resource's uses cannot be read; nil if nothing. A use that
-// is absent is none: nobody said that the resource has it.
-func illegible(o *rotator.Observation) *rotator.Problem {
-	for i := range o.Uses {
-		if u := &o.Uses[i]; u.Unknown != nil && !u.Absent() {
-			return u.Unknown
-		}
+	if r.More != nil {
+		return r.More(ctx, r, d, doc, ask, o)
 	}
 	return nil
 }
 
-// resolveDoubt reads a resource of which a list did not tell whether it uses the key, and
-// reports whether it does. If that does not tell either, it stays unknown.
-func (r *Resource) resolveDoubt(ctx context.Context, f *rotator.Found, key rotator.KeyID) (ours bool, err error) {
-	o, err := r.Observe(ctx, &f.Dependent, rotator.Ask{Key: key})
-	switch rotator.CodeOf(err) {
-	case "":
-		f.Unknown = illegible(&o)
-		if uses(&o, key) {
-			f.Unknown = nil
-			return true, nil
-		}
-		return false, nil
-	case rotator.CodeNotFound: // gone meanwhile
-		f.Unknown = nil
-		return false, nil
-	case rotator.CodeForbidden:
-		return false, nil
-	default:
-		return false, err
+// behind reports whether a use of the key is on another version than it is to be on.
+func behind(o *rotator.Observation, ask rotator.Ask) bool {
+	if ask.Target == "" {
+		return false
 	}
-}
-
-func (r *Resource) dependent(doc document) rotator.Dependent {
-	return rotator.Dependent{ID: doc.text("id"), Kind: r.Name, Name: doc.text("name"), Discovered: true}
+	for u := range o.UsesOf(ask.Key) {
+		if u.Known() && u.Version != "" && u.Version != ask.Target {
+			return true
+		}
+	}
+	return false
 }
 
 // check parses a dependent's id and sees that it is of the kind's type.

@@ -51,11 +51,11 @@ func storage() *Declaration {
 				{Action: rotator.ActionRepin, Binding: rotator.BindingPinned, Method: http.MethodPatch, Kept: kept, ReadOnly: readOnly},
 			},
 		}},
-		BlindSpots: []rotator.BlindSpot{{What: "encryption scopes", Why: "a scope with a key of its own is not observed"}},
-		State:      provisioning,
-		Probe:      &Probe{At: blobEndpoint, Look: probeBlobs},
-		Facts:      []Path{keySource, vault, name, version, current, rotatedAt, provisioning},
-		Settings:   []Setting{{probeContainer, "a container that the daemon may list, by which a revocation is seen", checkContainer}},
+		Children: encryptionScopes(),
+		State:    provisioning,
+		Probe:    &Probe{At: blobEndpoint, Look: probeBlobs},
+		Facts:    []Path{keySource, vault, name, version, current, rotatedAt, provisioning},
+		Settings: []Setting{{probeContainer, "a container that the daemon may list, by which a revocation is seen", checkContainer}},
 		Properties: []Property{
 			{keySource, "whether the key is a customer's"},
 			{vault, "the key's vault"},
@@ -66,10 +66,16 @@ func storage() *Declaration {
 			{services, "sent back with an update"},
 			{identity, "sent back with an update"},
 			{provisioning, "whether an update is under way"},
+			{scopeSource, "of a scope: whether its key is a customer's"},
+			{scopeURI, "of a scope: its key; without a version it follows"},
+			{scopeCurrent, "of a scope: the version in use"},
+			{scopeRotatedAt, "of a scope: when it was switched to"},
 			{blobEndpoint, "the address of the access probe"},
 			{location, regionUse},
 		},
 		Calls: []CallInfo{
+			{http.MethodGet, "/subscriptions/…/storageAccounts/…/encryptionScopes", "2023-05-01", "observe, once the account itself is on the version wanted; find"},
+			{http.MethodPatch, "/subscriptions/…/storageAccounts/…/encryptionScopes/…", "2023-05-01", "nudge, re-pin"},
 			{http.MethodGet, "https://ACCOUNT.blob…/CONTAINER?restype=container&comp=list&include=metadata&maxresults=1", blobVersion, "access, if " + probeContainer + " is set"},
 		},
 		Permissions: []Permission{
@@ -79,9 +85,37 @@ func storage() *Declaration {
 		Limits: []string{
 			"checks the vault once a day; a nudge makes it look at once",
 			"without " + probeContainer + " a revocation is inferred by time",
+			"a probe shows the access of its container's scope only",
 			"the document has no etag: an update is preceded by a read, not conditional",
 		},
 		Sources: []string{"facts.md §1, §4 Storage", "recordings/storage.customer-managed-key.2025.jsonl", "examples/storage-2021-06-01"},
+	}
+}
+
+// The properties of an encryption scope (facts-evidence.md section 3, recordings
+// storage.encryption-scope-cmk.2025 and -list.2024). A scope that is disabled needs its
+// key all the same. They cannot be deleted.
+const (
+	scopeSource    Path = "properties.source"
+	scopeURI       Path = "properties.keyVaultProperties.keyUri"
+	scopeCurrent   Path = "properties.keyVaultProperties.currentVersionedKeyIdentifier"
+	scopeRotatedAt Path = "properties.keyVaultProperties.lastKeyRotationTimestamp"
+)
+
+// encryptionScopes are scopes of an account, each under a key of its own: the account
+// says nothing of them.
+func encryptionScopes() *Children {
+	kept := []Path{scopeSource}
+	return &Children{
+		Collection: "encryptionScopes", Type: "Microsoft.Storage/storageAccounts/encryptionScopes",
+		Use: UseAt{
+			URI: scopeURI, Current: scopeCurrent, RotatedAt: scopeRotatedAt,
+			Owner: &Owner{At: scopeSource, Customer: "Microsoft.Keyvault", Microsoft: "Microsoft.Storage"},
+			Updates: []Update{
+				{Action: rotator.ActionNudge, Binding: rotator.BindingFollows, Method: http.MethodPatch, Versionless: true, Kept: kept},
+				{Action: rotator.ActionRepin, Binding: rotator.BindingPinned, Method: http.MethodPatch, Kept: kept},
+			},
+		},
 	}
 }
 

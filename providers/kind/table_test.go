@@ -54,8 +54,7 @@ func nudges(d *Declaration) bool {
 	if via := d.via(); via != nil {
 		return nudges(via.To)
 	}
-	_, how := d.update("nudge")
-	return how != nil
+	return d.updateBy("nudge") != nil
 }
 
 // Each path that a kind reads is described, and each that is described is read.

@@ -1,6 +1,7 @@
 package kind
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"strings"
@@ -9,57 +10,112 @@ import (
 	"cmkd/rotator"
 )
 
-// Apply implements [rotator.Service]: one read, and one update unless the
-// resource is where it should be already; then the operation that the update may
-// have begun is followed to its end.
+// Apply implements [rotator.Service]: one read, and one update of each use that the
+// action is for, unless it is where it should be already; then the operation that an
+// update may have begun is followed to its end.
 func (r *Resource) Apply(ctx context.Context, d *rotator.Dependent, action rotator.Action, key rotator.KeyID, version rotator.Version) error {
 	if r.via != nil {
 		return r.applyThrough(ctx, d, action, key, version)
 	}
-	u, how := r.update(action)
-	if how == nil {
+	if how := r.updateBy(action); how == nil {
 		return r.unsupported(action)
-	}
-	if how.Consent && !d.Recreate {
+	} else if how.Consent && !d.Recreate {
 		return refuse(d, action, "the operator did not consent", "set recreate: true on the dependent, or deploy it anew with version "+version.ID)
 	}
-	doc, _, err := r.read(ctx, d.ID)
+	places, o, err := r.places(ctx, d)
 	if err != nil {
 		return wrap("read", d, err)
 	}
-	o := r.decode(doc)
-	use, names := u.decode(doc, &o)
-	if err := expect(d, &o, &use, key, how.Binding); err != nil {
-		return err
+	var fits bool
+	var first error
+	for i := range places {
+		p := &places[i]
+		how := p.at.update(action)
+		if how == nil {
+			continue
+		}
+		if err := expect(d, &o, &p.use, key, how.Binding); err != nil {
+			first = cmp.Or(first, err)
+			continue
+		}
+		fits = true
+		if err := r.apply(ctx, d, p, how, version); err != nil {
+			return err
+		}
 	}
+	if fits {
+		return nil
+	}
+	return first
+}
+
+// place is a use and the document that it is in.
+type place struct {
+	id    string
+	doc   document
+	at    *UseAt
+	use   rotator.Use
+	names string // the version that it names, empty for none
+}
+
+// places reads a resource, and what is below it, and returns its uses.
+func (r *Resource) places(ctx context.Context, d *rotator.Dependent) ([]place, rotator.Observation, error) {
+	doc, _, err := r.read(ctx, d.ID)
+	if err != nil {
+		return nil, rotator.Observation{}, err
+	}
+	o := r.decode(doc)
+	var all []place
+	add := func(id string, doc document, u *UseAt) {
+		use, names := u.decode(doc, &o)
+		all = append(all, place{id, doc, u, use, names})
+	}
+	for i := range r.Uses {
+		add(d.ID, doc, &r.Uses[i])
+	}
+	if r.Children == nil {
+		return all, o, nil
+	}
+	err = r.children(ctx, d.ID, func(child document, u *UseAt) { add(child.text("id"), child, u) })
+	return all, o, err
+}
+
+// apply updates one use, unless it is there already.
+func (r *Resource) apply(ctx context.Context, d *rotator.Dependent, p *place, how *Update, version rotator.Version) error {
 	wanted := version.ID
 	if how.Versionless {
 		wanted = ""
 	}
-	if strings.EqualFold(use.Version, version.ID) && strings.EqualFold(names, wanted) {
+	if strings.EqualFold(p.use.Version, version.ID) && strings.EqualFold(p.names, wanted) {
 		return nil
 	}
 	if how.Lost != nil {
-		if lost := how.Lost(doc); len(lost) > 0 {
-			return refuse(d, action, "Azure does not return its secrets, which would be lost: "+strings.Join(lost, ", "),
+		if lost := how.Lost(p.doc); len(lost) > 0 {
+			return refuse(d, how.Action, "Azure does not return its secrets, which would be lost: "+strings.Join(lost, ", "),
 				"deploy it anew from its template, with version "+version.ID)
 		}
 	}
-	return wrap(how.verb(), d, r.write(ctx, how, d.ID, doc, u.change(doc, how, use.Key, wanted)))
+	return wrap(how.verb(), d, r.write(ctx, how, p.id, p.doc, p.at.change(p.doc, how, p.use.Key, wanted)))
 }
 
-// update returns which use is told a version by an action, and how; nil for
-// none.
-func (d *Declaration) update(action rotator.Action) (*UseAt, *Update) {
-	for i := range d.Uses {
-		u := &d.Uses[i]
-		for j := range u.Updates {
-			if u.Updates[j].Action == action {
-				return u, &u.Updates[j]
-			}
+// update returns how the use is told a version by an action; nil for not at all.
+func (u *UseAt) update(action rotator.Action) *Update {
+	for i := range u.Updates {
+		if u.Updates[i].Action == action {
+			return &u.Updates[i]
 		}
 	}
-	return nil, nil
+	return nil
+}
+
+// updateBy returns how a use of the kind is told a version by an action; nil if none is.
+func (d *Declaration) updateBy(action rotator.Action) *Update {
+	for i := range d.Uses {
+		if how := d.Uses[i].update(action); how != nil {
+			return how
+		}
+	}
+	return nil
 }
 
 func (u *Update) verb() string {
@@ -84,9 +140,12 @@ func (u *UseAt) change(doc document, how *Update, key rotator.KeyID, version str
 		dropFrom(value, how.ReadOnly)
 		put(body, path, value)
 	}
-	if u.URI != "" {
+	switch {
+	case u.URI != "" && version == "":
+		put(body, u.URI, string(key))
+	case u.URI != "":
 		put(body, u.URI, key.WithVersion(version))
-	} else {
+	default:
 		put(body, u.Version, version)
 	}
 	return body

@@ -4,7 +4,6 @@ import (
 	"context"
 	"maps"
 	"slices"
-	"strings"
 
 	"cmkd/rotator"
 )
@@ -16,13 +15,18 @@ type Via struct {
 	Noun string // what a person calls the other
 }
 
-// lookThrough looks at the other resource and adds what it shows: what it says
-// of the key comes before what the resource says of itself.
+// lookThrough looks at the other resource, if one is named, and adds what it shows.
 func (r *Resource) lookThrough(ctx context.Context, d *rotator.Dependent, doc document, ask rotator.Ask, o *rotator.Observation) error {
 	other, err := r.resolve(doc, d)
 	if err != nil || other == nil {
 		return err
 	}
+	return r.observeThrough(ctx, d, other, ask, o)
+}
+
+// observeThrough adds what another resource shows, through which a dependent uses its
+// key: what it says of the key comes before what the resource says of itself.
+func (r *Resource) observeThrough(ctx context.Context, d, other *rotator.Dependent, ask rotator.Ask, o *rotator.Observation) error {
 	through, err := r.via.Observe(ctx, other, ask)
 	if err != nil {
 		return wrap("observe", d, err)
@@ -30,6 +34,7 @@ func (r *Resource) lookThrough(ctx context.Context, d *rotator.Dependent, doc do
 	for i := range through.Uses {
 		through.Uses[i].Via = other.ID
 	}
+	through.Uses, through.Partial = append(through.Uses, o.Uses...), through.Partial || o.Partial
 	through.At = earlier(through.At, o.At)
 	through.BlindSpots = append(slices.Clip(through.BlindSpots), o.BlindSpots...)
 	through.Updating = through.Updating || o.Updating
@@ -48,9 +53,14 @@ func (r *Resource) resolve(doc document, d *rotator.Dependent) (*rotator.Depende
 	if id == "" {
 		return nil, nil //nolint:nilnil // none is no error
 	}
+	return r.throughAt(id, d)
+}
+
+// throughAt returns the other resource of an id.
+func (r *Resource) throughAt(id string, d *rotator.Dependent) (*rotator.Dependent, error) {
 	parsed, err := r.via.check(id)
 	if err != nil {
-		return nil, wrap("resolve the "+via.Noun+" of", d, err)
+		return nil, wrap("resolve the "+r.Declaration.via().Noun+" of", d, err)
 	}
 	other := *d
 	other.ID, other.Kind, other.Name = parsed.String(), r.via.Name, parsed.Name
@@ -72,20 +82,4 @@ func (r *Resource) applyThrough(ctx context.Context, d *rotator.Dependent, actio
 		return changed("%s has no %s by now", d.DisplayName(), noun)
 	}
 	return wrap("update the "+noun+" of", d, r.via.Apply(ctx, other, action, key, version))
-}
-
-// usesThrough reports whether a resource uses a key through another, which is
-// read once: seen holds what was found.
-func (r *Resource) usesThrough(ctx context.Context, doc document, key rotator.KeyID, seen map[string]bool) (bool, error) {
-	id := doc.text(r.Declaration.via().At)
-	if found, known := seen[strings.ToLower(id)]; known {
-		return found, nil
-	}
-	other, _, err := r.via.read(ctx, id)
-	if err != nil && rotator.CodeOf(err) != rotator.CodeNotFound {
-		return false, err
-	}
-	o := r.via.decode(other)
-	seen[strings.ToLower(id)] = err == nil && uses(&o, key)
-	return seen[strings.ToLower(id)], nil
 }

@@ -290,6 +290,9 @@ func (d *draft) asked(l *live, t *rotator.Tracker, kind taskKind, a rotator.Acti
 		kind: kind, asked: d.of.steady, operation: l.op.ID, key: l.op.Key, keyID: l.op.KeyID, tracker: t.Number,
 		dependent: &t.Detail.Dependent, access: l.op.Kind != rotator.KindRotation,
 	}
+	if l.op.Kind == rotator.KindRotation {
+		k.target = l.op.Target.ID
+	}
 	if kind == taskApply {
 		target := l.op.Target
 		k.effect = &effect{action: a, version: &target}

@@ -71,10 +71,10 @@ func (t *timing) status(traits rotator.Traits) rotator.TimingStatus {
 	s := rotator.TimingStatus{
 		Kind: t.kind, Region: t.region, Change: t.change, Count: t.histogram.TotalCount(),
 		P50: at(50), P90: at(90), P99: at(99), Max: time.Duration(t.histogram.Max()) * time.Second,
-		Documented: windowOf(&rotator.Dependent{}, traits),
+		Documented: windowOf(&rotator.TrackerDetail{}, traits),
 	}
 	if t.change != rotator.KindRotation {
-		s.Documented = accessWindow(&rotator.Dependent{}, traits)
+		s.Documented = accessWindow(&rotator.TrackerDetail{}, traits)
 	}
 	if s.Count >= suggestedFrom {
 		s.Suggested = roundUp(2*s.P99, 5*time.Minute)

@@ -81,7 +81,7 @@ func (t tracker) step(l look) (tracker, rotator.Action) {
 		return t.untold(p, l), ""
 	}
 	t.Failures = 0
-	d.Known = remembered(d.Known, l.seen.KnownUses())
+	d.Known, d.Window = remembered(d.Known, l.seen.KnownUses()), l.seen.Window(l.op.KeyID)
 	if l.applied != "" && l.applyErr == nil {
 		d.Applied = l.seen.At
 	}
@@ -148,11 +148,11 @@ func (t tracker) block(s rotator.TrackerState, p *rotator.Problem, l look) track
 }
 
 func (t tracker) poll(l look) time.Duration {
-	d := &t.Detail.Dependent
+	d := t.Detail
 	if l.op.Kind != rotator.KindRotation {
-		return pollOf(d, accessWindow(d, l.traits))
+		return pollOf(&d.Dependent, accessWindow(d, l.traits))
 	}
-	return pollOf(d, windowOf(d, l.traits))
+	return pollOf(&d.Dependent, windowOf(d, l.traits))
 }
 
 // done puts the tracker into its end state with evidence; the moment of the
@@ -264,7 +264,7 @@ func (t tracker) versionLook(l look) (tracker, rotator.Action) {
 	switch {
 	case l.applyErr != nil && !t.onTarget(l):
 		return t.applyFailed(l), ""
-	case t.onTarget(l):
+	case t.onTarget(l) && !o.Settings(key):
 		return t.done(rotator.EvidenceConfirmed, l), ""
 	case !o.Names(key) && !o.Holds(key, l.op.Target.ID):
 		return t.left(l), ""
@@ -274,6 +274,8 @@ func (t tracker) versionLook(l look) (tracker, rotator.Action) {
 		return t.inferLook(l)
 	case o.Updating:
 		return t.pending(l), ""
+	case l.byHand() != nil:
+		return t.block(rotator.TrackerNeedsAction, l.byHand(), l), ""
 	case l.behind(rotator.BindingPinned) && t.Detail.BoundBefore == rotator.BindingFollows:
 		return t.block(rotator.TrackerNeedsAction, pinnedMeanwhile(), l), ""
 	case l.behind(rotator.BindingPinned) && !t.told(rotator.ActionRepin, l):
@@ -309,15 +311,28 @@ func (l *look) behind(b rotator.Binding) bool {
 	return false
 }
 
+// byHand is the problem of a use that is behind, and that cmkd cannot tell the target.
+func (l *look) byHand() *rotator.Problem {
+	for u := range l.seen.UsesOf(l.op.KeyID) {
+		if u.ByHand != "" && u.Version != l.op.Target.ID {
+			return &rotator.Problem{
+				Code: rotator.ReasonUpdateByHand, Message: u.Path + " names version " + u.Version + ", and cmkd does not change it",
+				Hint: strings.NewReplacer("KEY_ID", l.op.KeyID.WithVersion(l.op.Target.ID)).Replace(u.ByHand),
+			}
+		}
+	}
+	return nil
+}
+
 // silent reports whether all that is left are uses that follow the key without
-// telling their version.
+// telling their version, or that tell no more than what they were told.
 func (l *look) silent() bool {
 	for u := range l.seen.UsesOf(l.op.KeyID) {
 		if u.Version != l.op.Target.ID && (u.Version != "" || u.Binding != rotator.BindingFollows) {
 			return false
 		}
 	}
-	return !l.seen.Holds(l.op.KeyID, l.op.Target.ID)
+	return !l.seen.Partial && !l.seen.Holds(l.op.KeyID, l.op.Target.ID)
 }
 
 // inferLook handles a service that does not tell which version it uses: the
@@ -342,7 +357,7 @@ func (t tracker) windowEnd(l look) time.Time {
 	if t.Detail.AppliedVersion == l.op.Target.ID {
 		start = later(start, t.Detail.Applied)
 	}
-	return start.Add(windowOf(&t.Detail.Dependent, l.traits))
+	return start.Add(windowOf(t.Detail, l.traits))
 }
 
 // deadline is when the tracker counts as stalled; zero if it never does.
@@ -351,7 +366,7 @@ func (t tracker) deadline(l look) time.Time {
 	case l.op.Kind == rotator.KindRotation && l.op.Target.ID != "":
 		return t.windowEnd(l)
 	case l.op.Kind != rotator.KindRotation && !l.op.Effect.IsZero():
-		return l.op.Effect.Add(accessWindow(&t.Detail.Dependent, l.traits))
+		return l.op.Effect.Add(accessWindow(t.Detail, l.traits))
 	default:
 		return time.Time{}
 	}
@@ -458,7 +473,7 @@ func (t tracker) accessLook(l look, want rotator.Access) tracker {
 func changedFrom(t, old *rotator.Tracker) bool {
 	a, b := t.Detail, old.Detail
 	if t.Evidence != old.Evidence || a.Version != b.Version || !slices.Equal(a.Via, b.Via) || a.Binding != b.Binding || a.Region != b.Region ||
-		a.Before != b.Before || a.BoundBefore != b.BoundBefore || len(a.Known) != len(b.Known) || a.AppliedVersion != b.AppliedVersion || a.AppliedAction != b.AppliedAction || !a.Applied.Equal(b.Applied) ||
+		a.Before != b.Before || a.BoundBefore != b.BoundBefore || a.Window != b.Window || len(a.Known) != len(b.Known) || a.AppliedVersion != b.AppliedVersion || a.AppliedAction != b.AppliedAction || !a.Applied.Equal(b.Applied) ||
 		!a.DoneAt.Equal(b.DoneAt) || (a.Problem == nil) != (b.Problem == nil) {
 		return true
 	}
@@ -480,7 +495,7 @@ func shows(o *rotator.Observation) uint64 {
 	}
 	for i := range o.Uses {
 		u := &o.Uses[i]
-		write("use", u.Path, string(u.Key), strconv.FormatBool(u.Microsoft), string(u.Binding), u.Version, u.Via, strconv.FormatInt(u.RotatedAt.UnixNano(), 10))
+		write("use", u.Path, string(u.Key), strconv.FormatBool(u.Microsoft), string(u.Binding), u.Version, u.Via, strconv.FormatInt(u.RotatedAt.UnixNano(), 10), u.ByHand)
 		if u.Unknown != nil {
 			write("unknown", string(u.Unknown.Code), u.Unknown.Message)
 		}

@@ -126,9 +126,9 @@ func (v *operationView) blockers(ctx context.Context) ([]rotator.Objection, erro
 func (e *Engine) trackerStatus(op *rotator.Operation, t rotator.Tracker) rotator.TrackerStatus {
 	d := &t.Detail.Dependent
 	l := look{op: op, traits: e.traits[d.Kind]}
-	s := rotator.TrackerStatus{Tracker: t, Window: windowOf(d, l.traits)}
+	s := rotator.TrackerStatus{Tracker: t, Window: windowOf(t.Detail, l.traits)}
 	if op.Kind != rotator.KindRotation {
-		s.Window = accessWindow(d, l.traits)
+		s.Window = accessWindow(t.Detail, l.traits)
 	}
 	if t.State.Settled() || op.State.Final() {
 		return s

@@ -167,7 +167,7 @@ func (p planner) rotationEffect(t *rotator.Tracker) string {
 	case d.Nudge == rotator.NudgeAlways && traits.CanNudge:
 		return "is made to re-read its key at once; " + how
 	default:
-		return fmt.Sprintf("follows by itself within %s; %s", windowOf(d, traits).Round(time.Second), how)
+		return fmt.Sprintf("follows by itself within %s; %s", windowOf(t.Detail, traits).Round(time.Second), how)
 	}
 }
 
@@ -178,5 +178,5 @@ func (p planner) revocationEffect(t *rotator.Tracker) string {
 	if breaks == "" {
 		breaks = "loses access to its key"
 	}
-	return fmt.Sprintf("%s, within about %s", breaks, accessWindow(&t.Detail.Dependent, traits).Round(time.Second))
+	return fmt.Sprintf("%s, within about %s", breaks, accessWindow(t.Detail, traits).Round(time.Second))
 }

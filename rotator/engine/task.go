@@ -47,6 +47,7 @@ type task struct {
 	tracker   uint32
 	dependent *rotator.Dependent
 	access    bool
+	target    string // version that the dependent is to be on
 
 	// notify is what to tell a receiver.
 	notify *notice
@@ -178,7 +179,7 @@ func (w *world) observe(ctx context.Context, t *task) (*rotator.Observation, err
 	if !ok {
 		return nil, rotator.Errorf(rotator.CodeInvalid, "kind %q of %s is not supported", t.dependent.Kind, t.dependent.ID)
 	}
-	o, err := s.Observe(ctx, t.dependent, rotator.Ask{Key: t.keyID, Access: t.access})
+	o, err := s.Observe(ctx, t.dependent, rotator.Ask{Key: t.keyID, Target: t.target, Access: t.access})
 	if err != nil {
 		return nil, err
 	}

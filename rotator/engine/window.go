@@ -19,24 +19,26 @@ const (
 	unreachablePoll = 5 * time.Minute
 )
 
-// windowOf returns how long d may take to switch to a new version.
-func windowOf(d *rotator.Dependent, traits rotator.Traits) time.Duration {
+// windowOf returns how long the dependent of a tracker may take to switch to a new
+// version.
+func windowOf(t *rotator.TrackerDetail, traits rotator.Traits) time.Duration {
 	switch {
-	case d.Window > 0:
-		return d.Window
+	case t.Dependent.Window > 0:
+		return t.Dependent.Window
 	case traits.Window > 0:
-		return traits.Window
+		return max(traits.Window, t.Window)
 	default:
-		return defaultWindow
+		return max(defaultWindow, t.Window)
 	}
 }
 
-// accessWindow returns how long d may take to lose or regain access.
-func accessWindow(d *rotator.Dependent, traits rotator.Traits) time.Duration {
+// accessWindow returns how long the dependent of a tracker may take to lose or regain
+// access.
+func accessWindow(t *rotator.TrackerDetail, traits rotator.Traits) time.Duration {
 	if traits.Revocation > 0 {
 		return traits.Revocation
 	}
-	return windowOf(d, traits)
+	return windowOf(t, traits)
 }
 
 // pollOf returns how often d is looked at when it has window to finish.

@@ -72,10 +72,10 @@ func detail(n uint32) *rotator.TrackerDetail {
 		},
 		Binding: rotator.BindingFollows, Before: "v1", Version: "v1", Via: []string{"/subscriptions/s/set", "/subscriptions/s/other"},
 		Region: "westeurope", Applied: at(1), AppliedVersion: "v2", AppliedAction: rotator.ActionRepin, Removed: true, DoneAt: at(2), Problem: problem(),
-		Known: []string{"properties.activeKey", "properties.etcd"}, BoundBefore: rotator.BindingPinned,
+		Known: []string{"properties.activeKey", "properties.etcd"}, BoundBefore: rotator.BindingPinned, Window: 8 * time.Hour,
 		Last: &rotator.Observation{
 			At: at(1), Uses: uses(), BlindSpots: []rotator.BlindSpot{{What: "backups", Why: "nobody sees them"}},
-			Updating: true, Access: rotator.AccessDenied, AccessCode: "403",
+			Partial: true, Updating: true, Access: rotator.AccessDenied, AccessCode: "403",
 			AccessEvidence: rotator.EvidenceObserved, Problem: problem(), Region: "westeurope",
 			Facts: map[string]string{"k": "v"},
 		},
@@ -88,7 +88,7 @@ func uses() []rotator.Use {
 		{
 			Path: "properties.activeKey", Key: keyID("a"), Binding: rotator.BindingFollows, Version: "v1", RotatedAt: at(0.9),
 			Held: []rotator.Held{{Key: keyID("a"), Version: "v0"}, {Key: keyID("b"), Version: "v9"}}, Via: "/subscriptions/s/set",
-			Microsoft: true, Unknown: problem(),
+			Microsoft: true, Unknown: problem(), Setting: true, Previous: true, ByHand: "az aks update", Window: 8 * time.Hour, Passing: true,
 		},
 		{Path: "properties.etcd", Key: keyID("b"), Binding: rotator.BindingPinned},
 	}
