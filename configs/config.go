@@ -99,6 +99,9 @@ type Alerts struct {
 	// ExpiryAhead is how long before a version expires, with no rotation scheduled
 	// before, an alert is raised; 0s raises none.
 	ExpiryAhead Duration `yaml:"expiry_ahead" range:"0s|366d"`
+	// RetireAfter is for how long a rotation may wait for a person to say that the
+	// previous version may go before an alert is raised; 0s for ever.
+	RetireAfter Duration `yaml:"retire_after" range:"0s|366d"`
 	// Runbook is where docs/alerts.md is published, a URL or the absolute path of a
 	// file; alerts link to it, followed by # and the rule. By default it is the copy
 	// that is installed with cmkd.
@@ -247,9 +250,16 @@ type Key struct {
 // Dependent is a resource whose data key is wrapped by a key.
 type Dependent struct {
 	// ID is the Azure resource id.
-	ID string `yaml:"id" form:"resource" need:"true"`
-	// Kind is the service as [Checks.KindOf] tells; empty if nothing told. It is not
-	// written in a configuration.
+	ID string `yaml:"id,omitempty" form:"resource"`
+	// Manual names, in the place of an id, what is in no Azure: an appliance, another
+	// cloud, tapes. cmkd cannot read it; before the previous version is retired somebody
+	// attests that it does not need it.
+	Manual string `yaml:"manual,omitempty" form:"label"`
+	// GivenKind is manual for a resource that cmkd cannot read, which is attested for in
+	// the same way.
+	GivenKind string `yaml:"kind,omitempty" enum:"manual"`
+	// Kind is the service: GivenKind, or what [Checks.KindOf] tells; empty if nothing
+	// told. It is not written in a configuration.
 	Kind string `yaml:"-"`
 	// Name is what people call the dependent; by default the last part of its id.
 	Name string `yaml:"name,omitempty" form:"label"`
@@ -281,7 +291,7 @@ func Default() *Config {
 		Azure:  Azure{Cloud: "public", Credential: "default"},
 		Limits: Limits{Calls: 16, RotationsPerVault: 4},
 		Alerts: Alerts{
-			Repeat: Duration(4 * time.Hour), PreflightAhead: Duration(day), ExpiryAhead: Duration(30 * day),
+			Repeat: Duration(4 * time.Hour), PreflightAhead: Duration(day), ExpiryAhead: Duration(30 * day), RetireAfter: Duration(3 * day),
 			Runbook: "/usr/share/doc/cmkd/alerts.md",
 		},
 		Defaults: Defaults{

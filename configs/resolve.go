@@ -70,8 +70,23 @@ func (v *validator) kindWindow(k *Key, kind string) Duration {
 	return Duration(v.traits(kind).Window)
 }
 
+// kindManual is the kind of what cmkd cannot read.
+const kindManual = "manual"
+
 func (v *validator) findKind(d *Dependent, path string) {
-	if v.checks.KindOf == nil || d.ID == "" {
+	switch {
+	case v.bad[path] || v.bad[path+".id"] || v.bad[path+".manual"] || v.bad[path+".kind"]:
+		return
+	case d.ID == "" && d.Manual == "":
+		v.problem(path+".id", "missing", "add it, or manual with a name for what cmkd cannot read")
+		return
+	case d.ID != "" && d.Manual != "":
+		v.problem(path+".manual", "is in the place of an id", "leave out one of the two; for a resource that cmkd cannot read: kind: manual")
+		return
+	case d.Manual != "" || d.GivenKind != "":
+		d.Kind = kindManual
+	}
+	if d.Kind == kindManual || v.checks.KindOf == nil {
 		return
 	}
 	kind, ok := v.checks.KindOf(d.ID)
@@ -79,7 +94,7 @@ func (v *validator) findKind(d *Dependent, path string) {
 		d.Kind = kind
 	} else if d.Exclude == "" {
 		v.problem(path+".id", quote(d.ID)+" is not of a kind that cmkd can follow",
-			"remove it, or give the reason in exclude to keep it on record")
+			"remove it, or keep it on record: kind: manual, or exclude with a reason; both are attested for before a version is retired")
 	}
 }
 

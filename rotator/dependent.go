@@ -30,6 +30,10 @@ const (
 	NudgeAlways      Nudge = "always"
 )
 
+// KindManual is the kind of what cmkd cannot read: a person attests that it does not
+// need the old versions of its key any more.
+const KindManual = "manual"
+
 // Dependent is a resource whose data key is wrapped by a key.
 type Dependent struct {
 	// ID is the Azure resource id. Ids compare without regard to case.
@@ -52,6 +56,9 @@ type Dependent struct {
 	// Settings are the kind's own, decoded by the kind.
 	Settings map[string]string `json:"settings,omitempty"`
 }
+
+// Unseen reports whether nobody looks at the dependent: it is of [KindManual] or left out.
+func (d *Dependent) Unseen() bool { return d.Excluded != "" || d.Kind == KindManual }
 
 // DisplayName returns the name that people call the dependent.
 func (d *Dependent) DisplayName() string {

@@ -37,6 +37,8 @@ const (
 	EventAlertResolved      EventType = "alert-resolved"
 	EventSilenced           EventType = "silenced"
 	EventSilenceEnded       EventType = "silence-ended"
+	EventAttested           EventType = "attested"
+	EventAttestationVoid    EventType = "attestation-void"
 )
 
 // Event is one line of the audit trail.

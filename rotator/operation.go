@@ -155,7 +155,13 @@ type Operation struct {
 	// Retired are those of Previous that were disabled.
 	Retired []string `json:"retired,omitempty"`
 	Retire  Retire   `json:"retire,omitempty"`
-	// Retirer is who asked for the retirement, with RetireManual.
+	// Doubt is why a person has to say that the previous version may go although the
+	// key retires by itself: what is only inferred never retires by itself.
+	Doubt *Problem `json:"doubt,omitempty"`
+	// Overdue is true if a person is waited for longer than it was configured to be worth
+	// an alert.
+	Overdue bool `json:"overdue,omitempty"`
+	// Retirer is who asked for the retirement, with RetireManual or a doubt.
 	Retirer string `json:"retirer,omitempty"`
 	// Settled is when the last dependent was seen on Target, by Azure's clock:
 	// the soak time runs from here.
@@ -206,12 +212,17 @@ func (o *Operation) Open() (n int) {
 	return n
 }
 
+// AwaitsRetirement reports whether a rotation waits for `cmkd retire`.
+func (o *Operation) AwaitsRetirement() bool {
+	return o.State == StateRetiring && (o.Retire == RetireManual || o.Doubt != nil) && o.Retirer == ""
+}
+
 // Stalled reports whether a dependent exceeded its window.
 func (o *Operation) Stalled() bool { return o.Trackers[TrackerStalled] > 0 }
 
 // NeedsAction reports whether a person has to do something.
 func (o *Operation) NeedsAction() bool {
-	return o.Problem != nil || o.Trackers[TrackerNeedsAction] > 0 || o.Trackers[TrackerUnreachable] > 0
+	return o.Problem != nil || o.AwaitsRetirement() || o.Trackers[TrackerNeedsAction] > 0 || o.Trackers[TrackerUnreachable] > 0
 }
 
 // Troubled counts the trackers that may be worth an alert.

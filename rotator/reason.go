@@ -50,6 +50,13 @@ const (
 	ReasonDependentUnknown       Reason = "dependent-unknown"
 	ReasonDependentDiscovered    Reason = "dependent-discovered"
 	ReasonDependentNotSeenAfresh Reason = "dependent-not-seen-afresh"
+	ReasonDependentInferred      Reason = "dependent-inferred"
+	ReasonBlindSpot              Reason = "blind-spot"
+	ReasonNotAttested            Reason = "not-attested"
+	ReasonAttestedByRetirer      Reason = "attested-by-retirer"
+	ReasonAttestationVoid        Reason = "attestation-void"
+	ReasonManual                 Reason = "manual"
+	ReasonAwaitsRetirement       Reason = "awaits-retirement"
 	ReasonVersionsUnknown        Reason = "versions-unknown"
 	ReasonTargetMissing          Reason = "target-missing"
 	ReasonTargetSuperseded       Reason = "target-superseded"
@@ -257,6 +264,41 @@ func Reasons() []ReasonInfo {
 			ReasonDependentNotSeenAfresh, "A dependent was not seen again since the retirement was asked for.",
 			"Its service has not answered yet.",
 			"Wait a moment; `cmkd status OPERATION` shows if it cannot be read.",
+		},
+		{
+			ReasonDependentInferred, "A dependent is only inferred to have left the previous version: the documented time has passed.",
+			"Its service does not tell which version it uses. What is inferred never retires by itself.",
+			"Make sure of it (the audit log of the vault shows who still uses the version), then `cmkd retire KEY`; or somebody else attests: `cmkd attest KEY DEPENDENT --reason … --until …`.",
+		},
+		{
+			ReasonBlindSpot, "Something of a dependent may need the previous version and cannot be seen.",
+			"Its service does not show it, or a permission to look is missing.",
+			"Look at it by other means. If it needs the version no more: `cmkd attest KEY DEPENDENT --reason … --until …`, by another person than the one who retires.",
+		},
+		{
+			ReasonNotAttested, "A dependent that nobody looks at is not attested to need the previous version no more.",
+			"It is excluded, or of a kind that cmkd cannot read.",
+			"Look at it by other means. If it needs the version no more: `cmkd attest KEY DEPENDENT --reason … --until …`, by another person than the one who retires.",
+		},
+		{
+			ReasonAttestedByRetirer, "What a dependent rests on was attested by the person who retires.",
+			"It takes two persons: one who looked, and one who retires.",
+			"Have another person say `cmkd retire KEY`, or attest.",
+		},
+		{
+			ReasonAttestationVoid, "An attestation does not count any more: what was seen since contradicts it, or it was taken back.",
+			"The dependent was seen on an old version, or names its key in another way now.",
+			"`cmkd status OPERATION` shows what was seen. Attest again once it is so.",
+		},
+		{
+			ReasonAwaitsRetirement, "The previous version waits for a person to say that it may go.",
+			"The key has `retire: manual`, or what is known of a dependent is only inferred.",
+			"`cmkd status OPERATION` shows what is known of each dependent, then `cmkd retire KEY`.",
+		},
+		{
+			ReasonManual, "The dependent is of a kind that cmkd cannot read; a person looks after it.",
+			"The configuration lists it with `kind: manual`.",
+			"Once it needs the old version no more: `cmkd attest KEY DEPENDENT --reason … --until …`.",
 		},
 		{
 			ReasonVersionsUnknown, "The versions of the key cannot be read, so nobody knows whether the new one is in order.",

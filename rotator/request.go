@@ -134,3 +134,13 @@ type Summary struct {
 	Alerts   map[Severity]int `json:"alerts"`
 	Silenced int              `json:"silenced,omitempty"`
 }
+
+// AttestRequest asks to take a person's word for a dependent, see [Attestation].
+type AttestRequest struct {
+	Key string `json:"key"`
+	// Dependent is its id, or its name where only one of the key has it.
+	Dependent string    `json:"dependent"`
+	Reason    string    `json:"reason"`
+	Until     time.Time `json:"until"`
+	Actor     string    `json:"-"`
+}

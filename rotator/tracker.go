@@ -78,6 +78,8 @@ type TrackerDetail struct {
 	// Known are the uses that were known at some time within the operation: one that
 	// is not shown any more is unknown, and not gone.
 	Known []string `json:"known,omitempty"`
+	// Blind are the blind spots that were seen last, by what they are.
+	Blind []string `json:"blind,omitempty"`
 	// Before is Version when the operation began.
 	Before string `json:"before,omitempty"`
 	// BoundBefore is Binding when the operation began.

@@ -46,6 +46,7 @@ func AppendDetail(dst []byte, d *rotator.TrackerDetail) ([]byte, error) {
 	w.strs(d.Known)
 	w.str(string(d.BoundBefore))
 	w.uint(uint64(d.Window))
+	w.strs(d.Blind)
 	if w.err != nil {
 		return nil, w.err
 	}
@@ -82,6 +83,9 @@ func DecodeDetail(value []byte) (*rotator.TrackerDetail, error) {
 	}
 	d.BoundBefore = rotator.Binding(r.str())
 	d.Window = r.duration()
+	for range r.count() {
+		d.Blind = append(d.Blind, r.shared())
+	}
 	return d, r.err
 }
 

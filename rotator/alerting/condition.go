@@ -130,6 +130,14 @@ func (s *alertSet) ofOperation() {
 	default:
 		s.problem(rotator.RuleRetirementBlocked, op.Held, "the previous version of "+op.Key+" stays enabled")
 	}
+	if op.Overdue && op.AwaitsRetirement() {
+		a := s.add(rotator.RuleRetirementBlocked, rotator.ReasonAwaitsRetirement)
+		a.Summary = "the previous version of " + op.Key + " waits for a person to say that it may go"
+		a.Hint, a.Next = "look at what is known of each dependent first: cmkd status "+op.ID.String(), "cmkd retire "+op.Key
+		if op.Doubt != nil {
+			a.Summary += ": " + op.Doubt.Message
+		}
+	}
 	switch {
 	case op.State == rotator.StateAwaitingApproval:
 		a := s.add(rotator.RuleRevocationStalled, rotator.Reason(rotator.StateAwaitingApproval))

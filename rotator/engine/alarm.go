@@ -37,6 +37,8 @@ type alarm struct {
 	outbox outbox
 	// expiryAhead and preflightAhead are as configured, see [Alerting].
 	expiryAhead, preflightAhead time.Duration
+	// retireAfter is how long a person may let a retirement wait, see [Alerting].
+	retireAfter time.Duration
 
 	published bool // is false if the book changed since it was last published
 }
@@ -50,6 +52,9 @@ type Alerting struct {
 	// ExpiryAhead is how long before a version expires an alert is raised if no
 	// rotation is scheduled before; zero means never.
 	ExpiryAhead time.Duration
+	// RetireAfter is for how long a rotation may wait for a person to say that the
+	// previous version may go before an alert is raised; zero for ever.
+	RetireAfter time.Duration
 }
 
 func newAlarm() alarm {
@@ -62,7 +67,7 @@ func newAlarm() alarm {
 // configure takes over the configuration of alerts.
 func (c alerts) configure(a Alerting) {
 	c.alarm.outbox.receivers = slices.Clone(a.Receivers)
-	c.alarm.preflightAhead, c.alarm.expiryAhead = a.PreflightAhead, a.ExpiryAhead
+	c.alarm.preflightAhead, c.alarm.expiryAhead, c.alarm.retireAfter = a.PreflightAhead, a.ExpiryAhead, a.RetireAfter
 	c.alarm.published = false
 }
 

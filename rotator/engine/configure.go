@@ -144,9 +144,10 @@ func (c configuring) reconfigure(l *live, t rotator.Tracker, d rotator.Dependent
 	detail := c.whole(l, &t)
 	detail.Dependent, detail.Removed, t.Detail = d, false, detail
 	switch {
-	case d.Excluded != "":
-		c.draft.noted(l, rotator.EventTrackerChanged, actorDaemon, "%s %s is excluded: %s", d.Kind, d.DisplayName(), d.Excluded).Dependent = d.ID
-		c.exclude(l, t, &rotator.Problem{Code: rotator.ReasonExcluded, Message: d.Excluded})
+	case d.Unseen():
+		why := unseen(&d)
+		c.draft.noted(l, rotator.EventTrackerChanged, actorDaemon, "%s %s is excluded: %s", d.Kind, d.DisplayName(), why.Message).Dependent = d.ID
+		c.exclude(l, t, why)
 		return
 	case t.State == rotator.TrackerExcluded:
 		t = enterTracker(t, rotator.TrackerWaiting, c.now, c.now)

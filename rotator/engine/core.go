@@ -76,6 +76,10 @@ func (c *core) reset(ctx context.Context, keys []rotator.Key, now time.Time) err
 	book, err := c.store.Book(ctx)
 	if err == nil {
 		err = c.alarm.restore(book)
+		c.attestations = map[string]*rotator.Attestation{}
+		for i := range book.Attestations {
+			c.attestations[book.Attestations[i].ID] = &book.Attestations[i]
+		}
 	}
 	if err != nil {
 		return fmt.Errorf("read alerts: %w", err)

@@ -113,7 +113,7 @@ func TestCrash_AtEveryMoment(t *testing.T) {
 				came = c.runThroughCrash(func() {}, 6*time.Hour)
 				s.pass(6 * time.Hour)
 				s.wantVersions("-+")
-				s.want(s.last(), rotator.StateCompleted)
+				s.completes(s.last())
 				if ops, _ := s.engine.Operations(s.t.Context(), rotator.OperationQuery{}); len(ops) != 1 {
 					t.Errorf("%d operations, want 1\n%s", len(ops), s.log())
 				}

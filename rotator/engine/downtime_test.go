@@ -73,7 +73,7 @@ func TestDowntime_PropagationGoesOn(t *testing.T) {
 		s.wantTracker(op, cosmosID, rotator.TrackerDone, rotator.EvidenceInferred)
 		s.wantVersions("++")
 		s.pass(2 * time.Hour)
-		s.want(op, rotator.StateCompleted)
+		s.completes(op)
 	})
 }
 
@@ -129,7 +129,7 @@ func TestClockJump_MakesNoEvidenceAndNoStall(t *testing.T) {
 				s.wantTracker(op, cosmosID, rotator.TrackerPropagating, "")
 				s.wantVersions("++")
 				s.pass(3 * time.Hour)
-				s.want(op, rotator.StateCompleted)
+				s.completes(op)
 			})
 		})
 	}
@@ -147,7 +147,7 @@ func TestClockJump_DuringTheSoak(t *testing.T) {
 		s.pass(time.Hour)
 		s.wantVersions("++")
 		s.pass(4 * time.Hour)
-		s.want(op, rotator.StateCompleted)
+		s.completes(op)
 	})
 }
 

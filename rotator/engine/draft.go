@@ -23,7 +23,9 @@ type draft struct {
 	keysTo   map[string]bool
 	alertsTo map[string]*rotator.Alert
 	silences map[string]*rotator.Silence
-	forget   rotator.Forget
+	// attestations are those to commit.
+	attestations map[string]*rotator.Attestation
+	forget       rotator.Forget
 	// softSince is since when there are changes that may wait, zero if there are
 	// none; hard is true if there is one that may not.
 	softSince time.Time
@@ -93,6 +95,16 @@ func (d *draft) notedOfSilence(s *rotator.Silence, t rotator.EventType, actor, r
 		Data: map[string]string{"silence": s.ID, "reason": reason},
 	})
 	posting{d.of}.soon(d.of.now)
+}
+
+func (d *draft) notedOfAttestation(a *rotator.Attestation, t rotator.EventType, actor, message string) *rotator.Event {
+	d.attestations[a.ID] = a
+	d.hard = true
+	d.change.Events = append(d.change.Events, rotator.Event{
+		At: d.of.now, Type: t, Key: a.Key, Actor: actor, Dependent: a.Dependent, Message: message,
+		Data: map[string]string{"attestation": a.ID, "reason": a.Reason},
+	})
+	return &d.change.Events[len(d.change.Events)-1]
 }
 
 // silenceChanged has a silence kept as it is now.
@@ -219,9 +231,9 @@ func (d *draft) joined(l *live, dependent rotator.Dependent, due time.Time) {
 		Operation: l.op.ID, Number: uint32(len(l.trackers)), State: rotator.TrackerWaiting, Since: d.of.now, Due: due,
 		Detail: &rotator.TrackerDetail{Dependent: dependent},
 	}
-	if dependent.Excluded != "" {
+	if dependent.Unseen() {
 		t.State, t.Due = rotator.TrackerExcluded, time.Time{}
-		t.Detail.Problem = &rotator.Problem{Code: rotator.ReasonExcluded, Message: dependent.Excluded}
+		t.Detail.Problem = unseen(&dependent)
 	}
 	l.trackers = append(l.trackers, t)
 	l.asked, l.marks, l.shown = append(l.asked, false), append(l.marks, 0), append(l.shown, 0)
@@ -233,6 +245,14 @@ func (d *draft) joined(l *live, dependent rotator.Dependent, due time.Time) {
 	l.redue(time.Time{}, t.Due)
 	d.listed(l, t.Number, true)
 	d.changed(l)
+}
+
+// unseen says why nobody looks at a dependent.
+func unseen(d *rotator.Dependent) *rotator.Problem {
+	if d.Excluded != "" {
+		return &rotator.Problem{Code: rotator.ReasonExcluded, Message: d.Excluded}
+	}
+	return &rotator.Problem{Code: rotator.ReasonManual, Message: "cmkd cannot read it; a person attests for it"}
 }
 
 // observed stores a tracker's new value; detail is true if its large part
@@ -439,6 +459,9 @@ func (d *draft) takeBook() {
 	for _, id := range slices.Sorted(maps.Keys(d.silences)) {
 		d.change.Silences = append(d.change.Silences, *d.silences[id])
 	}
+	for _, id := range slices.Sorted(maps.Keys(d.attestations)) {
+		d.change.Attestations = append(d.change.Attestations, *d.attestations[id])
+	}
 	// What is forgotten and comes back at once is kept.
 	back := func(id string) bool { return d.alertsTo[id] != nil || d.silences[id] != nil }
 	d.change.Forget = rotator.Forget{
@@ -460,6 +483,7 @@ func (d *draft) clear() {
 	d.change, d.spare = d.spare, rotator.Change{}
 	d.tasks, d.replies, d.moved = nil, nil, nil
 	d.alertsTo, d.silences, d.forget = map[string]*rotator.Alert{}, map[string]*rotator.Silence{}, rotator.Forget{}
+	d.attestations = map[string]*rotator.Attestation{}
 	d.dirty, d.keysTo = map[rotator.OperationID]*live{}, map[string]bool{}
 	d.softSince, d.hard, d.pendingTrackers = time.Time{}, false, 0
 }

@@ -63,7 +63,7 @@ func TestClock_SetBackWhileDownHoldsNoOperation(t *testing.T) {
 				s.clock.jump(-ahead)
 				s.start()
 				s.pass(26 * time.Hour)
-				s.want(op, rotator.StateCompleted)
+				s.completes(op)
 				s.wantVersions("-+")
 			})
 		})
@@ -109,7 +109,7 @@ func TestReload_AShorterSoakEndsEarlier(t *testing.T) {
 		s.pass(time.Hour)
 		s.want(op, rotator.StateSoaking)
 		s.pass(2 * time.Hour)
-		s.want(op, rotator.StateCompleted)
+		s.completes(op)
 	})
 }
 

@@ -170,7 +170,7 @@ func TestKeys_RevokedAndRenamedIsNotIdle(t *testing.T) {
 					t.Fatal(err)
 				}
 				s.pass(time.Hour)
-				s.want(op, rotator.StateCompleted)
+				s.completes(op)
 				s.wantVersions("+")
 			})
 		})

@@ -130,7 +130,7 @@ func TestVault_ThePlaceOfOneThatGaveUpIsTheNexts(t *testing.T) {
 				s.want(ops[2], rotator.StatePending)
 				spoil(s, ops, keys)
 				s.pass(5 * time.Minute)
-				s.want(ops[0], rotator.StateCompleted)
+				s.completes(ops[0])
 				if op := s.operation(ops[2]); op.State != rotator.StateCompleted {
 					t.Errorf("%s is %s (%s) while nobody is ahead of it\n%s", ops[2], op.State, op.Waiting, s.log())
 				}
@@ -210,7 +210,7 @@ func TestReload_RetireOffBetweenTwoVersions(t *testing.T) {
 					t.Errorf("%d versions were disabled, want the one whose call was out\n%s", n, s.log())
 				}
 				if retire == rotator.RetireOff {
-					s.want(second, rotator.StateCompleted)
+					s.completes(second)
 					if got := s.status("payments").Unretired; len(got) != 1 {
 						t.Errorf("unretired are %v, want the one that is enabled", got)
 					}

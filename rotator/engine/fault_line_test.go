@@ -58,7 +58,7 @@ func TestVault_WhoseDependentsDoNotAnswerHoldsUpNobody(t *testing.T) {
 				s.azure.FailWith(nil)
 				s.pass(10 * time.Minute)
 				for _, op := range ops {
-					s.want(op, rotator.StateCompleted)
+					s.completes(op)
 				}
 			})
 		})

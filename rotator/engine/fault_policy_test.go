@@ -96,7 +96,7 @@ func TestRevocation_ARequestCancelsNothing(t *testing.T) {
 			t.Fatal(err)
 		}
 		s.pass(27 * time.Hour)
-		s.want(rotation, rotator.StateCompleted)
+		s.completes(rotation)
 		s.wantVersions("-+")
 	})
 }

@@ -34,7 +34,7 @@ func TestStoreBlocked_HalfASecondOfErrorsHeals(t *testing.T) {
 		s.pass(time.Minute)
 		s.wantHeard(receiver, "firing "+blockedID, "resolved "+blockedID)
 		s.pass(26 * time.Hour)
-		s.want(op, rotator.StateCompleted)
+		s.completes(op)
 		s.wantVersions("-+")
 	})
 }

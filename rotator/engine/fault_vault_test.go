@@ -144,7 +144,7 @@ func TestVault_APersonIsServedBeforeTheSchedule(t *testing.T) {
 		s.pass(2 * time.Second)
 		id := s.rotateKey("asked")
 		s.pass(2*pace + 2*time.Second)
-		s.want(id, rotator.StateCompleted)
+		s.completes(id)
 	})
 }
 
@@ -220,7 +220,7 @@ func TestRotation_OfTwoVersionsOfOneSecond(t *testing.T) {
 		})
 		op := s.rotate()
 		s.pass(28 * time.Hour)
-		got := s.want(op, rotator.StateCompleted)
+		got := s.completes(op)
 		if got.Target.ID != other.ID {
 			t.Errorf("the target is %s, the services follow %s\n%s", got.Target.ID, other.ID, s.log())
 		}
@@ -242,7 +242,7 @@ func TestRotation_OfASecondInWhichTheKeyWasMade(t *testing.T) {
 		s.reload(s.key, young)
 		op := s.rotateKey("young")
 		s.pass(2 * time.Hour)
-		if got := s.want(op, rotator.StateCompleted); got.Target.ID == before.ID {
+		if got := s.completes(op); got.Target.ID == before.ID {
 			t.Errorf("the target is %s, which was there before\n%s", before.ID, s.log())
 		}
 	})

@@ -27,6 +27,9 @@ type guardView struct {
 	seen    time.Time
 	soak    time.Duration
 	require rotator.Evidence
+	// attestations are those about the key, now is when they have to hold.
+	attestations []*rotator.Attestation
+	now          time.Time
 }
 
 // check is one condition of the guard; it returns its objections.
@@ -36,7 +39,8 @@ type check func(g *guardView) []rotator.Objection
 // version is retired only if none of them objects.
 func guardChecks() []check {
 	return []check{
-		keyConfigured, dependentsSettled, dependentsSeenAfresh, targetStillCurrent, soakOver, inventoryComplete,
+		keyConfigured, dependentsSettled, dependentsSeenAfresh, blindSpotsAttested, unseenAttested, attestedByAnother,
+		targetStillCurrent, soakOver, inventoryComplete, notOnlyInferred,
 	}
 }
 
@@ -110,6 +114,86 @@ func dependentsSeenAfresh(g *guardView) (all []rotator.Objection) {
 	return all
 }
 
+// blindSpotsAttested objects to each dependent of which something cannot be seen, unless
+// a person says that it does not need the previous version.
+func blindSpotsAttested(g *guardView) (all []rotator.Objection) {
+	for i := range g.trackers {
+		t := &g.trackers[i]
+		if len(t.Detail.Blind) == 0 || t.State == rotator.TrackerExcluded || g.attested(t) != nil {
+			continue
+		}
+		all = append(all, rotator.Objection{
+			Check: rotator.ReasonBlindSpot, Dependent: t.Detail.Dependent.ID, Hint: attestHint(g, t),
+			Message: fmt.Sprintf("%s %s cannot be seen whole: %s", t.Detail.Dependent.Kind, t.Detail.Dependent.DisplayName(), strings.Join(t.Detail.Blind, ", ")),
+		})
+	}
+	return all
+}
+
+// unseenAttested objects to each dependent that nobody looks at, unless a person says that
+// it does not need the previous version.
+func unseenAttested(g *guardView) (all []rotator.Objection) {
+	for i := range g.trackers {
+		t := &g.trackers[i]
+		if t.State != rotator.TrackerExcluded || t.Detail.Removed || g.attested(t) != nil {
+			continue
+		}
+		o := rotator.Objection{Check: rotator.ReasonNotAttested, Dependent: t.Detail.Dependent.ID, Hint: attestHint(g, t)}
+		o.Message = fmt.Sprintf("nobody looks at %s %s", t.Detail.Dependent.Kind, t.Detail.Dependent.DisplayName())
+		if p := t.Detail.Problem; p != nil {
+			o.Message += ": " + p.Message
+		}
+		all = append(all, o)
+	}
+	return all
+}
+
+func attestHint(g *guardView, t *rotator.Tracker) string {
+	return fmt.Sprintf("if it does not need version %s any more: cmkd attest %s %s --reason … --until …",
+		strings.Join(g.op.Previous, ", "), g.op.Key, t.Detail.Dependent.DisplayName())
+}
+
+// attestedByAnother objects if whoever retires attested what the retirement rests on.
+func attestedByAnother(g *guardView) (all []rotator.Objection) {
+	for i := range g.trackers {
+		a := g.attested(&g.trackers[i])
+		if a == nil || g.op.Retirer == "" || a.Actor != g.op.Retirer {
+			continue
+		}
+		all = append(all, rotator.Objection{
+			Check: rotator.ReasonAttestedByRetirer, Dependent: a.Dependent,
+			Message: fmt.Sprintf("%s attested for %s (%s), and wants to retire", a.Actor, g.trackers[i].Detail.Dependent.DisplayName(), a.ID),
+			Hint:    "it takes two persons: have another one retire, or attest",
+		})
+	}
+	return all
+}
+
+// notOnlyInferred objects, where nobody asked for the retirement, to each dependent of
+// which the documented time has passed and nothing more is known.
+func notOnlyInferred(g *guardView) (all []rotator.Objection) {
+	if g.op.Retirer != "" {
+		return nil
+	}
+	for i := range g.trackers {
+		t := &g.trackers[i]
+		if t.State != rotator.TrackerDone || t.Evidence != rotator.EvidenceInferred || g.attested(t) != nil {
+			continue
+		}
+		all = append(all, rotator.Objection{
+			Check: rotator.ReasonDependentInferred, Dependent: t.Detail.Dependent.ID,
+			Message: fmt.Sprintf("%s %s is only inferred to have left the previous version", t.Detail.Dependent.Kind, t.Detail.Dependent.DisplayName()),
+			Hint:    "make sure of it, then: cmkd retire " + g.op.Key,
+		})
+	}
+	return all
+}
+
+// doubtful reports whether what is only inferred is all that there is to object to.
+func doubtful(objs []rotator.Objection) bool {
+	return !slices.ContainsFunc(objs, func(o rotator.Objection) bool { return o.Check != rotator.ReasonDependentInferred })
+}
+
 // targetStillCurrent objects if the target is not the enabled newest version.
 func targetStillCurrent(g *guardView) []rotator.Objection {
 	if g.listErr != nil {
@@ -158,7 +242,7 @@ func inventoryComplete(g *guardView) []rotator.Objection {
 func (c *state) guardView(l *live) *guardView {
 	g := &guardView{
 		op: &l.op, trackers: l.trackers, stale: l.stale, versions: l.versions, listErr: l.listErr,
-		searchErr: l.searchErr, require: rotator.EvidenceInferred,
+		searchErr: l.searchErr, require: rotator.EvidenceInferred, attestations: attesting{c}.of(l.op.KeyID), now: c.now,
 	}
 	if key := c.keyOf(l); key != nil {
 		g.configured, g.soak = true, key.Soak
@@ -180,11 +264,8 @@ func (c retirement) advance(l *live) {
 			c.leaveUnretired(l)
 			c.draft.entered(l, rotator.StateCompleted, actorDaemon, "what is not retired stays enabled")
 		}
-	case awaitsRetirement(&l.op):
-		if l.op.Waiting.For == "" {
-			l.op.Waiting.For = rotator.WaitRetire
-			c.draft.changed(l)
-		}
+	case l.op.AwaitsRetirement():
+		c.awaitPerson(l)
 	case !l.guarding:
 		c.beginGuard(l)
 	case c.busy(l) || len(l.stale) > 0 || l.askedN > 0:
@@ -194,11 +275,14 @@ func (c retirement) advance(l *live) {
 		c.holdRetirement(l, rotator.ProblemOf(cmp.Or(l.listErr, l.searchErr)))
 		c.draft.waits(l, c.now.Add(max(backoff(l.op.Failures), retryAfter(l.listErr), retryAfter(l.searchErr))))
 	default:
-		if objs := objections(c.guardView(l)); len(objs) > 0 {
+		switch objs := objections(c.guardView(l)); {
+		case len(objs) == 0:
+			c.retireNext(l)
+		case doubtful(objs):
+			c.doubted(l, objs)
+		default:
 			c.heldBack(l, objs)
-			return
 		}
-		c.retireNext(l)
 	}
 }
 
@@ -288,6 +372,21 @@ func (c retirement) heldBack(l *live, objs []rotator.Objection) {
 	c.draft.held(l, p, heldRetry)
 }
 
+// doubted lets a retirement wait for a person, because what is known of some dependents
+// is only inferred.
+func (c retirement) doubted(l *live, objs []rotator.Objection) {
+	first := objs[0]
+	l.op.Doubt = &rotator.Problem{Code: first.Check, Message: first.Message, Hint: first.Hint}
+	if n := len(objs) - 1; n > 0 {
+		l.op.Doubt.Message += fmt.Sprintf(" (and %d more)", n)
+	}
+	l.op.Waiting, l.op.Problem, l.op.Held, l.guarding, l.stale = rotator.Wait{For: rotator.WaitRetire, Problem: l.op.Doubt}, nil, nil, false, nil
+	for _, o := range objs {
+		c.draft.noted(l, rotator.EventRetirementHeld, actorDaemon, "the previous version waits for a person: %s", o.Message).Dependent = o.Dependent
+	}
+	c.draft.changed(l)
+}
+
 // refusal is the answer to somebody who asked for a retirement.
 func refusal(key string, objs []rotator.Objection) *rotator.Error {
 	err := rotator.Errorf(rotator.CodeRefused, "the previous version of %s stays enabled: %s", key, objs[0].Message)
@@ -312,6 +411,24 @@ func (c *state) answerRetirers(l *live, err error) {
 		})
 	}
 	l.retirers = nil
+}
+
+// awaitPerson waits for somebody to say that the previous version may go, and notices
+// when that takes long.
+func (c retirement) awaitPerson(l *live) {
+	if l.op.Waiting.For == "" {
+		l.op.Waiting.For = rotator.WaitRetire
+		c.draft.changed(l)
+	}
+	due := l.op.Since.Add(c.alarm.retireAfter)
+	switch {
+	case l.op.Overdue || c.alarm.retireAfter <= 0:
+	case c.now.Before(due):
+		c.draft.waits(l, due)
+	default:
+		l.op.Overdue, l.suspect = true, true
+		c.draft.changed(l)
+	}
 }
 
 // retireNext disables the next of the previous versions.

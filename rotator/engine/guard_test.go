@@ -89,12 +89,13 @@ func TestGuard_RetiresOnceTheReasonIsGone(t *testing.T) {
 		s.wantVersions("++")
 		s.azure.Change(storageID, func(r *rotatortest.Resource) { r.Forbidden = false })
 		s.pass(2 * time.Hour)
-		s.want(op, rotator.StateCompleted)
+		s.completes(op)
 		s.wantVersions("-+")
 	})
 }
 
-func TestGuard_ExcludedDependentDoesNotBlock(t *testing.T) {
+// TestGuard_ExcludedDependentIsNotWaitedFor: but for a person who attests.
+func TestGuard_ExcludedDependentIsNotWaitedFor(t *testing.T) {
 	t.Parallel()
 	inBubble(t, func(s *estate) {
 		s.azure.Change(storageID, func(r *rotatortest.Resource) { r.Delay = -1 })
@@ -108,7 +109,12 @@ func TestGuard_ExcludedDependentDoesNotBlock(t *testing.T) {
 			t.Fatal(err)
 		}
 		s.pass(2 * time.Hour)
-		s.want(op, rotator.StateCompleted)
+		s.want(op, rotator.StateRetiring)
+		if _, err := s.attest("storage", "bob"); err != nil {
+			t.Fatal(err)
+		}
+		s.pass(time.Minute)
+		s.completes(op)
 	})
 }
 
@@ -163,7 +169,7 @@ func TestGuard_HoldsForAKeyThatIsNotConfiguredAnyMore(t *testing.T) {
 			t.Fatal(err)
 		}
 		s.pass(2 * time.Hour)
-		s.want(op, rotator.StateCompleted)
+		s.completes(op)
 		s.wantVersions("-+")
 	})
 }

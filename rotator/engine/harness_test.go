@@ -171,6 +171,24 @@ func (s *estate) rotateKey(name string) rotator.OperationID {
 	return op.ID
 }
 
+// retire has a person say that the previous version of payments may go.
+func (s *estate) retire() {
+	s.t.Helper()
+	if _, err := s.engine.Retire(s.t.Context(), rotator.Request{Key: "payments", Actor: "carol", Reason: "looked"}); err != nil {
+		s.t.Fatalf("retire: %v\n%s", err, s.log())
+	}
+}
+
+// completes checks that a rotation is over; one that waits for a person because of what is
+// only inferred is given its person.
+func (s *estate) completes(id rotator.OperationID) rotator.OperationStatus {
+	s.t.Helper()
+	if op := s.operation(id); op.State == rotator.StateRetiring && op.Doubt != nil {
+		s.retire()
+	}
+	return s.want(id, rotator.StateCompleted)
+}
+
 func (s *estate) operation(id rotator.OperationID) rotator.OperationStatus {
 	s.t.Helper()
 	op, err := s.engine.Operation(s.t.Context(), id, 0)

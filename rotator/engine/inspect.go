@@ -88,7 +88,7 @@ func (r *Reactor) Live() ([]Progress, error) {
 		switch {
 		case l.op.State == rotator.StateAwaitingApproval:
 			p.Person = PersonApproves
-		case awaitsRetirement(&l.op):
+		case l.op.AwaitsRetirement():
 			p.Person = PersonRetires
 		}
 		all = append(all, p)

@@ -86,7 +86,7 @@ func (l *live) settled() bool {
 // awaitsPerson reports whether a person has to say something before the operation
 // goes on.
 func (l *live) awaitsPerson() bool {
-	return l.op.State == rotator.StateAwaitingApproval || awaitsRetirement(&l.op)
+	return l.op.State == rotator.StateAwaitingApproval || l.op.AwaitsRetirement()
 }
 
 // snapshot returns the operation as a value that will not change.

@@ -70,6 +70,7 @@ func (t tracker) step(l look) (tracker, rotator.Action) {
 		return t.unseen(l), ""
 	}
 	t.Seen = l.seen.At
+	d.Blind = blindSpots(l.seen)
 	d.Last, d.Version, d.Via, d.Problem = l.seen, l.seen.Furthest(l.op.KeyID, l.op.Target.ID), l.seen.Via(), nil
 	if l.seen.Region != "" {
 		d.Region = l.seen.Region
@@ -95,6 +96,14 @@ func (t tracker) step(l look) (tracker, rotator.Action) {
 	default:
 		return t.versionLook(l)
 	}
+}
+
+// blindSpots names what cannot be seen of a dependent.
+func blindSpots(o *rotator.Observation) (names []string) {
+	for _, b := range o.BlindSpots {
+		names = append(names, b.What)
+	}
+	return names
 }
 
 // remembered adds the uses that are known now to those that were known before.
@@ -473,7 +482,7 @@ func (t tracker) accessLook(l look, want rotator.Access) tracker {
 func changedFrom(t, old *rotator.Tracker) bool {
 	a, b := t.Detail, old.Detail
 	if t.Evidence != old.Evidence || a.Version != b.Version || !slices.Equal(a.Via, b.Via) || a.Binding != b.Binding || a.Region != b.Region ||
-		a.Before != b.Before || a.BoundBefore != b.BoundBefore || a.Window != b.Window || len(a.Known) != len(b.Known) || a.AppliedVersion != b.AppliedVersion || a.AppliedAction != b.AppliedAction || !a.Applied.Equal(b.Applied) ||
+		a.Before != b.Before || a.BoundBefore != b.BoundBefore || a.Window != b.Window || !slices.Equal(a.Blind, b.Blind) || len(a.Known) != len(b.Known) || a.AppliedVersion != b.AppliedVersion || a.AppliedAction != b.AppliedAction || !a.Applied.Equal(b.Applied) ||
 		!a.DoneAt.Equal(b.DoneAt) || (a.Problem == nil) != (b.Problem == nil) {
 		return true
 	}

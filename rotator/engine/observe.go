@@ -80,6 +80,9 @@ func (c observing) looked(l *live, r *result) {
 		e.Dependent = t.Detail.Dependent.ID
 		c.draft.asked(l, &t, taskApply, action)
 	}
+	if r.err == nil {
+		attesting(c).observed(l, &t, r.observation)
+	}
 	if r.err == nil && strange(&l.op, r.observation) && !c.busy(l) {
 		c.draft.intended(l, task{kind: taskVersions})
 	}

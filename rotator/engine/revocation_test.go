@@ -56,7 +56,7 @@ func TestRevocation_UntilAccessIsSeenDeniedAndBack(t *testing.T) {
 		s.want(back, rotator.StateRecovering)
 		s.pass(time.Hour)
 		s.want(back, rotator.StateRecovered)
-		s.want(op, rotator.StateCompleted)
+		s.completes(op)
 	})
 }
 

@@ -317,7 +317,7 @@ func (c rotation) adopt(l *live, v rotator.Version, ours bool) {
 	op.Target, op.Adopted, op.Attempt.Uncertain, l.uncertain = v, !ours, time.Time{}, time.Time{}
 	op.Base = append(op.Base, v.ID)
 	op.Previous = slices.DeleteFunc(slices.Clone(op.Previous), func(old string) bool { return old == v.ID })
-	op.Settled, op.Retirer, op.Held = time.Time{}, "", nil
+	op.Settled, op.Retirer, op.Held, op.Doubt, op.Overdue = time.Time{}, "", nil, nil, false
 	c.answerRetirers(l, rotator.Errorf(rotator.CodeConflict, "version %s was made meanwhile", v.ID).WithHint("cmkd status %s shows how far its dependents are", op.ID))
 	c.draft.changedKey(op.KeyID).Current = v
 	t, who := rotator.EventVersionCreated, actorDaemon
@@ -404,11 +404,6 @@ func (c *state) leaveUnretired(l *live) {
 func (c rotation) supersede(l *live, actor string) {
 	c.leaveUnretired(l)
 	c.draft.entered(l, rotator.StateCompleted, actor, "the previous version stays enabled; the next rotation will offer it again")
-}
-
-// awaitsRetirement reports whether a rotation waits for `cmkd retire`.
-func awaitsRetirement(op *rotator.Operation) bool {
-	return op.State == rotator.StateRetiring && op.Retire == rotator.RetireManual && op.Retirer == ""
 }
 
 // outside compares a list of versions with what a rotation knows: a version made

@@ -284,6 +284,11 @@ func TestRules_SilentWhileAllIsWell(t *testing.T) {
 		s.start()
 		for range 65 {
 			s.pass(24 * time.Hour)
+			if id := s.status("payments").KeyState.Operation; id != 0 {
+				if op := s.operation(id); op.AwaitsRetirement() {
+					s.retire()
+				}
+			}
 			s.wantFiring("")
 		}
 		s.restart(time.Minute)

@@ -89,7 +89,7 @@ func (c schedule) makeWay(key *rotator.Key) bool {
 	if l == nil {
 		return true
 	}
-	if !awaitsRetirement(&l.op) {
+	if !l.op.AwaitsRetirement() {
 		return false
 	}
 	if c.load(l) != nil {

@@ -38,6 +38,9 @@ type state struct {
 	// draft is what the next commit takes.
 	draft *draft
 
+	// attestations are what persons attested, by id.
+	attestations map[string]*rotator.Attestation
+
 	// alarm keeps alerts, silences and what was learned.
 	alarm alarm
 	// kinds counts the trackers of live operations.
@@ -74,6 +77,7 @@ type (
 	alerts      struct{ *state } // alarm.go, silence.go, learn.go
 	posting     struct{ *state } // outbox.go
 	commands    struct{ *state } // command.go
+	attesting   struct{ *state } // attest.go
 	configuring struct{ *state } // configure.go
 )
 

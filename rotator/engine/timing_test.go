@@ -106,7 +106,7 @@ func TestTiming_ASecondLookTeachesNothing(t *testing.T) {
 		s.start()
 		id := s.rotate()
 		s.pass(4 * time.Hour)
-		s.want(id, rotator.StateCompleted)
+		s.completes(id)
 		if got := s.timings(); len(got) != 1 || got[0].Count != 1 {
 			t.Errorf("learned %+v", got)
 		}

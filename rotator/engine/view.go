@@ -82,6 +82,47 @@ func (e *Engine) Retire(ctx context.Context, r rotator.Request) (rotator.Operati
 	})
 }
 
+// Attest takes a person's word for a dependent of a key whose rotation is under way.
+func (e *Engine) Attest(ctx context.Context, r rotator.AttestRequest) (rotator.Attestation, error) {
+	var a rotator.Attestation
+	_, err := e.ask(ctx, func(c *core, answer func(rotator.Operation, error)) (*live, error) {
+		made, err := attesting{c.state}.attest(r)
+		if err != nil {
+			return nil, err
+		}
+		a = *made
+		return attesting{c.state}.answered(made, answer), nil
+	})
+	return a, err
+}
+
+// WithdrawAttestation takes an attestation back.
+func (e *Engine) WithdrawAttestation(ctx context.Context, id, actor, reason string) (rotator.Attestation, error) {
+	var a rotator.Attestation
+	_, err := e.ask(ctx, func(c *core, answer func(rotator.Operation, error)) (*live, error) {
+		taken, err := attesting{c.state}.withdraw(id, actor, reason)
+		if err != nil {
+			return nil, err
+		}
+		a = *taken
+		return attesting{c.state}.answered(taken, answer), nil
+	})
+	return a, err
+}
+
+// Attestations returns the attestations about a key, of all keys if it is empty, by id.
+func (e *Engine) Attestations(ctx context.Context, key string) ([]rotator.Attestation, error) {
+	book, err := e.o.Store.Book(ctx)
+	if err != nil || key == "" {
+		return book.Attestations, err
+	}
+	configured, ok := (*e.keys.Load())[key]
+	if !ok {
+		return nil, rotator.Errorf(rotator.CodeNotFound, "no key %q is configured", key).WithHint("cmkd status lists the keys")
+	}
+	return slices.DeleteFunc(book.Attestations, func(a rotator.Attestation) bool { return !a.KeyID.Same(configured.ID) }), nil
+}
+
 // Approve consents to an operation that waits for a second person.
 func (e *Engine) Approve(ctx context.Context, r rotator.OperationRequest) (rotator.Operation, error) {
 	return e.ask(ctx, now(func(c *core) (*live, error) { return commands{c.state}.approve(r) }))

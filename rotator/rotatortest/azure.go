@@ -52,6 +52,8 @@ type Resource struct {
 	Use
 	More   []*Use
 	Region string
+	// Blind are what cannot be seen of it.
+	Blind []string
 	// NoAccess is true if the service does not tell about access.
 	NoAccess bool
 	// Deaf is true if it accepts updates and goes on as before.
@@ -402,6 +404,9 @@ func (a *Azure) look(r *Resource) rotator.Observation {
 	o := rotator.Observation{At: now, Region: r.Region, Problem: r.Problem, Facts: map[string]string{"kind": r.Kind}}
 	if !r.NoAccess {
 		o.Access, o.AccessEvidence = rotator.AccessAllowed, rotator.EvidenceConfirmed
+	}
+	for _, what := range r.Blind {
+		o.BlindSpots = append(o.BlindSpots, rotator.BlindSpot{What: what, Why: "nobody shows it"})
 	}
 	for _, u := range r.Uses() {
 		if u.Shown != BlankCut {

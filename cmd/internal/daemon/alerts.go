@@ -24,6 +24,7 @@ const alertmanagerBeginning = 35 * time.Second
 func (d *daemon) alerting(c *configs.Config) (engine.Alerting, error) {
 	a := engine.Alerting{
 		PreflightAhead: time.Duration(c.Alerts.PreflightAhead), ExpiryAhead: time.Duration(c.Alerts.ExpiryAhead),
+		RetireAfter: time.Duration(c.Alerts.RetireAfter),
 	}
 	for i := range c.Alerts.Receivers {
 		r, err := d.receiver(c, &c.Alerts.Receivers[i])

@@ -77,12 +77,15 @@ func keyOf(c *configs.Config, k *configs.Key) (rotator.Key, error) {
 }
 
 func dependentOf(c *configs.Config, k *configs.Key, d *configs.Dependent) rotator.Dependent {
-	of := d.Kind
+	of, id, name := d.Kind, d.ID, d.Name
 	if of == "" {
 		of, _ = kind.Of(d.ID)
 	}
+	if d.Manual != "" {
+		of, id, name = rotator.KindManual, rotator.KindManual+":"+d.Manual, cmp.Or(d.Name, d.Manual)
+	}
 	return rotator.Dependent{
-		ID: d.ID, Kind: of, Name: d.Name, Nudge: rotator.Nudge(d.Nudge), Recreate: d.Recreate,
+		ID: id, Kind: of, Name: name, Nudge: rotator.Nudge(d.Nudge), Recreate: d.Recreate,
 		// What remains zero has its kind's window.
 		Window: time.Duration(cmp.Or(d.Window, k.Windows[of], c.Windows[of])),
 		Poll:   time.Duration(d.Poll), Excluded: d.Exclude, Settings: d.Settings,
