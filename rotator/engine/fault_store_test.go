@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"cmkd/rotator"
+	"cmkd/rotator/rotatortest"
 )
 
 // TestStoreBlocked_HalfASecondOfErrorsHeals within seconds and without a restart:
@@ -65,5 +66,32 @@ func TestStoreBlocked_TheFirstEndsBeforeTheSecondBegins(t *testing.T) {
 		s.store.Hook(nil, nil)
 		s.pass(5 * time.Minute)
 		hanging.want(t, "firing "+blockedID, "resolved "+blockedID, "firing "+blockedID, "resolved "+blockedID)
+	})
+}
+
+// TestStoreBlocked_WhileEveryCallIsOut: what is answered while nothing can be stored counts
+// as answered afterwards, or no call could ever be made again.
+func TestStoreBlocked_WhileEveryCallIsOut(t *testing.T) {
+	t.Parallel()
+	inBubble(t, func(s *estate) {
+		s.limits.Calls = 2
+		s.azure.FailWith(func(call, _ string) *rotatortest.Fault {
+			if call == "observe" {
+				<-time.After(5 * time.Second)
+			}
+			return nil
+		})
+		s.start()
+		op := s.rotate()
+		s.pass(time.Second)
+		s.store.Hook(func(*rotator.Change) error { return errIO }, nil)
+		_, err := s.engine.Silence(s.t.Context(), rotator.SilenceRequest{Key: "payments", Actor: "alice", For: time.Hour})
+		if err == nil {
+			t.Fatal("the commit did not fail")
+		}
+		s.pass(10 * time.Second) // both are answered meanwhile
+		s.store.Hook(nil, nil)
+		s.pass(5 * time.Minute)
+		s.want(op, rotator.StatePropagating)
 	})
 }

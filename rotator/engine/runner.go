@@ -346,6 +346,9 @@ func (r *runner) recover(ctx context.Context, why error, pause time.Duration) bo
 		r.beat.Store(&now)
 		if err := r.reread(ctx, now); err == nil {
 			r.core.draft.notedOfDaemon(rotator.EventStoreRecovered, "trying again to store changes after: "+r.summary.Load().Blocked)
+			if len(r.late) > 0 {
+				r.crew.signal() // or nobody would take them in, and their calls count as out
+			}
 			return true
 		}
 		again = r.o.Clock.After(max(pause, time.Second))
