@@ -206,9 +206,7 @@ func (s *Server) findResource(ref string) (*resource, error) {
 	if !both {
 		ofKind, name = "", ref
 	}
-	list := s.selectedAll(func(r *resource) bool {
-		return strings.EqualFold(r.id.name, name) && (ofKind == "" || r.kind.name == ofKind)
-	})
+	list := slices.DeleteFunc(s.named(name), func(r *resource) bool { return ofKind != "" && r.kind.name != ofKind })
 	switch len(list) {
 	case 0:
 		return nil, fmt.Errorf("find resource %q: %w", ref, ErrNoSuchResource)

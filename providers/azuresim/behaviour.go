@@ -2,6 +2,7 @@ package azuresim
 
 import (
 	"slices"
+	"strings"
 	"time"
 )
 
@@ -130,12 +131,8 @@ func (s *Server) why(r *resource, now time.Time) denial {
 }
 
 func (s *Server) knowsVault(r *resource) bool {
-	for host := range s.vaults {
-		if len(r.link.key) > len(host)+8 && r.link.key[8:8+len(host)] == host {
-			return true
-		}
-	}
-	return false
+	host, _, _ := strings.Cut(strings.TrimPrefix(r.link.key, "https://"), "/")
+	return s.vaults[host] != nil
 }
 
 // settle compares what a service can do with what it should be able to, and

@@ -69,14 +69,7 @@ func diskSetChild(s *Server, c *call, r *resource, rest []string) *answer {
 
 // disksOn returns the disks that reference a set.
 func (s *Server) disksOn(set *resource) []*resource {
-	id := fold(set.id.path())
-	var out []*resource
-	for _, r := range s.resources {
-		if r.kind.name == kindDisk && fold(text(r.doc, "properties.encryption.diskEncryptionSetId")) == id {
-			out = append(out, r)
-		}
-	}
-	return sorted(out)
+	return s.referring(set, s.kindNamed(kindDisk))
 }
 
 // diskSetDoc is a set as it rests [recording
@@ -164,6 +157,7 @@ func diskKind() *kind {
 	return &kind{
 		name: kindDisk, typ: "Microsoft.Compute/disks", content: jsonCharset,
 		write: diskWrite, remove: removeLater(computeStyle()), see: diskSee,
+		refers: func(d doc) []string { return []string{text(d, "properties.encryption.diskEncryptionSetId")} },
 	}
 }
 
@@ -289,8 +283,8 @@ func (s *Server) setID(name, n string) string {
 	if name == "" || strings.HasPrefix(name, "/") {
 		return name
 	}
-	for _, r := range s.selectedAll(func(r *resource) bool { return r.kind.name == kindDiskSet }) {
-		if strings.EqualFold(r.id.name, name) {
+	for _, r := range s.named(name) {
+		if r.kind.name == kindDiskSet {
 			return r.id.path()
 		}
 	}

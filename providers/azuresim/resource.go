@@ -8,6 +8,7 @@ import (
 // resource is one resource of Azure Resource Manager.
 type resource struct {
 	id      resourceID
+	folded  string // its id as it is kept, see fold
 	kind    *kind
 	doc     doc // as it rests; views of it are sent
 	before  doc // ahead of the last change, for stale reads
@@ -15,7 +16,8 @@ type resource struct {
 	changed time.Time // when the document changed last
 	gone    bool
 	pace    Pace
-	extra   any // what only its kind knows
+	extra   any      // what only its kind knows
+	refers  []string // folded ids that its document names
 
 	link     link       // the key as configured
 	inUse    string     // version that wraps its data key now
@@ -60,6 +62,9 @@ type kind struct {
 	typ  string // for example Microsoft.Storage/storageAccounts
 	// linkOf reads the key from a document.
 	linkOf func(d doc) link
+	// refers reads the ids of other resources from a document, such as the disk
+	// encryption set of a disk.
+	refers func(d doc) []string
 	// write answers a PUT (or PATCH) of a resource, nil for a new one.
 	write func(s *Server, c *call, r *resource, body doc, patch bool) *answer
 	// remove answers a DELETE.
@@ -133,7 +138,12 @@ func regionName(location string) string {
 
 // add puts a resource into the estate.
 func (s *Server) add(r *resource) {
-	s.resources[fold(r.id.path())] = r
+	r.folded = fold(r.id.path())
+	if old := s.resources[r.folded]; old != nil {
+		s.index.drop(old)
+	}
+	s.resources[r.folded] = r
+	s.index.add(r)
 	if r.kind.named {
 		s.accounts[strings.ToLower(r.id.name)] = r
 	}
@@ -147,13 +157,15 @@ func (s *Server) add(r *resource) {
 // change gives a resource a new document.
 func (s *Server) change(r *resource, next doc) {
 	r.before, r.doc, r.changed = r.doc, next, s.moment()
+	s.index.refer(r)
 	s.relink(r)
 }
 
 // drop takes a resource out of the estate.
 func (s *Server) drop(r *resource) {
 	r.gone = true
-	delete(s.resources, fold(r.id.path()))
+	delete(s.resources, r.folded)
+	s.index.drop(r)
 	if r.kind.named {
 		delete(s.accounts, strings.ToLower(r.id.name))
 	}
@@ -176,13 +188,7 @@ func (s *Server) relink(r *resource) {
 }
 
 func (s *Server) unlink(r *resource) {
-	list := s.byKey[r.link.key]
-	for i, other := range list {
-		if other == r {
-			s.byKey[r.link.key] = append(list[:i:i], list[i+1:]...)
-			break
-		}
-	}
+	trim(s.byKey, r.link.key, r)
 	r.link.key = ""
 }
 

@@ -59,6 +59,7 @@ type Server struct {
 	groups     map[string]*group
 	vaults     map[string]*vault
 	resources  map[string]*resource
+	index      index
 	accounts   map[string]*resource   // storage accounts by lower-case name
 	byKey      map[string][]*resource // by versionless key URI, folded
 	operations map[string]*operation
@@ -87,7 +88,7 @@ func New(s *Scenario, o Options) (*Server, error) {
 		clock: o.Clock, log: o.Log, scenario: s, tenant: s.tenant(), mint: mint{s.Seed},
 		forge: newForge(), epoch: epoch, now: epoch,
 		clients: map[string]*client{}, groups: map[string]*group{}, vaults: map[string]*vault{},
-		resources: map[string]*resource{}, accounts: map[string]*resource{}, byKey: map[string][]*resource{},
+		resources: map[string]*resource{}, index: newIndex(), accounts: map[string]*resource{}, byKey: map[string][]*resource{},
 		operations: map[string]*operation{}, signed: sum[:], kinds: kinds(),
 		chance: rand.New(rand.NewPCG(s.Seed, 0x5eed)), stats: newTally(),
 		limits: map[string]*bucket{}, windows: map[string]*window{},
