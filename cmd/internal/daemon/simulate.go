@@ -28,6 +28,10 @@ type SimulationOptions struct {
 	Speed float64
 	// CAFile is where the certificate goes that clients have to trust.
 	CAFile string
+	// ClockFile, if set, is where the time goes that a daemon beside it follows.
+	ClockFile string
+	// Slow, if set, is told of a stage of the start that takes longer than a second.
+	Slow func(stage string)
 	// Log, if set, hears of each exchange, on one line.
 	Log func(line string)
 }
@@ -57,8 +61,11 @@ type SimulationInfo struct {
 // [Simulation.Serve] starts it.
 func OpenSimulation(ctx context.Context, o SimulationOptions) (*Simulation, error) {
 	s := &Simulation{o: o}
-	var err error
-	if s.scenario, err = loadScenario(o.Scenario); err != nil {
+	err := o.stage("reading the scenario "+o.Scenario, func() (err error) {
+		s.scenario, err = loadScenario(o.Scenario)
+		return err
+	})
+	if err != nil {
 		return nil, err
 	}
 	speed := o.Speed
@@ -70,12 +77,20 @@ func OpenSimulation(ctx context.Context, o SimulationOptions) (*Simulation, erro
 	if !(speed > 0 && speed <= maxSpeed) {
 		return nil, rotator.Errorf(rotator.CodeInvalid, "speed %g is not between 0 and %g", speed, float64(maxSpeed))
 	}
-	s.clock = &SimulatedClock{Epoch: s.scenario.Epoch(), Anchor: time.Now(), Speed: speed}
-	server, err := azuresim.New(s.scenario, azuresim.Options{
-		Clock: azuresim.NewScaledClock(s.clock.Epoch, s.clock.Anchor, speed), Log: s.exchange(),
+	s.clock = NewSimulatedClock(s.scenario.Epoch(), time.Now(), speed)
+	var server *azuresim.Server
+	err = o.stage("building the estate of "+s.scenario.Name, func() (err error) {
+		server, err = azuresim.New(s.scenario, azuresim.Options{Clock: s.clock, Log: s.exchange()})
+		return err
 	})
 	if err != nil {
 		return nil, fmt.Errorf("simulate %s: %w", s.scenario.Name, err)
+	}
+	if s.clock.file, err = absolute(o.ClockFile); err != nil {
+		return nil, err
+	}
+	if err := s.clock.show(s.scenario.Epoch()); err != nil { // it starts now, however long that took
+		return nil, err
 	}
 	s.tenant = server.Tenant()
 	if s.proxy, err = azuresim.NewProxy(server); err != nil {
@@ -88,6 +103,29 @@ func OpenSimulation(ctx context.Context, o SimulationOptions) (*Simulation, erro
 		return nil, fmt.Errorf("listen: %w", err)
 	}
 	return s, nil
+}
+
+// slowStage is how long a stage of the start may take before it is told of.
+const slowStage = time.Second
+
+// stage does a part of the start, and says what it is if it takes long.
+func (o *SimulationOptions) stage(what string, do func() error) error {
+	if o.Slow != nil {
+		defer time.AfterFunc(slowStage, func() { o.Slow(what) }).Stop()
+	}
+	return do()
+}
+
+// absolute is [filepath.Abs], but of nothing makes nothing.
+func absolute(path string) (string, error) {
+	if path == "" {
+		return "", nil
+	}
+	abs, err := filepath.Abs(path)
+	if err != nil {
+		return "", fmt.Errorf("find %s: %w", path, err)
+	}
+	return abs, nil
 }
 
 func loadScenario(name string) (*azuresim.Scenario, error) {
@@ -151,11 +189,5 @@ func (s *Simulation) WriteInfo(path string) error {
 	if err != nil {
 		return fmt.Errorf("encode %s: %w", path, err)
 	}
-	if err := os.WriteFile(path+".new", data, 0o600); err != nil {
-		return fmt.Errorf("write %s: %w", path, err)
-	}
-	if err := os.Rename(path+".new", path); err != nil {
-		return fmt.Errorf("write %s: %w", path, err)
-	}
-	return nil
+	return replaceFile(path, data, 0o600)
 }
