@@ -75,6 +75,14 @@ func (s *Server) Do(a Action) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.advance()
+	if a.Properties != nil { // as a request would bring them, and as they are saved
+		d, err := decodeDoc(encode(a.Properties))
+		if err != nil {
+			return fmt.Errorf("do %s: %w", a.Do, err)
+		}
+		a.Properties = d
+	}
+	s.note(record{Action: &a})
 	return s.act(a, s.now)
 }
 

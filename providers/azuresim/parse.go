@@ -45,7 +45,7 @@ func NamedScenario(name string) (*Scenario, error) {
 // ParseScenario reads a scenario. Unknown fields are errors. All problems are
 // reported at once, each as "name:line: what is wrong; what to do".
 func ParseScenario(name string, data []byte) (*Scenario, error) {
-	s := &Scenario{Name: strings.TrimSuffix(path.Base(name), ".yaml")}
+	s := &Scenario{Name: strings.TrimSuffix(path.Base(name), ".yaml"), source: data}
 	if err := yaml.UnmarshalWithOptions(data, s, yaml.Strict()); err != nil {
 		return nil, fmt.Errorf("read scenario: %w", positioned(name, err))
 	}

@@ -69,7 +69,8 @@ func (d Duration) or(fallback time.Duration) time.Duration {
 // [ParseScenario], or fill one in Go.
 type Scenario struct {
 	// Name is that of the file or of the embedded scenario.
-	Name string `yaml:"-"`
+	Name   string `yaml:"-"`
+	source []byte // the text that it was read from, nil if it was made in Go
 	// Description says what the scenario shows.
 	Description string `yaml:"description"`
 	// Start is the virtual epoch, RFC 3339. Default 2026-01-05T08:00:00Z.

@@ -67,11 +67,15 @@ type Server struct {
 	signed     []byte // key under which tokens are signed
 	kinds      map[string]*kind
 	faults     []*armedFault
+	armed      int        // faults so far, for their numbers
+	dice       *rand.PCG  // what chance draws from
 	chance     *rand.Rand // for faults with a probability
 	stats      tally
 	limits     map[string]*bucket
 	windows    map[string]*window // of vaults and their subscriptions
 	audited    []auditEntry       // what clients did to keys
+	journal    []record           // what came from outside and changed something
+	replaying  bool               // the journal happens again: nobody hears the answers
 }
 
 // New makes the estate of a scenario.
@@ -90,12 +94,15 @@ func New(s *Scenario, o Options) (*Server, error) {
 		clients: map[string]*client{}, groups: map[string]*group{}, vaults: map[string]*vault{},
 		resources: map[string]*resource{}, index: newIndex(), accounts: map[string]*resource{}, byKey: map[string][]*resource{},
 		operations: map[string]*operation{}, signed: sum[:], kinds: kinds(),
-		chance: rand.New(rand.NewPCG(s.Seed, 0x5eed)), stats: newTally(),
+		dice: rand.NewPCG(s.Seed, 0x5eed), stats: newTally(),
 		limits: map[string]*bucket{}, windows: map[string]*window{},
 	}
+	v.chance = rand.New(v.dice)
+	v.replaying = true // the scenario is no news
 	if err := v.build(); err != nil {
 		return nil, fmt.Errorf("build scenario %s: %w", s.Name, err)
 	}
+	v.replaying = false
 	return v, nil
 }
 
@@ -179,11 +186,8 @@ func (s *Server) play(c *call, handler func(*call) *answer) *answer {
 		if a := s.limit(c); a != nil {
 			return a
 		}
-		return handler(c)
 	}
-	a := f.apply(c, handler)
-	a.fault = f.name()
-	return a
+	return s.effect(c, f, handler)
 }
 
 // route finds the surface that a host belongs to.
