@@ -351,3 +351,11 @@ func days(v any) int {
 	}
 	return n
 }
+
+// Check says whether an action is one, before it is done.
+func (a Action) Check() error {
+	if !slices.Contains(Actions(), a.Do) {
+		return fmt.Errorf("%w %q; use one of %s", ErrUnknownAction, a.Do, strings.Join(Actions(), ", "))
+	}
+	return nil
+}

@@ -140,3 +140,19 @@ func (s *Server) Faults() []FaultState {
 	}
 	return out
 }
+
+// Terms writes what is restricted as NAME=VALUE, by the names that scenarios use.
+func (m Match) Terms() []string { return terms(reflect.ValueOf(m)) }
+
+// Terms writes what is restricted as NAME=VALUE, by the names that scenarios use.
+func (w When) Terms() []string { return terms(reflect.ValueOf(w)) }
+
+func terms(v reflect.Value) []string {
+	out := []string{}
+	for i := range v.NumField() {
+		if name := v.Type().Field(i).Tag.Get("yaml"); name != "" && !v.Field(i).IsZero() {
+			out = append(out, fmt.Sprintf("%s=%v", name, v.Field(i).Interface()))
+		}
+	}
+	return out
+}

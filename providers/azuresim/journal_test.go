@@ -156,7 +156,7 @@ func (d *driver) day(n int) string {
 					` {"keyname": "k", "keyvaulturi": "https://kv.vault.azure.net"}, "n": %d}}}`, n)))
 		case 4:
 			d.do(Action{Do: "pin", Resource: "cg", Version: "previous"})
-			d.do(Action{Do: "set-property", Resource: "storage/st2", Properties: map[string]any{"tags": map[string]any{"a": 1, "b": 2.5, "c": uint64(n)}}})
+			d.do(Action{Do: "set-property", Resource: "storage/st2", Properties: map[string]any{"tags": map[string]any{"a": 1, "b": 2.5, "c": uint64(1)<<62 + uint64(n)}}})
 			d.do(Action{Do: "pin", Resource: "nothing"})
 		case 5:
 			if err := d.sim.AddFaults([]Fault{{Name: "late", Do: "throttle", Match: Match{Operation: "key-get"}, When: When{After: For(5 * time.Hour), Count: 2}}}); err != nil {

@@ -109,6 +109,9 @@ func New(s *Scenario, o Options) (*Server, error) {
 // Tenant returns the id of the Entra tenant.
 func (s *Server) Tenant() string { return s.tenant }
 
+// Scenario returns the scenario of which it was made. It must not be changed.
+func (s *Server) Scenario() *Scenario { return s.scenario }
+
 // advance moves the simulated services to the clock's time.
 func (s *Server) advance() {
 	now := s.clock.Now().UTC()
