@@ -53,7 +53,7 @@ func parseTimeline(text string) (l Timeline, err error) {
 
 func checkSpeed(speed float64) error {
 	if !(speed > 0 && speed <= maxSpeed) {
-		return fmt.Errorf("speed %g of the simulated clock is not between 0 and %g", speed, float64(maxSpeed))
+		return rotator.Errorf(rotator.CodeInvalid, "speed %g of the simulated clock is not between 0 and %g", speed, float64(maxSpeed))
 	}
 	return nil
 }
