@@ -225,6 +225,7 @@ func (s *Server) authenticate(header string) (caller *client, audience, wrong st
 func (s *Server) anyone(id string) *client {
 	c := &client{id: id, objectID: s.mint.guid("object", strings.ToLower(id)), name: id, all: true}
 	s.clients[strings.ToLower(id)] = c
+	s.note(record{Client: &recordedClient{ID: id}})
 	return c
 }
 

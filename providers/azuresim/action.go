@@ -92,6 +92,14 @@ func (s *Server) Do(a Action) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.advance()
+	if a.Properties != nil { // as a request would bring them, and as they are saved
+		d, err := decodeDoc(encode(a.Properties))
+		if err != nil {
+			return fmt.Errorf("do %s: %w", a.Do, err)
+		}
+		a.Properties = d
+	}
+	s.note(record{Action: &a})
 	return s.act(a, s.now)
 }
 
@@ -227,9 +235,7 @@ func (s *Server) findResource(ref string) (*resource, error) {
 	if !both {
 		ofKind, name = "", ref
 	}
-	list := s.selectedAll(func(r *resource) bool {
-		return strings.EqualFold(r.id.name, name) && (ofKind == "" || r.kind.name == ofKind)
-	})
+	list := slices.DeleteFunc(s.named(name), func(r *resource) bool { return ofKind != "" && r.kind.name != ofKind })
 	switch len(list) {
 	case 0:
 		return nil, fmt.Errorf("find resource %q: %w", ref, ErrNoSuchResource)
@@ -371,4 +377,12 @@ func whole(v any) int {
 		return 0
 	}
 	return n
+}
+
+// Check says whether an action is one, before it is done.
+func (a Action) Check() error {
+	if !slices.Contains(Actions(), a.Do) {
+		return fmt.Errorf("%w %q; use one of %s", ErrUnknownAction, a.Do, strings.Join(Actions(), ", "))
+	}
+	return nil
 }

@@ -170,16 +170,19 @@ func listPage[T any](s *Server, c *call, all []T, item func(T) any) *answer {
 // selected returns the resources of a subscription and, where given, a group,
 // in the order of their ids.
 func (s *Server) selected(id resourceID, ok func(*resource) bool) []*resource {
+	return selectFrom(s.index.all.sorted(), id, ok)
+}
+
+// selectFrom returns those of a list that are in a subscription and, where given, a
+// group, and satisfy ok.
+func selectFrom(list []*resource, id resourceID, ok func(*resource) bool) []*resource {
 	var out []*resource
-	for _, r := range s.resources {
+	for _, r := range list {
 		if strings.EqualFold(r.id.subscription, id.subscription) &&
 			(id.group == "" || strings.EqualFold(r.id.group, id.group)) && ok(r) {
 			out = append(out, r)
 		}
 	}
-	slices.SortFunc(out, func(a, b *resource) int {
-		return strings.Compare(fold(a.id.path()), fold(b.id.path()))
-	})
 	return out
 }
 
@@ -188,8 +191,8 @@ func (s *Server) listKind(c *call) *answer {
 	if a := s.missingGroup(c); a != nil {
 		return a
 	}
-	list := s.selected(c.target, func(r *resource) bool {
-		return r.kind == c.kind && strings.EqualFold(r.id.above, c.target.above) && s.visible(c, r)
+	list := selectFrom(s.index.ofKind(c.kind).sorted(), c.target, func(r *resource) bool {
+		return strings.EqualFold(r.id.above, c.target.above) && s.visible(c, r)
 	})
 	item := func(r *resource) any {
 		d := r.view(c)

@@ -87,7 +87,7 @@ func (s *Server) leave(r *resource, before link, now time.Time) {
 		r.older = append(r.older, held{link: before, why: NeedRewrap})
 		s.agenda.add(now.Add(rewrap), func(at time.Time) { s.rewrapped(r, before, at) })
 	}
-	s.index(r)
+	s.file(r)
 }
 
 // hasData says whether there is anything to re-wrap: a disk encryption set
@@ -99,7 +99,7 @@ func (s *Server) hasData(r *resource) bool {
 // rewrapped ends the use of an older version.
 func (s *Server) rewrapped(r *resource, before link, now time.Time) {
 	r.older = slices.DeleteFunc(r.older, func(h held) bool { return h.link == before && h.why == NeedRewrap })
-	s.index(r)
+	s.file(r)
 	s.settle(r, now)
 }
 

@@ -32,11 +32,9 @@ func (s *Server) build() error {
 		return err
 	}
 	for _, f := range sc.Faults {
-		armed, err := arm(f)
-		if err != nil {
+		if err := s.enlist(f, s.epoch); err != nil {
 			return err
 		}
-		s.faults = append(s.faults, armed)
 	}
 	for _, e := range sc.Events {
 		s.agenda.add(s.epoch.Add(e.At.Duration), func(now time.Time) {

@@ -63,6 +63,9 @@ func (s *Server) bundle(c *call, k *key, v *version) doc {
 // webKey is the public JSON web key of a version.
 func (s *Server) webKey(k *key, v *version) doc {
 	d := doc{"kid": k.uri(v), "kty": v.kty, "key_ops": v.ops}
+	if s.replaying {
+		return d // making keys takes milliseconds
+	}
 	switch v.material.kty {
 	case "RSA":
 		if key, err := s.forge.rsa(v.material); err == nil {

@@ -80,6 +80,8 @@ type armedFault struct {
 	Fault
 	operation, host, path, caller *regexp.Regexp
 	seen, hit                     int
+	number                        int       // of those armed so far, from 1
+	from                          time.Time // After and Until count from here
 }
 
 func (f *armedFault) name() string {
@@ -89,20 +91,17 @@ func (f *armedFault) name() string {
 	return f.Do
 }
 
-// AddFault lets something go wrong from now on. A bad pattern matches nothing.
+// AddFault lets something go wrong from now on, with After and Until counted from the
+// start of the scenario. A bad pattern matches nothing.
 func (s *Server) AddFault(f Fault) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if armed, err := arm(f); err == nil {
-		s.faults = append(s.faults, armed)
-	}
+	_ = s.enlist(f, s.epoch)
 }
 
 // ClearFaults ends all faults.
 func (s *Server) ClearFaults() {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.faults = nil
+	s.ClearFault("")
 }
 
 func arm(f Fault) (*armedFault, error) {
@@ -148,7 +147,7 @@ func (f *armedFault) matches(c *call) bool {
 
 // hits counts a matching request and says whether it is hit.
 func (f *armedFault) hits(s *Server, now time.Time) bool {
-	passed := now.Sub(s.epoch)
+	passed := now.Sub(f.from)
 	if passed < f.When.After.Duration ||
 		f.When.Until.Duration > 0 && passed >= f.When.Until.Duration {
 		return false

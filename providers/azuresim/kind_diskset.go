@@ -153,7 +153,8 @@ func diskSetDone(s *Server, r *resource, body doc, made bool, now time.Time) doc
 func diskKind() *kind {
 	return &kind{
 		name: kindDisk, typ: "Microsoft.Compute/disks", content: jsonCharset, need: NeedDisk,
-		write: storedWrite((*Server).completeDisk), remove: removeLater(computeStyle()), see: diskSee, setsOf: diskSets,
+		write: storedWrite((*Server).completeDisk), remove: removeLater(computeStyle()), see: diskSee,
+		refers: diskSets, standing: true,
 	}
 }
 
@@ -288,8 +289,8 @@ func (s *Server) setID(name, n string) string {
 	if name == "" || strings.HasPrefix(name, "/") {
 		return name
 	}
-	for _, r := range s.selectedAll(func(r *resource) bool { return r.kind.name == kindDiskSet }) {
-		if strings.EqualFold(r.id.name, name) {
+	for _, r := range s.named(name) {
+		if r.kind.name == kindDiskSet {
 			return r.id.path()
 		}
 	}

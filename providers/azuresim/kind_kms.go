@@ -66,7 +66,7 @@ func (s *Server) kmsDone(r *resource, now time.Time) {
 	case r.inUse != "":
 		r.older = []held{{link: link{key: r.inKey, pinned: r.inUse}, why: NeedEtcdSecrets}}
 		r.inKey, r.inUse = "", ""
-		s.index(r)
+		s.file(r)
 		s.settle(r, now)
 	}
 }
@@ -97,7 +97,7 @@ func kmsLeave(s *Server, r *resource, before link, now time.Time) {
 // version then, the previous one is held all the same.
 func rewriteSecrets(s *Server, r *resource, now time.Time) {
 	r.older = slices.DeleteFunc(r.older, func(h held) bool { return h.why == NeedEtcdSecrets })
-	s.index(r)
+	s.file(r)
 	s.settle(r, now)
 }
 

@@ -45,15 +45,11 @@ func NamedScenario(name string) (*Scenario, error) {
 // ParseScenario reads a scenario. Unknown fields are errors. All problems are
 // reported at once, each as "name:line: what is wrong; what to do".
 func ParseScenario(name string, data []byte) (*Scenario, error) {
-	s := &Scenario{Name: strings.TrimSuffix(path.Base(name), ".yaml")}
+	s := &Scenario{Name: strings.TrimSuffix(path.Base(name), ".yaml"), source: data}
 	if err := yaml.UnmarshalWithOptions(data, s, yaml.Strict()); err != nil {
 		return nil, fmt.Errorf("read scenario: %w", positioned(name, err))
 	}
-	file, err := parser.ParseBytes(data, 0)
-	if err != nil {
-		return nil, fmt.Errorf("read scenario: %w", positioned(name, err))
-	}
-	c := &checker{name: name, file: file, scenario: s}
+	c := &checker{name: name, data: data, scenario: s}
 	c.check()
 	if len(c.problems) > 0 {
 		return nil, fmt.Errorf("read scenario: %w", errors.Join(c.problems...))
@@ -82,7 +78,8 @@ func positioned(name string, err error) error {
 // checker finds what the types cannot: bad durations, names that lead nowhere.
 type checker struct {
 	name     string
-	file     *ast.File
+	data     []byte
+	file     *ast.File // of data, read for the first problem
 	scenario *Scenario
 	places   []Place // all that are made
 	problems []error
@@ -96,6 +93,13 @@ func (c *checker) problem(at, format string, args ...any) {
 
 // line returns the line of a YAML path, or of the nearest ancestor there is.
 func (c *checker) line(at string) int {
+	if c.file == nil {
+		file, err := parser.ParseBytes(c.data, 0)
+		if err != nil {
+			return 1 // it was read without an error before
+		}
+		c.file = file
+	}
 	for at != "" && at != "$" {
 		if p, err := yaml.PathString(at); err == nil {
 			if node, err := p.FilterFile(c.file); err == nil && node.GetToken() != nil {
