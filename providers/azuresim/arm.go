@@ -5,6 +5,7 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+	"time"
 )
 
 // routeManagement finds the operation of a request to Azure Resource Manager.
@@ -119,18 +120,24 @@ func badVersion(c *call) *answer {
 	return nil
 }
 
-// managementChallenge answers without a token, or with a bad one (unverified).
+// managementChallenge answers without a token, or with a bad one (both
+// unverified), or with one that has expired [recording arm.error-bodies].
 func (s *Server) managementChallenge(c *call) *answer {
 	code, message := "AuthenticationFailed", "Authentication failed. The 'Authorization' header is missing."
+	description := message
 	switch c.authError {
 	case "invalid":
 		code, message = "InvalidAuthenticationToken", "The access token is invalid."
+		description = message
 	case "expired":
-		code, message = "ExpiredAuthenticationToken", "The access token expiry is in the past."
+		const clock = "1/2/2006 3:04:05 PM"
+		code, description = "ExpiredAuthenticationToken", "The access token has expired."
+		message = "The access token expiry UTC time '" + c.now.Add(-18*time.Second).Format(clock) +
+			"' is earlier than current UTC time '" + c.now.Format(clock) + "'."
 	}
-	return problem(http.StatusUnauthorized, code, "%s", message).set("Www-Authenticate",
+	return gateway(problem(http.StatusUnauthorized, code, "%s", message)).set("Www-Authenticate",
 		`Bearer authorization_uri="https://login.windows.net/`+s.tenant+
-			`", error="invalid_token", error_description="`+message+`"`)
+			`", error="invalid_token", error_description="`+description+`"`)
 }
 
 // action is the permission that a management request needs.
@@ -166,12 +173,8 @@ func (s *Server) forbidden(c *call) *answer {
 				" the scope is invalid. If access was recently granted, please refresh your credentials.",
 			c.caller.id, c.caller.objectID, c.action(), strings.TrimRight(c.path, "/"))
 	case c.vault != nil:
-		parts := strings.Split(strings.Trim(c.path, "/"), "/")
-		name := ""
-		if len(parts) > 1 {
-			name = parts[1]
-		}
-		return s.forbiddenByRBAC(c, "Microsoft.KeyVault/vaults/keys/"+strings.TrimPrefix(c.operation, "key-")+"/action", name)
+		_, action, _ := vaultOperation(c.method, append(strings.Split(strings.Trim(c.path, "/"), "/"), "", "", ""))
+		return s.forbiddenByRBAC(c, action, c.keyName())
 	case strings.HasSuffix(c.host, blobSuffix):
 		return blobProblem(c, http.StatusForbidden, "AuthorizationPermissionMismatch",
 			"This request is not authorized to perform this operation using this permission.")
@@ -206,6 +209,11 @@ func (s *Server) missing(c *call) *answer {
 	if a := s.missingGroup(c); a != nil {
 		return a
 	}
+	return s.resourceNotFound(c)
+}
+
+// resourceNotFound is the answer for a resource alone.
+func (s *Server) resourceNotFound(c *call) *answer {
 	typ := c.target.fullType()
 	if c.kind != nil {
 		typ = c.kind.typ
@@ -282,6 +290,9 @@ func (s *Server) writeRequest(c *call, r *resource) *answer {
 		return busy(r)
 	}
 	a := c.kind.write(s, c, r, body, c.method == http.MethodPatch)
+	if r != nil {
+		r.indexed = nil // Resource Graph learns of what Resource Manager did
+	}
 	if a.status < 300 {
 		a.set("Content-Type", c.kind.content)
 	}

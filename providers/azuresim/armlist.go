@@ -188,7 +188,7 @@ func (s *Server) listKind(c *call) *answer {
 	if a := s.missingGroup(c); a != nil {
 		return a
 	}
-	list := s.selected(c.target, func(r *resource) bool { return r.kind == c.kind })
+	list := s.listed(c, c.target, func(r *resource) bool { return r.kind == c.kind })
 	item := func(r *resource) any {
 		d := r.view(c)
 		if c.kind.listed != nil {
@@ -216,7 +216,7 @@ func (s *Server) listResources(c *call) *answer {
 		return a
 	}
 	terms := filterTerm.FindAllStringSubmatch(c.query.Get("$filter"), -1)
-	list := s.selected(c.target, func(r *resource) bool {
+	list := s.listed(c, c.target, func(r *resource) bool {
 		for _, term := range terms {
 			have := map[string]string{
 				"resourcetype": r.kind.typ, "name": r.id.name, "location": r.location(),

@@ -138,7 +138,7 @@ func (s *Server) logRows(from, now time.Time) []doc {
 	slices.SortStableFunc(entries, func(a, b auditEntry) int { return a.at.Compare(b.at) })
 	rows := make([]doc, 0, len(entries))
 	for _, e := range entries {
-		rows = append(rows, e.row())
+		rows = append(rows, e.row(s.quirk(quirkAuditResult)))
 	}
 	return rows
 }
@@ -183,11 +183,12 @@ func (r *resource) usedAt(at time.Time) string {
 	return version
 }
 
-// row is the entry in the columns of AzureDiagnostics (facts §2).
-func (e auditEntry) row() doc {
+// row is the entry in the columns of AzureDiagnostics (facts §2), with the
+// ResultType of refused calls.
+func (e auditEntry) row(refused string) doc {
 	result := "Success"
 	if e.status >= http.StatusBadRequest {
-		result = "Failed"
+		result = refused
 	}
 	return doc{
 		"TimeGenerated": stampZ(e.at), "ResourceProvider": "MICROSOFT.KEYVAULT", "Category": "AuditEvent",

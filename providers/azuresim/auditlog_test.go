@@ -57,7 +57,7 @@ func TestAuditLog_ShowsWhoUsesWhichVersion(t *testing.T) {
 }
 
 func TestAuditLog_ArrivesLate(t *testing.T) {
-	e := mustEstate(t, "audit_lag: 10m\n"+oneKey)
+	e := mustEstate(t, "audit_lag: 10m\nquirks: {disabled_version: refused, audit_refused: Forbidden}\n"+oneKey)
 	e.call(200, "POST", keyURL+"/wrapkey?api-version=7.4", `{"alg":"RSA-OAEP","value":"YWJj"}`)
 	const query = "AzureDiagnostics | where OperationName == 'KeyWrap'"
 	if got := len(e.log(query)); got != 0 {
@@ -72,7 +72,7 @@ func TestAuditLog_ArrivesLate(t *testing.T) {
 	e.call(403, "POST", keyURL+"/wrapkey?api-version=7.4", `{"alg":"RSA-OAEP","value":"YWJj"}`)
 	e.clock.Advance(10 * time.Minute)
 	failed := e.log(query + " and httpStatusCode_d == 403")
-	if len(failed) != 1 || str(failed[0], "ResultType") != "Failed" {
+	if len(failed) != 1 || str(failed[0], "ResultType") != "Forbidden" {
 		t.Errorf("failed %v", failed)
 	}
 	e.call(400, "POST", logURL, `{"query":"Heartbeat | take 1"}`)

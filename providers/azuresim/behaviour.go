@@ -70,6 +70,10 @@ func (s *Server) use(r *resource, id string, now time.Time) {
 	}
 	if r.kind.adopt != nil {
 		r.before, r.changed = clone(r.doc), now
+		r.remember(r.before, now)
+		if r.indexed == nil {
+			r.indexed = r.before
+		}
 		r.kind.adopt(s, r, id, now)
 		s.relink(r)
 	}
@@ -91,6 +95,7 @@ func (s *Server) rewrapped(r *resource, id string, now time.Time) {
 // keyChanged tells the dependents of a key that something about it changed.
 func (s *Server) keyChanged(k *key, now time.Time) {
 	s.planRotation(k, now)
+	s.planExpiry(k, now)
 	for _, r := range slices.Clone(s.byKey[fold(k.uri(nil))]) {
 		if r.kind.eager && !r.pace.Stuck && s.follows(r) {
 			s.agenda.add(now.Add(r.pace.Check.Duration), func(at time.Time) {
@@ -100,6 +105,27 @@ func (s *Server) keyChanged(k *key, now time.Time) {
 			})
 		}
 		s.settle(r, now)
+	}
+}
+
+// planExpiry lets services notice the moment at which a version expires.
+func (s *Server) planExpiry(k *key, now time.Time) {
+	for _, v := range k.state.versions {
+		if v.exp <= now.Unix() {
+			continue
+		}
+		if k.expiries == nil {
+			k.expiries = map[int64]bool{}
+		}
+		if k.expiries[v.exp] {
+			continue
+		}
+		k.expiries[v.exp] = true
+		s.agenda.add(time.Unix(v.exp, 0).UTC(), func(at time.Time) {
+			for _, r := range slices.Clone(s.byKey[fold(k.uri(nil))]) {
+				s.settle(r, at)
+			}
+		})
 	}
 }
 
@@ -122,7 +148,14 @@ func (s *Server) why(r *resource, now time.Time) denial {
 		return deniedDeleted
 	}
 	for _, id := range append([]string{r.inUse}, r.older...) {
-		if v := k.state.find(id); id != "" && (v == nil || !v.enabled) {
+		v := k.state.find(id)
+		if id != "" && (v == nil || !v.enabled) {
+			return deniedDisabled
+		}
+		// An expired version still unwraps in the vault, but disks stop
+		// (facts-evidence §4, §6).
+		if id != "" && r.kind.expires && v.exp != 0 && now.Unix() >= v.exp &&
+			s.quirk(quirkExpiredDisks) == "stop" {
 			return deniedDisabled
 		}
 	}
@@ -168,6 +201,7 @@ func (s *Server) settle(r *resource, now time.Time) {
 // turn ends a service's access to its key, or gives it back.
 func (s *Server) turn(r *resource, to denial, now time.Time) {
 	r.turn++
+	r.remember(clone(r.doc), now)
 	r.denied, r.planned, r.deniedAt = to, to, now
 	if r.kind.turned != nil {
 		r.kind.turned(s, r, now)

@@ -59,10 +59,7 @@ func (s *Server) routeBlob(c *call) func(*call) *answer {
 // guardBlob checks token and data role.
 func (s *Server) guardBlob(c *call, r *resource) *answer {
 	if !c.caller.known() {
-		a := blobProblem(c, http.StatusUnauthorized, "NoAuthenticationInformation",
-			"Server failed to authenticate the request. Please refer to the information in the www-authenticate header.")
-		return a.set("Www-Authenticate", "Bearer authorization_uri=https://login.microsoftonline.com/"+
-			s.tenant+"/oauth2/authorize resource_id=https://storage.azure.com")
+		return s.blobChallenge(c, "NoAuthenticationInformation")
 	}
 	if !c.isFor("https://storage.azure.com", "https://"+c.host) {
 		return blobProblem(c, http.StatusUnauthorized, "InvalidAuthenticationInfo",
@@ -76,6 +73,14 @@ func (s *Server) guardBlob(c *call, r *resource) *answer {
 		return s.forbidden(c)
 	}
 	return nil
+}
+
+// blobChallenge answers without a token, or with a bad one.
+func (s *Server) blobChallenge(c *call, code string) *answer {
+	a := blobProblem(c, http.StatusUnauthorized, code,
+		"Server failed to authenticate the request. Please refer to the information in the www-authenticate header.")
+	return a.set("Www-Authenticate", "Bearer authorization_uri=https://login.microsoftonline.com/"+
+		s.tenant+"/oauth2/authorize resource_id=https://storage.azure.com")
 }
 
 // blobDenied answers without the key (facts §4; only the first text is

@@ -20,11 +20,12 @@ type call struct {
 	now        time.Time
 	operation  string
 	caller     *client
-	audience   string // of the token, without a slash at the end
-	authError  string // why there is no caller
-	stale      bool   // a fault makes readers see the past
-	failing    doc    // a fault makes the operation that starts end with this error
-	bucket     string // of throttling
+	audience   string        // of the token, without a slash at the end
+	authError  string        // why there is no caller
+	stale      bool          // a fault makes readers see the past
+	behind     time.Duration // a fault makes lists show the estate as it was so long ago
+	failing    doc           // a fault makes the operation that starts end with this error
+	bucket     string        // of throttling
 	target     resourceID
 	kind       *kind
 	vault      *vault

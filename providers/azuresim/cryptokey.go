@@ -79,13 +79,16 @@ func (s *Server) compute(c *call, name, id, permission string) *answer {
 }
 
 // refuseUse answers for versions that may not be used: disabled ones, and
-// expired or future ones for what protects new data (facts §2, §6).
+// expired or future ones for what protects new data (facts §2, §6). What the
+// facts leave open is a quirk.
 func refuseUse(c *call, v *version, operation string) *answer {
-	if !v.enabled {
+	uses := operation == "encrypt" || operation == "wrapKey" || operation == "verify"
+	if !v.enabled && !(uses && c.sim.quirk(quirkDisabled) == "protects") {
 		return innerProblem(http.StatusForbidden, "Forbidden", "KeyDisabled",
 			"Operation "+operation+" is not allowed on a disabled key.")
 	}
-	protects := operation == "encrypt" || operation == "wrapKey" || operation == "sign"
+	protects := operation == "encrypt" || operation == "wrapKey" ||
+		operation == "sign" && c.sim.quirk(quirkExpiredSign) == quirkRefused
 	if protects && v.exp != 0 && c.now.Unix() >= v.exp {
 		return innerProblem(http.StatusForbidden, "Forbidden", "KeyExpired",
 			"Operation "+operation+" is not allowed on an expired key.")

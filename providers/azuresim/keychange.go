@@ -123,12 +123,8 @@ func (s *Server) store(c *call, name string, r keyRequest, v version) *answer {
 	return reply(http.StatusOK, s.bundle(c, k, made))
 }
 
-// deletedConflict refuses a name that is soft-deleted (facts §2, unverified).
-func (s *Server) deletedConflict(k *key) *answer {
-	return innerProblem(http.StatusConflict, "Conflict", "ObjectIsDeletedButRecoverable",
-		"Key "+k.name+" is currently in a deleted but recoverable state, and its name cannot be reused;"+
-			" in this state, the key can only be recovered or purged.")
-}
+// deletedConflict refuses a name that is soft-deleted [recording keyvault.error-bodies].
+func (s *Server) deletedConflict(k *key) *answer { return deletedName(k.name) }
 
 // rotateKey makes a new version like the newest. It takes no body and is not
 // idempotent (facts §2).

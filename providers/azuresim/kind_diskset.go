@@ -16,7 +16,7 @@ const (
 // within the hour; previousKeys stay until its disks are re-wrapped (facts §4).
 func diskSetKind() *kind {
 	return &kind{
-		name: kindDiskSet, typ: "Microsoft.Compute/diskEncryptionSets", content: jsonCharset,
+		name: kindDiskSet, typ: "Microsoft.Compute/diskEncryptionSets", content: jsonCharset, expires: true,
 		pace: Pace{
 			Check: For(time.Hour), Rewrap: For(10 * time.Minute),
 			DenyAfter: For(30 * time.Minute), RecoverAfter: For(15 * time.Minute),

@@ -43,8 +43,8 @@ func sorted(list []*resource) []*resource {
 }
 
 // turnMachines stops the machines of a disk encryption set that lost its key,
-// and starts them again when it is back. That they start by themselves is an
-// assumption: the documentation says that they are usable again.
+// and starts them again when it is back. Whether they start by themselves is a
+// quirk: the documentation says that they are usable again.
 func (s *Server) turnMachines(set *resource, now time.Time) {
 	id := fold(set.id.path())
 	for _, r := range s.selectedAll(func(r *resource) bool { return r.kind.name == kindMachine && usesSet(r.doc, id) }) {
@@ -59,7 +59,7 @@ func (s *Server) turnMachines(set *resource, now time.Time) {
 			case gone:
 				m.keyGone, m.running = true, false
 			case m.keyGone:
-				m.keyGone, m.running = false, !m.staysDown
+				m.keyGone, m.running = false, !m.staysDown && s.quirk(quirkMachines) == quirkYes
 			}
 		})
 	}

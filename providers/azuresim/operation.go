@@ -61,6 +61,7 @@ func (s *Server) begin(
 		if finish != nil {
 			o.failure = finish(now)
 		}
+		r.indexed = nil // Resource Graph learns of what Resource Manager did
 		if r.running == o {
 			r.running = nil
 		}

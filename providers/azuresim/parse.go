@@ -113,6 +113,7 @@ func (c *checker) check() {
 	}
 	c.walk("$", reflect.ValueOf(s).Elem())
 	c.vaults()
+	c.quirks()
 	for i, r := range s.Resources {
 		if id, _ := r["id"].(string); parseID(id).name == "" {
 			c.problem(fmt.Sprintf("$.resources[%d]", i),
@@ -266,9 +267,11 @@ func (c *checker) fault(at string, f Fault) {
 		c.problem(at+".do", "unknown fault %q; use one of %s",
 			f.Do, strings.Join(FaultKinds(), ", "))
 	}
-	if f.Do == "status" && (f.Status < 400 || f.Status > 599) {
-		c.problem(at, "fault status needs a status from 400 to 599; add status: 503")
+	known := errorForms()[f.Code] != nil && f.Status == 0
+	if f.Do == "status" && !known && (f.Status < 400 || f.Status > 599) {
+		c.problem(at, "fault status needs a status from 400 to 599, or a code whose form is known; add status: 503")
 	}
+	c.lie(at, f)
 	if f.When.Probability < 0 || f.When.Probability > 1 {
 		c.problem(at+".when.probability", "probability %v; give 0 to 1", f.When.Probability)
 	}

@@ -1,6 +1,7 @@
 package azuresim
 
 import (
+	"slices"
 	"strings"
 	"time"
 )
@@ -14,6 +15,9 @@ type resource struct {
 	made    time.Time
 	changed time.Time // when the document changed last
 	gone    bool
+	goneAt  time.Time
+	past    []past // how it stood, oldest first
+	indexed doc    // what Resource Graph shows for good, if the service changed the rest by itself
 	pace    Pace
 	extra   any // what only its kind knows
 
@@ -101,6 +105,9 @@ type kind struct {
 	named bool
 	// turned is told that access to the key ended or came back.
 	turned func(s *Server, r *resource, now time.Time)
+	// expires says that the service stops when its version expires, where the
+	// quirk expired_disks says so.
+	expires bool
 	// pace is the default.
 	pace Pace
 	// eager kinds follow a while after each new version instead of looking
@@ -146,13 +153,17 @@ func (s *Server) add(r *resource) {
 
 // change gives a resource a new document.
 func (s *Server) change(r *resource, next doc) {
+	r.remember(r.doc, s.moment())
 	r.before, r.doc, r.changed = r.doc, next, s.moment()
 	s.relink(r)
 }
 
 // drop takes a resource out of the estate.
 func (s *Server) drop(r *resource) {
-	r.gone = true
+	r.gone, r.goneAt = true, s.moment()
+	if s.dropped = append(s.dropped, r); len(s.dropped) > maxKeyPast {
+		s.dropped = slices.Clone(s.dropped[1:])
+	}
 	delete(s.resources, fold(r.id.path()))
 	if r.kind.named {
 		delete(s.accounts, strings.ToLower(r.id.name))

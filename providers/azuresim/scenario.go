@@ -66,8 +66,12 @@ type Scenario struct {
 	// EnforceLimits answers 429 beyond the token buckets of facts §3 and beyond what
 	// vaults and their subscriptions serve in ten seconds (facts §2).
 	EnforceLimits bool `yaml:"enforce_limits"`
-	// GraphLag is how far Resource Graph's index is behind.
+	// GraphLag is how far Resource Graph's index is behind; without it the quirk
+	// graph_lag says.
 	GraphLag Duration `yaml:"graph_lag"`
+	// Quirks answers what the facts leave open, by name; see quirk.go. What is not
+	// given is drawn by the seed.
+	Quirks map[string]any `yaml:"quirks"`
 	// AuditLag is how long entries of the vaults' audit log take to arrive.
 	// Default 5m; Azure says within 10 minutes.
 	AuditLag Duration `yaml:"audit_lag"`
@@ -274,7 +278,8 @@ type MachineSpec struct {
 	DataDisks         []string `yaml:"data_disks"`
 	// StopAfter is how long it runs on after its disks' key is gone.
 	StopAfter Duration `yaml:"stop_after"`
-	// StaysDown leaves it stopped after the key came back, until it is started.
+	// StaysDown leaves it stopped after the key came back, until it is started;
+	// the quirk machines_start can say so of all.
 	StaysDown bool `yaml:"stays_down"`
 }
 

@@ -71,6 +71,8 @@ type Server struct {
 	limits     map[string]*bucket
 	windows    map[string]*window // of vaults and their subscriptions
 	audited    []auditEntry       // what clients did to keys
+	dropped    []*resource        // the last that are gone
+	quirks     []Quirk
 }
 
 // New makes the estate of a scenario.
@@ -90,7 +92,7 @@ func New(s *Scenario, o Options) (*Server, error) {
 		resources: map[string]*resource{}, accounts: map[string]*resource{}, byKey: map[string][]*resource{},
 		operations: map[string]*operation{}, signed: sum[:], kinds: kinds(),
 		chance: rand.New(rand.NewPCG(s.Seed, 0x5eed)), stats: newTally(),
-		limits: map[string]*bucket{}, windows: map[string]*window{},
+		limits: map[string]*bucket{}, windows: map[string]*window{}, quirks: drawQuirks(s),
 	}
 	if err := v.build(); err != nil {
 		return nil, fmt.Errorf("build scenario %s: %w", s.Name, err)

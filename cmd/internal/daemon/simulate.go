@@ -28,7 +28,8 @@ type SimulationOptions struct {
 	Speed float64
 	// CAFile is where the certificate goes that clients have to trust.
 	CAFile string
-	// Log, if set, hears of each exchange, on one line.
+	// Log, if set, hears of how open questions about Azure are answered, and of
+	// each exchange, on one line each.
 	Log func(line string)
 }
 
@@ -78,6 +79,11 @@ func OpenSimulation(ctx context.Context, o SimulationOptions) (*Simulation, erro
 		return nil, fmt.Errorf("simulate %s: %w", s.scenario.Name, err)
 	}
 	s.tenant = server.Tenant()
+	if o.Log != nil {
+		for _, q := range server.Quirks() {
+			o.Log(q.String())
+		}
+	}
 	if s.proxy, err = azuresim.NewProxy(server); err != nil {
 		return nil, fmt.Errorf("make the proxy: %w", err)
 	}

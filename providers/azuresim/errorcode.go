@@ -1,0 +1,272 @@
+package azuresim
+
+import (
+	"net/http"
+	"strconv"
+	"strings"
+	"time"
+)
+
+// errorForm writes an error as Azure words it for a request, nil where the
+// request is not of the surface that has the code. wait is zero where the
+// scenario says nothing.
+type errorForm func(c *call, wait time.Duration) *answer
+
+// errorForms returns the errors whose true form is known, by their code: of
+// Azure Resource Manager [recording arm.error-bodies, published
+// arm-error-bodies], and of Key Vault by its inner code [published
+// keyvault-403-bodies, recording keyvault.error-bodies].
+func errorForms() map[string]errorForm {
+	return map[string]errorForm{
+		"MissingSubscriptionRegistration":     notRegistered,
+		"LinkedAuthorizationFailed":           linkedForbidden,
+		"AuthorizationFailed":                 onManagement(func(c *call) *answer { return gateway(c.sim.forbidden(c)) }),
+		"ScopeLocked":                         scopeLocked,
+		"ReadOnlyDisabledSubscription":        disabledSubscription,
+		"RequestDisallowedByPolicy":           policyDisallows,
+		"DenyAssignmentAuthorizationFailed":   denyAssigned,
+		"SubscriptionRequestsThrottled":       subscriptionThrottled,
+		"TooManyRequests":                     tooManyRequests,
+		"ExpiredAuthenticationToken":          onManagement(func(c *call) *answer { return c.sim.expiredToken(c, nil) }),
+		"ResourceNotFound":                    onManagement(func(c *call) *answer { return gateway(c.sim.resourceNotFound(c)) }),
+		"FailedIdentityOperation":             failedIdentity,
+		"ForbiddenByRbac":                     onVault(func(c *call) *answer { return c.sim.forbidden(c) }),
+		"ForbiddenByPolicy":                   onVault(forbiddenByPolicy),
+		"ForbiddenByFirewall":                 onVault(forbiddenByFirewall),
+		"ForbiddenByConnection":               onVault(forbiddenByConnection),
+		"KeyDisabled":                         onVault(keyDisabled),
+		"KeyNotFound":                         onVault(func(c *call) *answer { return c.sim.notFound(c, c.keyName(), "") }),
+		"ObjectIsDeletedButRecoverable":       onVault(func(c *call) *answer { return deletedName(c.keyName()) }),
+		"ObjectIsBeingDeleted":                onVault(beingDeleted),
+		"RequestNotAllowedOnNonDeletedObject": onVault(notDeleted),
+	}
+}
+
+func onManagement(form func(*call) *answer) errorForm {
+	return func(c *call, _ time.Duration) *answer {
+		if c.host != managementHost {
+			return nil
+		}
+		return form(c)
+	}
+}
+
+func onVault(form func(*call) *answer) errorForm {
+	return func(c *call, _ time.Duration) *answer {
+		if c.vault == nil {
+			return nil
+		}
+		return form(c)
+	}
+}
+
+// gateway marks an answer that Resource Manager gives before the service is
+// asked [recording arm.error-bodies].
+func gateway(a *answer) *answer { return a.set("X-Ms-Failure-Cause", "gateway") }
+
+// keyName is the name of the key in the path of a vault.
+func (c *call) keyName() string {
+	parts := strings.Split(strings.Trim(c.path, "/"), "/")
+	if len(parts) < 2 {
+		return ""
+	}
+	return parts[1]
+}
+
+// scopePath is the request's scope without a slash at its end.
+func (c *call) scopePath() string { return strings.TrimRight(c.path, "/") }
+
+// notRegistered is answered also by the list of a provider that the
+// subscription never used (facts-evidence §6).
+func notRegistered(c *call, _ time.Duration) *answer {
+	if c.host != managementHost {
+		return nil
+	}
+	const code = "MissingSubscriptionRegistration"
+	message := "The subscription is not registered to use namespace '" + c.target.provider +
+		"'. See https://aka.ms/rps-not-found for how to register subscriptions."
+	return gateway(reply(http.StatusConflict, doc{"error": doc{
+		"code": code, "message": message,
+		"details": []any{doc{"code": code, "target": c.target.provider, "message": message}},
+	}}))
+}
+
+// who names the caller as refusals of Resource Manager do.
+func (c *call) who() string {
+	return "The client '" + c.caller.id + "' with object id '" + c.caller.objectID + "'"
+}
+
+// linkedForbidden misses a right on what the resource refers to: the disk
+// encryption set where a disk is written, else a user-assigned identity.
+func linkedForbidden(c *call, _ time.Duration) *answer {
+	if c.host != managementHost {
+		return nil
+	}
+	action, linked := "Microsoft.ManagedIdentity/userAssignedIdentities/assign/action",
+		"/subscriptions/"+c.target.subscription+"/resourceGroups/"+c.target.group+
+			"/providers/Microsoft.ManagedIdentity/userAssignedIdentities/"+c.target.name
+	if body, err := decodeDoc(c.body); err == nil {
+		if set := text(body, "properties.encryption.diskEncryptionSetId"); set != "" {
+			action, linked = "Microsoft.Compute/diskEncryptionSets/read", set
+		}
+	}
+	return gateway(problem(http.StatusForbidden, "LinkedAuthorizationFailed", "%s",
+		c.who()+" has permission to perform action '"+c.action()+"' on scope '"+c.scopePath()+
+			"'; however, it does not have permission to perform action(s) '"+action+"' on the linked scope(s) '"+linked+
+			"' (respectively) or the linked scope(s) are invalid."))
+}
+
+// scopeLocked is a lock on the resource itself.
+func scopeLocked(c *call, _ time.Duration) *answer {
+	if c.host != managementHost {
+		return nil
+	}
+	what := "write"
+	if c.method == http.MethodDelete {
+		what = "delete"
+	}
+	return gateway(problem(http.StatusConflict, "ScopeLocked", "%s", "The scope '"+c.scopePath()+"' cannot perform "+what+
+		" operation because following scope(s) are locked: '"+c.scopePath()+"'. Please remove the lock and try again."))
+}
+
+func disabledSubscription(c *call, _ time.Duration) *answer {
+	if c.host != managementHost {
+		return nil
+	}
+	return gateway(problem(http.StatusConflict, "ReadOnlyDisabledSubscription",
+		"The subscription '%s' is disabled and therefore marked as read only. You cannot perform any write actions on"+
+			" this subscription until it is re-enabled.", c.target.subscription))
+}
+
+func policyDisallows(c *call, _ time.Duration) *answer {
+	if c.host != managementHost {
+		return nil
+	}
+	scope := "/subscriptions/" + c.target.subscription + "/providers/Microsoft.Authorization/"
+	named := func(name, collection string) doc {
+		return doc{"name": name, "id": scope + collection + "/" + name}
+	}
+	policies := encode([]any{doc{
+		"policyAssignment": named("assignment", "policyAssignments"),
+		"policyDefinition": named("definition", "policyDefinitions"),
+	}})
+	return gateway(reply(http.StatusForbidden, doc{"error": doc{
+		"code": "RequestDisallowedByPolicy", "target": c.target.name,
+		"message": "Resource '" + c.target.name + "' was disallowed by policy. Policy identifiers: '" + string(policies) + "'.",
+	}}))
+}
+
+func denyAssigned(c *call, _ time.Duration) *answer {
+	if c.host != managementHost {
+		return nil
+	}
+	return gateway(problem(http.StatusForbidden, "DenyAssignmentAuthorizationFailed", "%s",
+		c.who()+" has permission to perform action '"+c.action()+"' on scope '"+c.scopePath()+
+			"'; however, the access is denied because of the deny assignment with Id '"+
+			c.sim.mint.guid("deny assignment", c.target.path())+"'"))
+}
+
+// subscriptionThrottled says how long to wait in its message alone; Retry-After
+// is there where the scenario gives one (facts-evidence §6).
+func subscriptionThrottled(c *call, wait time.Duration) *answer {
+	if c.host != managementHost {
+		return nil
+	}
+	seconds := "6"
+	if wait > 0 {
+		seconds = strconv.Itoa(int(wait.Seconds()))
+	}
+	return problem(http.StatusTooManyRequests, "SubscriptionRequestsThrottled",
+		"Number of requests for subscription '%s' and operation '%s' exceeded the backend storage limit."+
+			" Please try again after '%s' seconds.", c.target.subscription, throttledOperation(c), seconds)
+}
+
+// throttledOperation spells a request as the gateway's throttling does: its
+// method, and the path in capitals without the names in it.
+func throttledOperation(c *call) string {
+	out := c.method + "/SUBSCRIPTIONS/"
+	if c.target.group != "" {
+		out += "RESOURCEGROUPS/"
+	}
+	if c.target.provider != "" {
+		out += "PROVIDERS/" + strings.ToUpper(c.target.provider) + "/"
+	}
+	if c.target.typ != "" {
+		out += strings.ToUpper(c.target.typ) + "/"
+	}
+	return out
+}
+
+func tooManyRequests(c *call, _ time.Duration) *answer {
+	if c.host != managementHost {
+		return nil
+	}
+	return problem(http.StatusTooManyRequests, "TooManyRequests", "Too many requests. Please try again after sometime.")
+}
+
+// failedIdentity cannot find the identity that a resource is to have.
+func failedIdentity(c *call, _ time.Duration) *answer {
+	if c.host != managementHost {
+		return nil
+	}
+	identity := "/subscriptions/" + c.target.subscription + "/resourcegroups/" + c.target.group +
+		"/providers/Microsoft.ManagedIdentity/userAssignedIdentities/" + c.target.name
+	inner := encode(doc{"error": doc{"code": "BadRequest", "message": "Resource '" + identity + "' was not found."}})
+	return gateway(problem(http.StatusBadRequest, "FailedIdentityOperation", "%s",
+		"Identity operation for resource '"+c.scopePath()+"' failed with error 'Failed to perform resource identity"+
+			" operation. Status: 'BadRequest'. Response: '"+string(inner)+"'.'."))
+}
+
+// vaultCaller names the caller as refusals of Key Vault do.
+func (c *call) vaultCaller() string {
+	return "appid=" + c.caller.id + ";oid=" + c.caller.objectID + ";iss=https://sts.windows.net/" + c.sim.tenant + "/"
+}
+
+// vaultPlace names the vault as refusals of Key Vault do.
+func (c *call) vaultPlace() string { return c.vault.spec.Name + ";location=" + c.vault.spec.Location }
+
+// forbiddenByPolicy is what a vault with access policies says.
+func forbiddenByPolicy(c *call) *answer {
+	permission := strings.TrimPrefix(c.operation, "key-")
+	return innerProblem(http.StatusForbidden, "Forbidden", "ForbiddenByPolicy",
+		"The user, group or application '"+c.vaultCaller()+"' does not have keys "+permission+
+			" permission on key vault '"+c.vaultPlace()+
+			"'. For help resolving this issue, please see https://go.microsoft.com/fwlink/?linkid=2125287")
+}
+
+func forbiddenByFirewall(c *call) *answer {
+	return innerProblem(http.StatusForbidden, "Forbidden", "ForbiddenByFirewall",
+		"Client address is not authorized and caller is not a trusted service.\r\nClient address: 203.0.113.10\r\nCaller: "+
+			c.vaultCaller()+"\r\nVault: "+c.vaultPlace())
+}
+
+func forbiddenByConnection(c *call) *answer {
+	return innerProblem(http.StatusForbidden, "Forbidden", "ForbiddenByConnection",
+		"Public network access is disabled and request is not from a trusted service nor via an approved private"+
+			" link.\r\nCaller: "+c.vaultCaller()+"\r\nVault: "+c.vaultPlace())
+}
+
+// keyDisabled names the operation that the key would be used for.
+func keyDisabled(c *call) *answer {
+	return innerProblem(http.StatusForbidden, "Forbidden", "KeyDisabled",
+		"Operation "+operationName(strings.TrimPrefix(c.operation, "key-"))+" is not allowed on a disabled key.")
+}
+
+// deletedName refuses a name that is soft-deleted.
+func deletedName(name string) *answer {
+	return innerProblem(http.StatusConflict, "Conflict", "ObjectIsDeletedButRecoverable",
+		"Key "+name+" is currently in a deleted but recoverable state, and its name cannot be reused;"+
+			" in this state, the key can only be recovered or purged.")
+}
+
+// beingDeleted is a recovery that came too early.
+func beingDeleted(c *call) *answer {
+	return innerProblem(http.StatusConflict, "Conflict", "ObjectIsBeingDeleted",
+		"Key "+c.keyName()+" is currently being deleted.")
+}
+
+// notDeleted is a recovery of what is not deleted.
+func notDeleted(c *call) *answer {
+	return innerProblem(http.StatusBadRequest, "MethodNotAllowed", "RequestNotAllowedOnNonDeletedObject",
+		"Key exists already: "+c.keyName())
+}
