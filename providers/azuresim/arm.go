@@ -47,6 +47,9 @@ func (s *Server) managementHandler(c *call) func(*call) *answer {
 		c.operation = "provider-" + verb
 		return s.provider
 	}
+	if handler := s.deletedVaultHandler(c); handler != nil {
+		return handler
+	}
 	c.kind = s.kinds[strings.ToLower(id.fullType())]
 	switch {
 	case c.kind == nil:
@@ -100,25 +103,6 @@ func (s *Server) guardManagement(c *call) *answer {
 
 // apiVersion is the form of an API version of Azure Resource Manager.
 var apiVersion = regexp.MustCompile(`^\d{4}-\d{2}-\d{2}(-[a-z.\d-]+)?$`)
-
-// badVersion refuses an API version that is none, or that is older than every
-// resource provider. Newer ones than are known are taken: what they add is not
-// simulated. The messages are those of public reports (azure-cli #28038 and
-// #28496), the lists in them cut down.
-func badVersion(c *call) *answer {
-	const supported = "2022-09-01,2023-04-02,2023-05-01"
-	switch {
-	case !apiVersion.MatchString(c.version()):
-		return problem(http.StatusBadRequest, "InvalidApiVersionParameter",
-			"The api-version '%s' is invalid. The supported versions are '%s'.", c.version(), supported)
-	case c.version() < "2014" && c.target.typ != "":
-		return problem(http.StatusBadRequest, "NoRegisteredProviderFound",
-			"No registered resource provider found for location 'westeurope' and API version '%s' for type '%s'. The"+
-				" supported api-versions are '%s'. The supported locations are 'westeurope, eastus, eastus2'.",
-			c.version(), c.target.typ, supported)
-	}
-	return nil
-}
 
 // managementChallenge answers without a token, or with a bad one (both
 // unverified), or with one that has expired [recording arm.error-bodies].
@@ -200,7 +184,18 @@ func (s *Server) notSimulated(c *call) *answer {
 	if c.kind != nil || c.method != http.MethodGet {
 		what = " (" + c.method + ")"
 	}
-	return problem(http.StatusNotImplemented, codeNotSimulated, "not simulated: %s%s", typ, what)
+	return unsimulated("not simulated: " + typ + what)
+}
+
+// unsimulated says what is not simulated.
+func unsimulated(text string) *answer {
+	return problem(http.StatusNotImplemented, codeNotSimulated, "%s", text)
+}
+
+// notSimulatedAt answers for a path of a data plane or of Entra ID that Azure
+// may well have and that is not here.
+func notSimulatedAt(c *call) *answer {
+	return unsimulated("not simulated: " + c.host + strings.TrimRight(c.path, "/") + " (" + c.method + ")")
 }
 
 // missing answers for a resource, or its group, that is not there [recording
@@ -257,6 +252,11 @@ func (s *Server) resourceRequest(c *call) *answer {
 			}
 			return newAnswer(http.StatusNoContent)
 		}
+		if c.kind.holds != nil {
+			if a := c.kind.holds(s, r); a != nil {
+				return a
+			}
+		}
 		return c.kind.remove(s, c, r)
 	default:
 		return problem(http.StatusMethodNotAllowed, "MethodNotAllowed",
@@ -289,6 +289,9 @@ func (s *Server) writeRequest(c *call, r *resource) *answer {
 	if r != nil && r.running != nil && !c.kind.parallel {
 		return busy(r)
 	}
+	if a := s.refuseWrite(c, r, body); a != nil {
+		return a
+	}
 	a := c.kind.write(s, c, r, body, c.method == http.MethodPatch)
 	if r != nil {
 		r.indexed = nil // Resource Graph learns of what Resource Manager did
@@ -297,6 +300,16 @@ func (s *Server) writeRequest(c *call, r *resource) *answer {
 		a.set("Content-Type", c.kind.content)
 	}
 	return a
+}
+
+// refuseWrite refuses what a kind does not take, and a key that it cannot use.
+func (s *Server) refuseWrite(c *call, r *resource, body doc) *answer {
+	if c.kind.bad != nil {
+		if a := c.kind.bad(c, r, body); a != nil {
+			return a
+		}
+	}
+	return s.refuseKey(c, r, body)
 }
 
 // busy refuses a write while an operation is under way: in words of the kind, or

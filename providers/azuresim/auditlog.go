@@ -2,6 +2,7 @@ package azuresim
 
 import (
 	"encoding/json"
+	"errors"
 	"maps"
 	"net/http"
 	"slices"
@@ -63,7 +64,7 @@ func (s *Server) routeLog(c *call) func(*call) *answer {
 		case !c.caller.known() || !c.isFor("https://api.loganalytics.io"):
 			return problem(http.StatusUnauthorized, "AuthorizationRequiredError", "Valid authentication was not provided")
 		case len(parts) != 4 || parts[3] != "query" || c.method != http.MethodPost:
-			return problem(http.StatusNotFound, "PathNotFoundError", "The requested path does not exist")
+			return notSimulatedAt(c)
 		case !c.caller.may("Microsoft.OperationalInsights/workspaces/query/read", c.path, false):
 			return problem(http.StatusForbidden, "InsufficientAccessError",
 				"The provided credentials have insufficient access to perform the requested operation")
@@ -82,6 +83,9 @@ func (s *Server) logQuery(c *call) *answer {
 		return problem(http.StatusBadRequest, "BadArgumentError", "The request had some invalid properties")
 	}
 	q, err := kql.Parse(r.Query, "AzureDiagnostics", c.now)
+	if bad, ok := errors.AsType[*kql.Error](err); ok && bad.Code == kql.CodeNotSimulated {
+		return unsimulated(bad.Text)
+	}
 	if err != nil {
 		return problem(http.StatusBadRequest, "BadArgumentError", "The request had some invalid properties: %s", err)
 	}

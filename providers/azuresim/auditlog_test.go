@@ -75,5 +75,6 @@ func TestAuditLog_ArrivesLate(t *testing.T) {
 	if len(failed) != 1 || str(failed[0], "ResultType") != "Forbidden" {
 		t.Errorf("failed %v", failed)
 	}
-	e.call(400, "POST", logURL, `{"query":"Heartbeat | take 1"}`)
+	e.call(501, "POST", logURL, `{"query":"Heartbeat | take 1"}`)
+	e.call(400, "POST", logURL, `{"query":"AzureDiagnostics | where"}`)
 }

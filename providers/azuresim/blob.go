@@ -49,10 +49,28 @@ func (s *Server) routeBlob(c *call) func(*call) *answer {
 		if a := s.guardBlob(c, r); a != nil {
 			return a
 		}
+		if !blobSimulated(c, container, blob) {
+			return blobProblem(c, http.StatusNotImplemented, codeNotSimulated,
+				"not simulated: "+c.path+" ("+c.method+", comp="+comp+")")
+		}
 		if keyed && r.denied != deniedNot {
 			return blobDenied(c, r)
 		}
 		return s.blobAnswer(c, r, container, blob)
+	}
+}
+
+// blobSimulated says whether an operation is one of the few that are here:
+// lists, properties of a container, and whole blobs.
+func blobSimulated(c *call, container, blob string) bool {
+	comp, read := c.query.Get("comp"), c.method == http.MethodGet || c.method == http.MethodHead
+	switch {
+	case blob != "":
+		return comp == "" && (read || c.method == http.MethodPut)
+	case container == "":
+		return comp == "list" && read
+	default:
+		return (comp == "" || comp == "list") && read
 	}
 }
 

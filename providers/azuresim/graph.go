@@ -27,8 +27,8 @@ type graphRequest struct {
 const maxGraphRows = 1000
 
 // graphQuery answers a query in a small subset of KQL; see package kql. What it
-// does not know it refuses as a bad query, so that nobody relies on it by
-// mistake. The index lags behind by the scenario's graph_lag, or the quirk of that
+// does not know it refuses as not simulated, and what is none as a bad query, so
+// that nobody relies on it by mistake. The index lags behind by the scenario's graph_lag, or the quirk of that
 // name (facts §3: minutes behind at times).
 func (s *Server) graphQuery(c *call) *answer {
 	if c.method != http.MethodPost {
@@ -47,6 +47,9 @@ func (s *Server) graphQuery(c *call) *answer {
 	query, err := kql.Parse(r.Query, "Resources", c.now)
 	if err != nil {
 		if bad, ok := errors.AsType[*kql.Error](err); ok {
+			if bad.Code == kql.CodeNotSimulated {
+				return unsimulated(bad.Text)
+			}
 			return graphProblem(bad.Code, bad.Text)
 		}
 		return graphProblem("InvalidQuery", err.Error())

@@ -157,10 +157,11 @@ func (k *key) uri(v *version) string {
 
 // vault is a key vault or a managed HSM.
 type vault struct {
-	spec    VaultSpec
-	host    string
-	keys    map[string]*key // by lower-case name
-	deleted bool            // by Azure Resource Manager
+	spec      VaultSpec
+	host      string
+	keys      map[string]*key // by lower-case name
+	deleted   bool            // by Azure Resource Manager
+	deletedAt time.Time
 }
 
 // key returns a key by name, nil when it never existed.

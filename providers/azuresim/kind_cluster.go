@@ -22,6 +22,14 @@ func clusterKind() *kind {
 		},
 		write: clusterWrite, remove: removeLater(clusterDelete()), see: clusterSee,
 		busy: clusterBusy, pin: clusterPin,
+		keyPath: "properties.securityProfile.azureKeyVaultKms.keyId", refused: clusterRefused,
+		keyOff: func(d doc) bool { return !truth(d, "properties.securityProfile.azureKeyVaultKms.enabled") },
+		bad: func(c *call, _ *resource, body doc) *answer {
+			if c.method == http.MethodPatch {
+				return nil // tags alone
+			}
+			return badCluster(body)
+		},
 	}
 }
 

@@ -187,13 +187,11 @@ func containerAsked(id resourceID, body doc) doc {
 // unverified; so the error says no more than Azure's general code).
 func containerDone(s *Server, r *resource, now time.Time) doc {
 	next := clone(r.doc)
-	if k := s.keyOf(r); k != nil && r.link.pinned != "" {
-		if v := k.state.find(r.link.pinned); v == nil || !v.enabled || k.state.deleted != nil || r.noAccess {
-			put(next, "properties.provisioningState", "Failed")
-			put(next, "properties.instanceView.state", "Failed")
-			s.change(r, next)
-			return doc{"code": "InternalError", "message": "The container group could not be deployed."}
-		}
+	if r.link.key != "" && s.flawOf(r.link, r.noAccess, false, now) != flawNot {
+		put(next, "properties.provisioningState", "Failed")
+		put(next, "properties.instanceView.state", "Failed")
+		s.change(r, next)
+		return doc{"code": "InternalError", "message": "The container group could not be deployed."}
 	}
 	put(next, "properties.provisioningState", "Succeeded")
 	put(next, "properties.instanceView.state", "Running")

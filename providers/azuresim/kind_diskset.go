@@ -25,6 +25,13 @@ func diskSetKind() *kind {
 		adopt:  diskSetAdopt, write: diskSetWrite, remove: removeLater(computeStyle()),
 		child: diskSetChild, see: diskSetSee, turned: (*Server).turnMachines,
 		follows: diskSetFollows, pin: diskSetPin,
+		keyPath: "properties.activeKey.keyUrl", refused: diskSetRefused,
+		holds: func(s *Server, r *resource) *answer {
+			if disks := s.disksOn(r); len(disks) > 0 {
+				return setInUse(r, disks)
+			}
+			return nil
+		},
 		// Without disks it has no previousKeys [recording
 		// compute.disk-encryption-set-update].
 		hasData: func(s *Server, r *resource) bool { return len(s.disksOn(r)) > 0 },

@@ -15,6 +15,9 @@ func vaultKind() *kind {
 	return &kind{
 		name: kindVault, typ: "Microsoft.KeyVault/vaults", content: jsonCharset,
 		write: vaultWrite, remove: vaultRemove, see: vaultSee, placed: (*Server).adoptVault,
+		bad: func(c *call, r *resource, body doc) *answer {
+			return badVault(c, r, c.sim.vaults[strings.ToLower(c.target.name)+vaultSuffix], body)
+		},
 	}
 }
 
@@ -99,7 +102,7 @@ func vaultWrite(s *Server, c *call, r *resource, body doc, _ bool) *answer {
 func vaultRemove(s *Server, c *call, r *resource) *answer {
 	s.drop(r)
 	if v := s.vaults[strings.ToLower(r.id.name)+vaultSuffix]; v != nil {
-		v.deleted = true
+		v.deleted, v.deletedAt = true, c.now
 		for _, k := range v.keys {
 			s.keyChanged(k, c.now)
 		}

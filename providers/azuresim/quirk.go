@@ -31,6 +31,8 @@ const (
 	quirkGraphLag     = "graph_lag"
 	quirkMachines     = "machines_start"
 	quirkNoKeyList    = "unknown_key_versions"
+	quirkSettle       = "settle_after_delete"
+	quirkSetPurge     = "set_needs_purge_protection"
 	quirkAuditResult  = "audit_refused"
 )
 
@@ -76,6 +78,15 @@ func quirkTable() []Quirk {
 			Name: quirkMachines, Values: []string{quirkYes, quirkNo},
 			Source: "facts §4: machines are usable again when the key is back; whether they start by themselves is" +
 				" not said",
+		},
+		{
+			Name: quirkSetPurge, Values: []string{quirkYes, quirkNo},
+			Source: "facts §2: purge protection is a prerequisite of every service; a disk encryption set asks for less" +
+				" (terraform-provider-azurerm#20250)",
+		},
+		{
+			Name: quirkSettle, Values: []string{"0s", "5s"},
+			Source: "facts §2: after a delete or a recover the next GET may answer 404 for some seconds",
 		},
 		{
 			Name: quirkNoKeyList, Values: []string{"empty", "not-found"},

@@ -105,6 +105,15 @@ type kind struct {
 	named bool
 	// turned is told that access to the key ended or came back.
 	turned func(s *Server, r *resource, now time.Time)
+	// keyPath is where a write names the key, refused how it is refused then.
+	keyPath string
+	refused func(c *call, l link, f flaw) *answer
+	// keyOff says that a document with something at keyPath names no key.
+	keyOff func(d doc) bool
+	// bad refuses a write for other reasons; nil takes all.
+	bad func(c *call, r *resource, body doc) *answer
+	// holds refuses to delete a resource that something else needs.
+	holds func(s *Server, r *resource) *answer
 	// expires says that the service stops when its version expires, where the
 	// quirk expired_disks says so.
 	expires bool

@@ -165,7 +165,7 @@ type VaultSpec struct {
 	// ReadLag is for how long readers still see the state before a change.
 	ReadLag Duration `yaml:"read_lag"`
 	// SettleAfterDelete is for how long a deleted or recovered key is not
-	// found at its new place.
+	// found at its new place; without it the quirk settle_after_delete says.
 	SettleAfterDelete Duration  `yaml:"settle_after_delete"`
 	Keys              []KeySpec `yaml:"keys"`
 }

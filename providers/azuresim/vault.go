@@ -23,11 +23,19 @@ func (s *Server) routeVault(c *call) func(*call) *answer {
 	}
 	operation, action, handler := vaultOperation(c.method, parts)
 	if handler == nil {
-		return func(*call) *answer { return problem(http.StatusNotFound, "NotFound", "The resource was not found.") }
+		return func(c *call) *answer {
+			if !c.caller.known() {
+				return s.challenge(c)
+			}
+			return notSimulatedAt(c)
+		}
 	}
 	c.operation = operation
 	return func(c *call) *answer {
 		if a := s.guardVault(c, action, parts); a != nil {
+			return a
+		}
+		if a := badName(parts); a != nil {
 			return a
 		}
 		a := handler(s, c, parts[1], parts[2])
