@@ -76,5 +76,5 @@ func TestAuditLog_ArrivesLate(t *testing.T) {
 		t.Errorf("failed %v", failed)
 	}
 	e.call(501, "POST", logURL, `{"query":"Heartbeat | take 1"}`)
-	e.call(400, "POST", logURL, `{"query":"AzureDiagnostics | where"}`)
+	e.call(400, "POST", logURL, `{"query":"AzureDiagnostics | take some"}`)
 }
