@@ -19,7 +19,8 @@ const maxAudited = 10000
 type auditEntry struct {
 	at                time.Time
 	vault             *vault
-	operation, target string // KeyWrap; the key's identifier, with the version where one was used
+	operation, target string // KeyWrap; the identifier that was asked for
+	id                string // of what was answered, with the version; empty where it was refused
 	objectID, appID   string
 	status            int
 }
@@ -41,12 +42,15 @@ func (s *Server) audit(c *call, parts []string, status int) {
 	if !ok {
 		return
 	}
-	target := "https://" + c.host + "/keys/" + parts[1]
+	target, id := "https://"+c.host+"/keys/"+parts[1]+"/", ""
 	if len(parts[2]) == 32 {
-		target += "/" + parts[2]
+		target += parts[2]
+	}
+	if status < http.StatusBadRequest {
+		id = c.answered
 	}
 	s.audited = append(s.audited, auditEntry{
-		at: c.now, vault: c.vault, operation: name, target: target,
+		at: c.now, vault: c.vault, operation: name, target: target, id: id,
 		objectID: c.caller.objectID, appID: c.caller.id, status: status,
 	})
 	if len(s.audited) > maxAudited {
@@ -155,11 +159,11 @@ func (s *Server) serviceEntries(r *resource, from, until time.Time) []auditEntry
 	}
 	entry := func(at time.Time, operation, version string) auditEntry {
 		e := auditEntry{
-			at: at, vault: k.vault, operation: operation, target: k.uri(nil) + "/" + version,
+			at: at, vault: k.vault, operation: operation, target: k.uri(nil) + "/" + version, id: k.uri(nil) + "/" + version,
 			objectID: s.mint.guid("principal", r.id.path()), appID: s.mint.guid("app", r.kind.typ), status: http.StatusOK,
 		}
 		if v := k.state.find(version); v == nil || !v.enabled {
-			e.status = http.StatusForbidden
+			e.status, e.id = http.StatusForbidden, ""
 		}
 		return e
 	}
@@ -188,7 +192,8 @@ func (r *resource) usedAt(at time.Time) string {
 }
 
 // row is the entry in the columns of AzureDiagnostics (facts §2), with the
-// ResultType of refused calls.
+// ResultType of refused calls. id_s is what was answered, also where the request
+// named no version; refused calls have none (facts-evidence §1).
 func (e auditEntry) row(refused string) doc {
 	result := "Success"
 	if e.status >= http.StatusBadRequest {
@@ -199,6 +204,6 @@ func (e auditEntry) row(refused string) doc {
 		"ResourceId": strings.ToUpper(e.vault.scope("")), "Resource": strings.ToUpper(e.vault.spec.Name),
 		"OperationName": e.operation, "ResultType": result, "httpStatusCode_d": float64(e.status),
 		"CallerIPAddress": "20.40.0.1", "identity_claim_oid_g": e.objectID, "identity_claim_appid_g": e.appID,
-		"id_s": e.target, "requestUri_s": e.target + "?api-version=7.4",
+		"id_s": e.id, "requestUri_s": e.target + "?api-version=7.4",
 	}
 }

@@ -78,3 +78,22 @@ func TestAuditLog_ArrivesLate(t *testing.T) {
 	e.call(501, "POST", logURL, `{"query":"Heartbeat | take 1"}`)
 	e.call(400, "POST", logURL, `{"query":"AzureDiagnostics | take some"}`)
 }
+
+// The log names the version that answered, also where none was asked for, and
+// none where the call was refused (facts-evidence §1).
+func TestAuditLog_NamesWhatAnswered(t *testing.T) {
+	e := mustEstate(t, "audit_lag: 1m\n"+oneKey)
+	e.call(200, "POST", keyURL+"/wrapkey?api-version=7.4", `{"alg":"RSA-OAEP","value":"YWJj"}`)
+	kid := keyURL + "/" + e.newest()
+	e.do(azuresim.Action{Do: "disable-version", Key: "kv/k"})
+	e.call(403, "POST", kid+"/unwrapkey?api-version=7.4", `{"alg":"RSA-OAEP","value":"YWJj"}`)
+	e.clock.Advance(time.Minute)
+	for operation, want := range map[string][2]string{
+		"KeyWrap": {kid, keyURL + "/?api-version=7.4"}, "KeyUnwrap": {"", kid + "?api-version=7.4"},
+	} {
+		rows := e.log("AzureDiagnostics | where OperationName == '" + operation + "'")
+		if len(rows) != 1 || str(rows[0], "id_s") != want[0] || str(rows[0], "requestUri_s") != want[1] {
+			t.Errorf("%s: %v", operation, rows)
+		}
+	}
+}

@@ -56,6 +56,7 @@ func apiMinor(version string) int {
 
 // bundle is a version with its public key.
 func (s *Server) bundle(c *call, k *key, v *version) doc {
+	c.answered = k.uri(v)
 	d := doc{"key": s.webKey(k, v), "attributes": c.attributes(v)}
 	return listItem(d, v)
 }

@@ -29,6 +29,7 @@ type call struct {
 	target     resourceID
 	kind       *kind
 	vault      *vault
+	answered   string // identifier of the version that the answer is about
 }
 
 func newCall(s *Server, r *http.Request, body []byte) *call {

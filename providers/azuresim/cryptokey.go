@@ -74,7 +74,7 @@ func (s *Server) compute(c *call, name, id, permission string) *answer {
 	if err != nil {
 		return problem(http.StatusBadRequest, "BadParameter", "%s", err)
 	}
-	out["kid"] = k.uri(v)
+	out["kid"], c.answered = k.uri(v), k.uri(v)
 	if permission == "verify" {
 		delete(out, "kid")
 	}

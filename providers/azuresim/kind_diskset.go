@@ -65,13 +65,17 @@ func diskSetSee(s *Server, _ *call, r *resource, d doc) {
 	put(d, "properties.previousKeys", keys)
 }
 
-// diskSetChild lists the disks on the set [example
-// compute-disk-2021-04-01/ListDiskEncryptionSetAssociatedResources].
+// diskSetChild lists the ids of the disks on the set, with group and name in
+// capitals [recording compute.disk-encryption-set-snapshot].
 func diskSetChild(s *Server, c *call, r *resource, rest []string) *answer {
 	if !strings.EqualFold(rest[0], "associatedResources") {
 		return nil
 	}
-	return listPage(s, c, s.disksOn(r), func(disk *resource) any { return disk.id.path() })
+	return listPage(s, c, s.disksOn(r), func(disk *resource) any {
+		id := disk.id
+		id.group, id.name = strings.ToUpper(id.group), strings.ToUpper(id.name)
+		return id.path()
+	})
 }
 
 // disksOn returns the disks that reference a set.

@@ -144,6 +144,25 @@ func cosmosRefused(_ *call, l link, f flaw) *answer {
 	return problem(http.StatusBadRequest, "BadRequest", "%s", cosmosStatus(&resource{denied: why}))
 }
 
+// cosmosRevoked refuses all updates of an account that lost its key but those of
+// its identity (facts §4; status and code are not verified).
+func cosmosRevoked(r *resource, body doc) *answer {
+	if r == nil || r.denied == deniedNot {
+		return nil
+	}
+	rest := clone(body)
+	delete(rest, "identity")
+	if p, ok := rest["properties"].(doc); ok {
+		if delete(p, "defaultIdentity"); len(p) == 0 {
+			delete(rest, "properties")
+		}
+	}
+	if len(rest) == 0 {
+		return nil
+	}
+	return problem(http.StatusForbidden, "Forbidden", "%s", cosmosStatus(r))
+}
+
 // clusterRefused knows the code of a missing permission (facts-services A2,
 // azure-docs#98954).
 func clusterRefused(_ *call, l link, f flaw) *answer {

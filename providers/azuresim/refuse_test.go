@@ -5,6 +5,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"cmkd/providers/azuresim"
 )
 
 // keysOfAllSorts has a key that is good and one for each way not to be.
@@ -278,4 +280,25 @@ func TestOperation_FreeTextStates(t *testing.T) {
 func TestRefuse_ByQuirk(t *testing.T) {
 	e := mustEstate(t, strings.Replace(keysOfAllSorts, "needs_purge_protection: true", "needs_purge_protection: false", 1))
 	e.call(202, "PUT", arm(desType, "des", "2023-04-02"), setBody("https://loose.vault.azure.net/keys/k"))
+}
+
+// An account without its key takes updates of its identity alone (facts §4).
+func TestRefuse_RevokedCosmos(t *testing.T) {
+	e := mustEstate(t, dependents)
+	url := arm(cosmosType, "cosmos", "2023-09-15")
+	e.do(azuresim.Action{Do: "disable-version", Key: "kv/k", Version: "all"})
+	e.clock.Advance(time.Hour)
+	if got := str(e.call(403, "PATCH", url, `{"tags":{"a":"b"}}`).json(t), "error.message"); !strings.HasPrefix(got, "Access to your account is currently revoked") {
+		t.Errorf("message %s", got)
+	}
+	e.call(200, "PATCH", url, `{"properties":{"defaultIdentity":"SystemAssignedIdentity"}}`)
+}
+
+// Recording compute.disk-encryption-set-snapshot.
+func TestDiskSet_AssociatedResourcesShout(t *testing.T) {
+	e := mustEstate(t, keysOfAllSorts)
+	d := e.get(strings.Replace(arm(desType, "des", "2023-04-02"), "?", "/associatedResources?", 1))
+	if got := fmt.Sprint(d["value"]); got != "[/subscriptions/"+subID+"/resourceGroups/CONTOSO/providers/Microsoft.Compute/disks/DES-DISK1]" {
+		t.Errorf("got %s", got)
+	}
 }
