@@ -54,7 +54,7 @@ A scenario is one of those built in (calm, demo, stuck, throttled) or a file.`,
 	f.Float64Var(&o.Speed, "speed", 0, "simulated seconds in a real one; by default the scenario's")
 	f.StringVar(&o.CAFile, "ca-file", "cmkd-simulated-ca.pem", "where to write the certificate that clients have to trust")
 	f.StringVar(&readyFile, "ready-file", "", "write what is printed here to a file as JSON, once it serves")
-	f.BoolVar(&verbose, "verbose", false, "print each request on standard error")
+	f.BoolVar(&verbose, "verbose", false, "print how open questions are answered, and each request, on standard error")
 	return c
 }
 

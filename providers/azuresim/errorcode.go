@@ -1,7 +1,9 @@
 package azuresim
 
 import (
+	"maps"
 	"net/http"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -41,6 +43,10 @@ func errorForms() map[string]errorForm {
 		"RequestNotAllowedOnNonDeletedObject": onVault(notDeleted),
 	}
 }
+
+// ErrorCodes returns the codes that are enough for a fault: Azure's answer to
+// them is known.
+func ErrorCodes() []string { return slices.Sorted(maps.Keys(errorForms())) }
 
 func onManagement(form func(*call) *answer) errorForm {
 	return func(c *call, _ time.Duration) *answer {

@@ -20,7 +20,7 @@ type Fault struct {
 	// Do is one of [FaultKinds].
 	Do string `yaml:"do"`
 	// Status, Code and Message are those of the answer of "status", and may
-	// replace those of "forbidden" and "throttle". A Code that errorForms knows
+	// replace those of "forbidden" and "throttle". A Code of [ErrorCodes]
 	// is enough: status, body and inner code are then those of Azure. For a vault
 	// that is the inner code, such as ForbiddenByFirewall.
 	Status  int    `yaml:"status"`

@@ -2,6 +2,7 @@ package azuresim_test
 
 import (
 	"fmt"
+	"os"
 	"strings"
 	"testing"
 	"time"
@@ -391,6 +392,51 @@ func TestParseScenario_Lies(t *testing.T) {
 			_, err := azuresim.ParseScenario("s.yaml", []byte(c.yaml))
 			if (err == nil) != (c.want == "") || err != nil && !strings.Contains(err.Error(), c.want) {
 				t.Errorf("got %v, want %q", err, c.want)
+			}
+		})
+	}
+}
+
+// The scenario in the package's documentation is one.
+func TestParseScenario_TheDocumentedOne(t *testing.T) {
+	text, err := os.ReadFile("doc.go")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var scenario strings.Builder
+	for line := range strings.Lines(string(text)) {
+		if inner, ok := strings.CutPrefix(line, "//\t"); ok {
+			scenario.WriteString(inner)
+		}
+	}
+	s, err := azuresim.ParseScenario("doc.yaml", []byte(scenario.String()))
+	if err != nil || len(s.Faults) != 4 || len(s.Events) != 1 {
+		t.Errorf("%v, %+v", err, s)
+	}
+}
+
+// Whatever kind a fault is, an operation that it hits has an answer or loses it,
+// and the next one is as if nothing had been.
+func TestFault_EveryKindPasses(t *testing.T) {
+	for _, kind := range azuresim.FaultKinds() {
+		t.Run(kind, func(t *testing.T) {
+			for _, url := range []string{
+				arm(storageType, "st", "2023-05-01"), listURL(storageType), keyURL + "?api-version=7.4",
+				keyURL + "/versions?api-version=7.4", "https://st.blob.core.windows.net/?comp=list",
+			} {
+				e := mustEstate(t, dependents)
+				want := e.call(200, "GET", url, "")
+				e.sim.AddFault(azuresim.Fault{
+					Do: kind, Status: 500, When: azuresim.When{Count: 1}, Delay: azuresim.For(time.Microsecond),
+					Lie: azuresim.Lie{Paths: []string{"a"}, Value: 1, Behind: azuresim.For(time.Minute)},
+				})
+				_, _ = e.send("GET", url, "", "Authorization", "Bearer "+e.token(url))
+				if got := e.sim.Requests().Faults[kind]; got != 1 {
+					t.Errorf("%s: hit %d times", url, got)
+				}
+				if got := e.call(200, "GET", url, ""); string(got.body) != string(want.body) {
+					t.Errorf("%s: afterwards %s", url, got.body)
+				}
 			}
 		})
 	}

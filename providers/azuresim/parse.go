@@ -269,7 +269,8 @@ func (c *checker) fault(at string, f Fault) {
 	}
 	known := errorForms()[f.Code] != nil && f.Status == 0
 	if f.Do == "status" && !known && (f.Status < 400 || f.Status > 599) {
-		c.problem(at, "fault status needs a status from 400 to 599, or a code whose form is known; add status: 503")
+		c.problem(at, "fault status needs a status from 400 to 599, or a code whose form is known; add status: 503,"+
+			" or a code of %s", strings.Join(ErrorCodes(), ", "))
 	}
 	c.lie(at, f)
 	if f.When.Probability < 0 || f.When.Probability > 1 {

@@ -127,8 +127,9 @@ func storageRefused(_ *call, l link, f flaw) *answer {
 	case flawKey, flawVersion, flawDisabled:
 		return problem(http.StatusBadRequest, "KeyVaultEncryptionKeyNotFound",
 			"The key vault key is not found to unwrap the encryption key.")
+	default:
+		return generalRefusal(l, f)
 	}
-	return generalRefusal(l, f)
 }
 
 // cosmosRefused uses the prose of customerManagedKeyStatus (facts §4); that a
