@@ -145,3 +145,19 @@ func (s *Server) vanish(a Action, now time.Time) error {
 	s.keyChanged(k, now)
 	return nil
 }
+
+// past checks the actions that concern the past of a vault.
+func (c *checker) past(at string, a Action) {
+	switch a.Do {
+	case "restore-vault":
+		if a.Key == "" && (a.Vault == "" || a.Behind.Duration <= 0 && a.Behind.invalid == "") {
+			c.problem(at, "restore-vault needs to know to when; add vault and behind: 24h, or key and version")
+		}
+		c.reference(at+".key", a.Key)
+	case "vanish-version":
+		if a.Key == "" {
+			c.problem(at, "vanish-version needs a key; add key: vault/key")
+		}
+		c.reference(at+".key", a.Key)
+	}
+}

@@ -385,6 +385,9 @@ func TestParseScenario_Lies(t *testing.T) {
 		{"no status", "faults:\n  - do: body\n    status: 99\n", "s.yaml:3: status 99; give 200 to 599"},
 		{"unknown code", "faults:\n  - do: status\n    code: Nope\n", "s.yaml:2: fault status needs a status from 400 to 599"},
 		{"known code", "faults:\n  - do: status\n    code: ScopeLocked\n", ""},
+		{"restored to when", "events:\n  - {at: 1h, do: restore-vault, vault: v}\n", "s.yaml:2: restore-vault needs to know to when"},
+		{"restored which", "events:\n  - {at: 1h, do: restore-vault, key: v/k, version: oldest}\n", "s.yaml:2: there is no vault \"v\""},
+		{"which version vanishes", "events:\n  - {at: 1h, do: vanish-version}\n", "s.yaml:2: vanish-version needs a key"},
 		{"no quirk", "quirks:\n  copy_tag: true\n", "s.yaml:2: unknown quirk \"copy_tag\"; use one of audit_refused, copy_tags"},
 		{"no such value", "quirks:\n  copy_tags: maybe\n", "s.yaml:2: quirk copy_tags cannot be \"maybe\"; use true or false"},
 	} {

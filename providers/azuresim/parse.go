@@ -128,6 +128,7 @@ func (c *checker) check() {
 			c.problem(fmt.Sprintf("$.events[%d].do", i), "unknown action %q; use one of %s",
 				e.Do, strings.Join(Actions(), ", "))
 		}
+		c.past(fmt.Sprintf("$.events[%d]", i), e.Action)
 	}
 	for i, client := range s.Clients {
 		for j, role := range client.Roles {
