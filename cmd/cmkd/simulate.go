@@ -65,7 +65,7 @@ started in they find it by themselves, from elsewhere by --control.`,
 	f.StringVar(&o.CAFile, "ca-file", "cmkd-simulated-ca.pem", "where to write the certificate that clients have to trust")
 	f.StringVar(&readyFile, "ready-file", "", "write what is printed here to a file as JSON, once it serves")
 	f.StringVar(&o.Load, "load", "", "go on from a file of cmkd simulate save, instead of starting a scenario")
-	f.BoolVar(&verbose, "verbose", false, "print each request on standard error")
+	f.BoolVar(&verbose, "verbose", false, "print how open questions are answered, and each request, on standard error")
 	c.MarkFlagsMutuallyExclusive("load", "scenario")
 	c.PersistentFlags().StringVar(&control, "control", "", "the socket that the simulation is controlled by; by default "+
 		daemon.ControlSocket+" beside its certificate, and in this directory")

@@ -36,7 +36,7 @@ func (s *Server) routeLogin(c *call) func(*call) *answer {
 		c.bucket = "token|" + c.host
 		return func(c *call) *answer { return s.token(c, parts[0]) }
 	default:
-		return func(*call) *answer { return newAnswer(http.StatusNotFound) }
+		return notSimulatedAt
 	}
 }
 

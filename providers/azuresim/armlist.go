@@ -191,8 +191,8 @@ func (s *Server) listKind(c *call) *answer {
 	if a := s.missingGroup(c); a != nil {
 		return a
 	}
-	list := selectFrom(s.index.ofKind(c.kind).sorted(), c.target, func(r *resource) bool {
-		return strings.EqualFold(r.id.above, c.target.above) && s.visible(c, r)
+	list := s.listed(c, s.index.ofKind(c.kind), func(r *resource) bool {
+		return r.kind == c.kind && strings.EqualFold(r.id.above, c.target.above)
 	})
 	item := func(r *resource) any {
 		d := r.view(c)
@@ -243,7 +243,7 @@ func (s *Server) listResources(c *call) *answer {
 		return a
 	}
 	matches := readFilter(c.query.Get("$filter"))
-	list := s.selected(c.target, func(r *resource) bool { return r.id.above == "" && matches(r) && s.visible(c, r) })
+	list := s.listed(c, &s.index.all, func(r *resource) bool { return r.id.above == "" && matches(r) })
 	return listPage(s, c, list, func(r *resource) any {
 		d := doc{"id": r.id.path(), "name": r.id.name, "type": r.kind.typ, "location": r.location()}
 		for _, name := range []string{"tags", "identity", "sku", "kind"} {

@@ -88,7 +88,7 @@ func (s *Server) buildVaults(spec VaultSpec) {
 			suffix = hsmSuffix
 		}
 		v := &vault{spec: one, host: strings.ToLower(p.Name) + suffix, keys: map[string]*key{}}
-		s.vaults[v.host] = v
+		s.addVault(v)
 		for _, k := range spec.Keys {
 			for i := 1; i <= max(1, k.Count); i++ {
 				s.buildKey(v, k, strings.ReplaceAll(k.Name, "{n}", strconv.Itoa(i)))

@@ -215,7 +215,7 @@ func (s *Server) logs(v *vault, at time.Time, workspace string) bool {
 // a vault of which it says nothing has a setting that names the first, and
 // logs into all as ever.
 func (s *Server) buildDiagnostics() error {
-	for _, v := range s.vaults {
+	for _, v := range s.made {
 		spec := v.spec.Diagnostics
 		typ := "Microsoft.KeyVault/vaults"
 		if v.spec.HSM {

@@ -16,7 +16,7 @@ const (
 // within the hour; previousKeys stay until its disks are re-wrapped (facts §4).
 func diskSetKind() *kind {
 	return &kind{
-		name: kindDiskSet, typ: "Microsoft.Compute/diskEncryptionSets", content: jsonCharset,
+		name: kindDiskSet, typ: "Microsoft.Compute/diskEncryptionSets", content: jsonCharset, expires: true,
 		pace: Pace{
 			Check: For(time.Hour), Rewrap: For(10 * time.Minute),
 			DenyAfter: For(30 * time.Minute), RecoverAfter: For(15 * time.Minute),
@@ -25,6 +25,8 @@ func diskSetKind() *kind {
 		adopt:  diskSetAdopt, write: diskSetWrite, remove: removeLater(computeStyle()),
 		child: diskSetChild, see: diskSetSee, turned: (*Server).turnMachines,
 		follows: diskSetFollows, pin: diskSetPin,
+		keyPath: "properties.activeKey.keyUrl", refused: diskSetRefused,
+		holds: (*Server).setHeld,
 		// Without disks it has no previousKeys [recording
 		// compute.disk-encryption-set-update].
 		hasData: func(s *Server, r *resource) bool { return len(s.standingOn(r)) > 0 },
@@ -59,7 +61,8 @@ func diskSetSee(s *Server, _ *call, r *resource, d doc) {
 	put(d, "properties.previousKeys", keys)
 }
 
-// diskSetChild lists what stands on the set [example
+// diskSetChild lists what stands on the set, the ids with group and name in
+// capitals [example
 // compute-disk-2021-04-01/ListDiskEncryptionSetAssociatedResources, recording
 // compute.disk-encryption-set-snapshot].
 func diskSetChild(s *Server, c *call, r *resource, rest []string) *answer {

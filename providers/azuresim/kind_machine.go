@@ -71,17 +71,18 @@ func (m *machine) loseKey() {
 	}
 }
 
-// regainKey starts what was shut down for want of the key.
-func (m *machine) regainKey() {
+// regainKey starts what was shut down for want of the key, if such machines start
+// by themselves.
+func (m *machine) regainKey(starts bool) {
 	m.keyGone = false
-	if m.shutDown && !m.staysDown {
+	if m.shutDown && !m.staysDown && starts {
 		m.state, m.shutDown = powerRunning, false
 	}
 }
 
 // turnMachines stops the machines of a disk encryption set that lost its key,
-// and starts them again when it is back. That they start by themselves is an
-// assumption: the documentation says that they are usable again.
+// and starts them again when it is back. Whether they start by themselves is a
+// quirk: the documentation says that they are usable again.
 func (s *Server) turnMachines(set *resource, now time.Time) {
 	id := set.folded
 	for _, r := range s.referring(set, isMachine) {
@@ -99,7 +100,7 @@ func (s *Server) turnMachines(set *resource, now time.Time) {
 			case gone:
 				m.loseKey()
 			case m.keyGone:
-				m.regainKey()
+				m.regainKey(s.quirk(quirkMachines) == quirkYes)
 			}
 		})
 	}

@@ -29,7 +29,7 @@ func scaleSetKind() *kind {
 // assumption.
 func nodeKind() *kind {
 	return &kind{
-		name: "node", typ: scaleSetType + "/virtualMachines", content: jsonCharset, need: NeedNode,
+		name: "node", typ: scaleSetType + "/virtualMachines", content: jsonCharset, need: NeedNode, expires: true,
 		pace: diskSetKind().pace, silent: true,
 	}
 }

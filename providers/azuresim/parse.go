@@ -118,6 +118,7 @@ func (c *checker) check() {
 	}
 	c.walk("$", reflect.ValueOf(s).Elem())
 	c.vaults()
+	c.quirks()
 	for i, r := range s.Resources {
 		if id, _ := r["id"].(string); parseID(id).name == "" {
 			c.problem(fmt.Sprintf("$.resources[%d]", i),
@@ -132,6 +133,7 @@ func (c *checker) check() {
 			c.problem(fmt.Sprintf("$.events[%d].do", i), "unknown action %q; use one of %s",
 				e.Do, strings.Join(Actions(), ", "))
 		}
+		c.past(fmt.Sprintf("$.events[%d]", i), e.Action)
 	}
 	c.access()
 	c.subscriptions()
@@ -245,7 +247,7 @@ func (c *checker) place(at, name string, count int) {
 
 // reference checks a "vault/key".
 func (c *checker) reference(at, ref string) {
-	if ref == "" {
+	if ref == "" || c.scenario == nil {
 		return
 	}
 	vaultName, keyName, ok := strings.Cut(ref, "/")
@@ -317,9 +319,12 @@ func (c *checker) fault(at string, f Fault) {
 		c.problem(at+".do", "unknown fault %q; use one of %s",
 			f.Do, strings.Join(FaultKinds(), ", "))
 	}
-	if f.Do == "status" && (f.Status < 400 || f.Status > 599) {
-		c.problem(at, "fault status needs a status from 400 to 599; add status: 503")
+	known := errorForms()[f.Code] != nil && f.Status == 0
+	if f.Do == "status" && !known && (f.Status < 400 || f.Status > 599) {
+		c.problem(at, "fault status needs a status from 400 to 599, or a code whose form is known; add status: 503,"+
+			" or a code of %s", strings.Join(ErrorCodes(), ", "))
 	}
+	c.lie(at, f)
 	if f.When.Probability < 0 || f.When.Probability > 1 {
 		c.problem(at+".when.probability", "probability %v; give 0 to 1", f.When.Probability)
 	}

@@ -17,6 +17,9 @@ type resource struct {
 	made    time.Time
 	changed time.Time // when the document changed last
 	gone    bool
+	goneAt  time.Time
+	past    []past // how it stood, oldest first
+	indexed doc    // what Resource Graph shows for good, if the service changed the rest by itself
 	pace    Pace
 	extra   any      // what only its kind knows
 	refers  []string // folded ids that its document names
@@ -120,6 +123,18 @@ type kind struct {
 	named bool
 	// turned is told that access to the key ended or came back.
 	turned func(s *Server, r *resource, now time.Time)
+	// keyPath is where a write names the key, refused how it is refused then.
+	keyPath string
+	refused func(c *call, l link, f flaw) *answer
+	// keyOff says that a document with something at keyPath names no key.
+	keyOff func(d doc) bool
+	// bad refuses a write for other reasons; nil takes all.
+	bad func(c *call, r *resource, body doc) *answer
+	// holds refuses to delete a resource that something else needs.
+	holds func(s *Server, r *resource) *answer
+	// expires says that the service stops when its version expires, where the
+	// quirk expired_disks says so.
+	expires bool
 	// pace is the default.
 	pace Pace
 	// need is why a resource of the kind needs the version in use; empty means
@@ -213,6 +228,7 @@ func (s *Server) add(r *resource) {
 
 // change gives a resource a new document.
 func (s *Server) change(r *resource, next doc) {
+	r.remember(r.doc, s.moment())
 	r.before, r.doc, r.changed = r.doc, next, s.moment()
 	s.index.refer(r)
 	s.relink(r)
@@ -226,7 +242,10 @@ func (s *Server) drop(r *resource) {
 	if r.gone {
 		return
 	}
-	r.gone = true
+	r.gone, r.goneAt = true, s.moment()
+	if s.dropped = append(s.dropped, r); len(s.dropped) > maxKeyPast {
+		s.dropped = slices.Clone(s.dropped[1:])
+	}
 	delete(s.resources, r.folded)
 	s.index.drop(r)
 	if r.kind.named {

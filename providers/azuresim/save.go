@@ -69,8 +69,9 @@ type savedWindow struct {
 
 type savedAudit struct {
 	At                time.Time
-	Vault             string // its host
+	Vault             int // its place among all there ever were
 	Operation, Target string
+	ID                string
 	ObjectID, AppID   string
 	Status            int
 }
@@ -132,7 +133,9 @@ func (s *Server) counters() (counters, error) {
 		c.Windows[name] = saved
 	}
 	for _, e := range s.audited {
-		c.Audited = append(c.Audited, savedAudit{e.at, e.vault.host, e.operation, e.target, e.objectID, e.appID, e.status})
+		c.Audited = append(c.Audited, savedAudit{
+			e.at, slices.Index(s.made, e.vault), e.operation, e.target, e.id, e.objectID, e.appID, e.status,
+		})
 	}
 	for _, f := range s.faults {
 		c.Faults = append(c.Faults, savedCount{f.number, f.seen, f.hit})
@@ -219,11 +222,12 @@ func (s *Server) setCounters(c counters) error {
 		s.windows[name] = w
 	}
 	for _, e := range c.Audited {
-		v := s.vaults[e.Vault]
-		if v == nil {
-			return fmt.Errorf("its audit log names the vault %s, which it does not have", e.Vault)
+		if e.Vault < 0 || e.Vault >= len(s.made) {
+			return fmt.Errorf("its audit log names a vault that it does not have, the %d. of %d", e.Vault, len(s.made))
 		}
-		s.audited = append(s.audited, auditEntry{e.At, v, e.Operation, e.Target, e.ObjectID, e.AppID, e.Status})
+		s.audited = append(s.audited, auditEntry{
+			e.At, s.made[e.Vault], e.Operation, e.Target, e.ID, e.ObjectID, e.AppID, e.Status,
+		})
 	}
 	for _, saved := range c.Faults {
 		for _, f := range s.faults {

@@ -87,8 +87,12 @@ type Scenario struct {
 	// EnforceLimits answers 429 beyond the token buckets of facts §3 and beyond what
 	// vaults and their subscriptions serve in ten seconds (facts §2).
 	EnforceLimits bool `yaml:"enforce_limits"`
-	// GraphLag is how far Resource Graph's index is behind.
+	// GraphLag is how far Resource Graph's index is behind; without it the quirk
+	// graph_lag says.
 	GraphLag Duration `yaml:"graph_lag"`
+	// Quirks answers what the facts leave open, by name; see quirk.go. What is not
+	// given is drawn by the seed.
+	Quirks map[string]any `yaml:"quirks"`
 	// AuditLag is how long entries of the vaults' audit log take to arrive.
 	// Default 5m; Azure says within 10 minutes.
 	AuditLag Duration `yaml:"audit_lag"`
@@ -211,7 +215,7 @@ type VaultSpec struct {
 	// ReadLag is for how long readers still see the state before a change.
 	ReadLag Duration `yaml:"read_lag"`
 	// SettleAfterDelete is for how long a deleted or recovered key is not
-	// found at its new place.
+	// found at its new place; without it the quirk settle_after_delete says.
 	SettleAfterDelete Duration  `yaml:"settle_after_delete"`
 	Keys              []KeySpec `yaml:"keys"`
 	// AccessPolicies govern the vault instead of roles, also when the list is
@@ -368,7 +372,8 @@ type MachineSpec struct {
 	DataDisks         []string `yaml:"data_disks"`
 	// StopAfter is how long it runs on after its disks' key is gone.
 	StopAfter Duration `yaml:"stop_after"`
-	// StaysDown leaves it stopped after the key came back, until it is started.
+	// StaysDown leaves it stopped after the key came back, until it is started;
+	// the quirk machines_start can say so of all.
 	StaysDown bool `yaml:"stays_down"`
 }
 

@@ -77,8 +77,11 @@ type Server struct {
 	access      access
 	extensions  map[string]*extensionKind
 	diagnostics diagnostics
-	journal     []record // what came from outside and changed something
-	replaying   bool     // the journal happens again: nobody hears the answers
+	quirks      []Quirk
+	dropped     []*resource // the last that are gone
+	made        []*vault    // all there ever were, also those that were purged
+	journal     []record    // what came from outside and changed something
+	replaying   bool        // the journal happens again: nobody hears the answers
 }
 
 // New makes the estate of a scenario.
@@ -97,7 +100,7 @@ func New(s *Scenario, o Options) (*Server, error) {
 		clients: map[string]*client{}, groups: map[string]*group{}, vaults: map[string]*vault{},
 		resources: map[string]*resource{}, index: newIndex(), accounts: map[string]*resource{}, byKey: map[string][]*resource{},
 		operations: map[string]*operation{}, signed: sum[:], kinds: kinds(),
-		dice: rand.NewPCG(s.Seed, 0x5eed), stats: newTally(),
+		dice: rand.NewPCG(s.Seed, 0x5eed), stats: newTally(), quirks: drawQuirks(s),
 		limits: map[string]*bucket{}, windows: map[string]*window{}, extensions: extensionKinds(),
 	}
 	v.chance = rand.New(v.dice)

@@ -37,7 +37,8 @@ type SimulationOptions struct {
 	ClockFile string
 	// Slow, if set, is told of a stage of the start that takes longer than a second.
 	Slow func(stage string)
-	// Log, if set, hears of each exchange, on one line.
+	// Log, if set, hears of how open questions about Azure are answered, and of
+	// each exchange, on one line each.
 	Log func(line string)
 }
 
@@ -83,6 +84,11 @@ func OpenSimulation(ctx context.Context, o SimulationOptions) (*Simulation, erro
 	var err error
 	if s.world, err = open(); err != nil {
 		return nil, err
+	}
+	if o.Log != nil {
+		for _, q := range s.world.server.Quirks() {
+			o.Log(q.String())
+		}
 	}
 	if s.proxy, err = azuresim.NewProxy(s.world.server); err != nil {
 		return nil, fmt.Errorf("make the proxy: %w", err)
