@@ -237,16 +237,16 @@ func (d *driver) access(n, hour int, say func(string)) {
 	case 2:
 		d.do(Action{Do: "unassign-role", Principal: "storage/guarded", Role: encryptor, Scope: "vault/locked"})
 		d.do(Action{Do: "deny", Client: "robot", Permission: "Microsoft.Compute/images/read"})
-		d.do(Action{Do: "lock", Resource: "des", Name: "still", Level: "ReadOnly"})
 	case 3:
+		d.do(Action{Do: "lock", Resource: "des", Name: "still", Level: "ReadOnly"})
 		say(d.armBy("2022-04-01", "PUT", authorization+fmt.Sprintf("roleAssignments/%08d-0000-4000-8000-000000000000", n), fmt.Sprintf(
 			`{"properties": {"roleDefinitionId": "/providers/Microsoft.Authorization/roleDefinitions/acdd72a7-3385-48ef-bd42-f606fba81ae7", "principalId": "00000000-0000-4000-8000-%012d"}}`, n)))
-		say(d.armBy("2016-09-01", "PUT", authorization+"locks/mine", fmt.Sprintf(`{"properties": {"level": "CanNotDelete", "notes": "day %d"}}`, n)))
+		say(d.armBy("2016-09-01", "PUT", "Microsoft.Storage/storageAccounts/st4/providers/Microsoft.Authorization/locks/mine", fmt.Sprintf(`{"properties": {"level": "CanNotDelete", "notes": "day %d"}}`, n)))
 		say(d.armBy("2021-05-01-preview", "PUT", "Microsoft.KeyVault/vaults/locked/providers/Microsoft.Insights/diagnosticSettings/audit", fmt.Sprintf(
 			`{"properties": {"workspaceId": "%s/resourceGroups/contoso/providers/Microsoft.OperationalInsights/workspaces/logs", "logs": [{"categoryGroup": "audit", "enabled": %t}]}}`,
 			strings.TrimPrefix(inSubscription, "https://management.azure.com"), n%2 == 0)))
-		d.do(Action{Do: "unlock", Resource: "des"})
 	case 8:
+		d.do(Action{Do: "unlock", Resource: "des"})
 		d.do(Action{Do: "assign-role", Principal: "storage/guarded", Role: encryptor, Scope: "vault/locked"})
 		d.do(Action{Do: "allow", Client: "robot", Permission: "Microsoft.Compute/images/read"})
 		say(d.armBy("2022-04-01", "GET", authorization+"roleAssignments", ""))
