@@ -25,18 +25,33 @@ func declared(n int) []byte {
 	key := func(i int) string {
 		return fmt.Sprintf("vault-%d/key-%d", i%max(keys/30, 1), i%min(keys, 30))
 	}
+	scope := func(i int) string {
+		if i%7 != 0 {
+			return ""
+		}
+		return fmt.Sprintf(", scopes: [{name: tenant, key: %s}]", key(i))
+	}
 	section := func(name string, count int, line func(i int) string) {
 		fmt.Fprintf(&b, "%s:\n", name)
 		for i := range count {
 			fmt.Fprintf(&b, "  - {%s}\n", line(i))
 		}
 	}
-	section("storage_accounts", n*7/10, func(i int) string { return fmt.Sprintf("name: account%d, key: %s, pace: {check: 3h}", i, key(i)) })
+	section("storage_accounts", n*7/10, func(i int) string {
+		return fmt.Sprintf("name: account%d, key: %s, pace: {check: 3h}%s", i, key(i), scope(i))
+	})
 	section("cosmosdb_accounts", n/20, func(i int) string { return fmt.Sprintf("name: cosmos-%d, key: %s", i, key(i)) })
 	section("disk_encryption_sets", n/20, func(i int) string {
 		return fmt.Sprintf("name: set-%d, key: %s, auto_rotate: true, disks: 2", i, key(i))
 	})
 	section("virtual_machines", n/20, func(i int) string { return fmt.Sprintf("name: machine-%d, disk_encryption_set: set-%d", i, i) })
+	section("snapshots", n/20, func(i int) string { return fmt.Sprintf("name: snapshot-%d, disk_encryption_set: set-%d", i, i) })
+	section("restore_points", n/20, func(i int) string {
+		return fmt.Sprintf("name: point, collection: points-%d, virtual_machine: machine-%d, disk_encryption_set: set-%d", i, i, i)
+	})
+	section("managed_clusters", n/50, func(i int) string {
+		return fmt.Sprintf("name: cluster-%d, disk_encryption_set: set-%d, pools: [{name: work, ephemeral: true, nodes: 3}]", i, i)
+	})
 	section("container_groups", n/20, func(i int) string { return fmt.Sprintf("name: group-%d, key: %s, version: latest", i, key(i)) })
 	return []byte(b.String())
 }
@@ -101,8 +116,8 @@ func TestSize_CostsGrowWithTheEstateAndNotFaster(t *testing.T) {
 				for i := range n / 20 {
 					url := strings.Replace(arm("Microsoft.Compute/diskEncryptionSets", fmt.Sprintf("set-%d", i), "2021-04-01"),
 						"?", "/associatedResources?", 1)
-					if list, _ := e.get(url)["value"].([]any); len(list) != 3 {
-						t.Fatalf("set %d has %d disks, want two and a machine's", i, len(list))
+					if list, _ := e.get(url)["value"].([]any); len(list) != 4 {
+						t.Fatalf("%d things stand on set %d, want two disks, a machine's, and a snapshot", len(list), i)
 					}
 				}
 			}
