@@ -190,43 +190,100 @@ func (a *app) readArgument(path string) ([]byte, error) {
 
 func (a *app) simulateDoCmd(control *string) *cobra.Command {
 	var action azuresim.Action
-	var properties string
+	var properties, behind, file string
 	c := &cobra.Command{
-		Use:   "do ACTION",
+		Use:   "do ACTION | do --file FILE",
 		Short: "Do in the simulated Azure what somebody else might",
 		Long: `Do one of the actions that a scenario's events have, now:
 
-  ` + strings.Join(azuresim.Actions(), "\n  "),
+  ` + strings.Join(azuresim.Actions(), "\n  ") + `
+
+With --file, do what a file has, one after the other up to the first that fails: in the
+form of a scenario's events without "at", one, a list of them, or a list under "actions:".`,
 		Example: `  cmkd simulate do disable-version --key fab-kv/data --version previous
   cmkd simulate do pin --resource fab-des --version previous
-  cmkd simulate do set-property --resource storage/contosolake --properties '{tags: {owner: ops}}'`,
-		Args: cobra.ExactArgs(1), ValidArgs: azuresim.Actions(),
+  cmkd simulate do set-property --resource storage/contosolake --properties '{tags: {owner: ops}}'
+  cmkd simulate do --file actions.yaml`,
+		Args: cobra.MaximumNArgs(1), ValidArgs: azuresim.Actions(),
 		RunE: func(c *cobra.Command, args []string) error {
-			action.Do = args[0]
-			if err := action.Check(); err != nil {
-				return usage(err)
-			}
-			if err := yaml.Unmarshal([]byte(properties), &action.Properties); err != nil {
-				return usage(fmt.Errorf("read --properties: %w", err))
-			}
-			t, err := running(control).Do(c.Context(), action)
+			actions, err := a.simulatedActions(c, args, action, properties, behind, file)
 			if err != nil {
 				return err
+			}
+			var t daemon.SimulationTime
+			for _, action := range actions {
+				if t, err = running(control).Do(c.Context(), action); err != nil {
+					return err
+				}
 			}
 			return a.printSimulated(t)
 		},
 	}
 	f := c.Flags()
+	f.StringVar(&file, "file", "", "what to do; - is standard input")
 	f.StringVar(&action.Key, "key", "", "VAULT/KEY")
 	f.StringVar(&action.Version, "version", "", "an id, latest, previous, oldest or all")
+	f.StringVar(&action.Vault, "vault", "", "the name of a vault, for restore-vault")
+	f.StringVar(&behind, "behind", "", "back to how long ago, for restore-vault")
 	f.StringVar(&action.Resource, "resource", "", "an id, a name, or KIND/NAME")
 	f.StringVar(&action.Client, "client", "", "the id or name of a client, for deny and allow")
 	f.StringVar(&action.Permission, "permission", "", "a glob over action names, for deny and allow")
-	f.StringVar(&action.Scope, "scope", "", "the beginning of a resource id, for deny and allow")
+	f.StringVar(&action.Principal, "principal", "", "a client, resource or object id, for assign-role and unassign-role")
+	f.StringVar(&action.Role, "role", "", "the name or id of a role, for assign-role and unassign-role")
+	f.StringVar(&action.Scope, "scope", "", "where, for roles and locks; the beginning of a resource id for deny and allow")
+	f.StringVar(&action.Name, "name", "", "of a lock")
+	f.StringVar(&action.Level, "level", "", "of a lock: CanNotDelete or ReadOnly")
 	f.StringVar(&action.Code, "code", "", "the error of auto-rotation-error; none takes it away")
 	f.StringVar(&action.Message, "message", "", "its message")
 	f.StringVar(&properties, "properties", "", "YAML or JSON, for set-property and add-resource")
+	for _, name := range []string{
+		"key", "version", "vault", "behind", "resource", "client", "permission", "principal", "role", "scope", "name",
+		"level", "code", "message", "properties",
+	} {
+		c.MarkFlagsMutuallyExclusive("file", name)
+	}
 	return c
+}
+
+// simulatedActions returns what the arguments say, or the file.
+func (a *app) simulatedActions(
+	c *cobra.Command, args []string, action azuresim.Action, properties, behind, file string,
+) ([]azuresim.Action, error) {
+	switch {
+	case file != "" && len(args) > 0:
+		return nil, usage(fmt.Errorf("give %s or --file, not both", args[0]))
+	case file != "":
+		text, err := a.readArgument(file)
+		if err != nil {
+			return nil, err
+		}
+		name := file
+		if name == "-" {
+			name = "stdin"
+		}
+		actions, err := azuresim.ParseActions(name, text)
+		if err != nil {
+			return nil, usage(err)
+		}
+		return actions, nil
+	case len(args) == 0:
+		return nil, usage(fmt.Errorf("%s needs an action or --file", c.CommandPath()))
+	}
+	action.Do = args[0]
+	if err := action.Check(); err != nil {
+		return nil, usage(err)
+	}
+	if err := yaml.Unmarshal([]byte(properties), &action.Properties); err != nil {
+		return nil, usage(fmt.Errorf("read --properties: %w", err))
+	}
+	if behind != "" {
+		ago, err := azuresim.ParseDuration(behind)
+		if err != nil {
+			return nil, usage(fmt.Errorf("read --behind: %w", err))
+		}
+		action.Behind = azuresim.For(ago)
+	}
+	return []azuresim.Action{action}, nil
 }
 
 func (a *app) simulateSaveCmd(control *string) *cobra.Command {

@@ -388,6 +388,23 @@ func whole(v any) int {
 	return n
 }
 
+// ParseActions reads actions as a scenario has them under events, without their
+// moments; see [parseList]. The word above them is actions.
+func ParseActions(name string, data []byte) ([]Action, error) {
+	return parseList(name, data, "actions", "{do: rotate-key, key: vault/key}", (*checker).action)
+}
+
+// action checks one action.
+func (c *checker) action(at string, a Action) {
+	if !slices.Contains(Actions(), a.Do) {
+		c.problem(at+".do", "unknown action %q; use one of %s", a.Do, strings.Join(Actions(), ", "))
+	}
+	c.past(at, a)
+	if a.Do == "lock" {
+		c.level(at, a.Level)
+	}
+}
+
 // Check says whether an action is one, before it is done.
 func (a Action) Check() error {
 	if !slices.Contains(Actions(), a.Do) {

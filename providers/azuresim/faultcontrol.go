@@ -1,15 +1,10 @@
 package azuresim
 
 import (
-	"errors"
 	"fmt"
 	"reflect"
 	"slices"
 	"time"
-
-	"github.com/goccy/go-yaml"
-	"github.com/goccy/go-yaml/ast"
-	"github.com/goccy/go-yaml/parser"
 )
 
 // FaultState is a fault with what came of it so far.
@@ -21,63 +16,9 @@ type FaultState struct {
 	Seen, Hit int
 }
 
-// ParseFaults reads faults as a scenario has them under faults: with that word
-// above them, as a bare list, or a single one. Problems are reported as
-// [ParseScenario] does, all at once and with their lines.
+// ParseFaults reads faults as a scenario has them under faults; see [parseList].
 func ParseFaults(name string, data []byte) ([]Fault, error) {
-	file, err := parser.ParseBytes(data, 0)
-	if err != nil {
-		return nil, fmt.Errorf("read faults: %w", positioned(name, err))
-	}
-	faults, path, err := decodeFaults(file, data)
-	if err != nil {
-		return nil, fmt.Errorf("read faults: %w", positioned(name, err))
-	}
-	c := &checker{name: name, data: data, file: file}
-	if len(faults) == 0 {
-		c.problem("$", "there are no faults; write one like {match: {operation: key-rotate}, do: drop}")
-	}
-	for i, f := range faults {
-		at := path(i)
-		c.walk(at, reflect.ValueOf(f))
-		c.fault(at, f)
-	}
-	if len(c.problems) > 0 {
-		return nil, fmt.Errorf("read faults: %w", errors.Join(c.problems...))
-	}
-	return faults, nil
-}
-
-// decodeFaults decodes one of the three forms, and tells where in it the i-th is.
-func decodeFaults(file *ast.File, data []byte) (faults []Fault, path func(i int) string, err error) {
-	var body ast.Node
-	if len(file.Docs) > 0 {
-		body = file.Docs[0].Body
-	}
-	switch {
-	case body == nil:
-		return nil, nil, nil
-	case body.Type() == ast.SequenceType:
-		err = yaml.UnmarshalWithOptions(data, &faults, yaml.Strict())
-		return faults, func(i int) string { return fmt.Sprintf("$[%d]", i) }, err
-	case hasMember(body, "faults"):
-		var all struct {
-			Faults []Fault `yaml:"faults"`
-		}
-		err = yaml.UnmarshalWithOptions(data, &all, yaml.Strict())
-		return all.Faults, func(i int) string { return fmt.Sprintf("$.faults[%d]", i) }, err
-	default:
-		var one Fault
-		err = yaml.UnmarshalWithOptions(data, &one, yaml.Strict())
-		return []Fault{one}, func(int) string { return "$" }, err
-	}
-}
-
-func hasMember(body ast.Node, name string) bool {
-	mapping, ok := body.(*ast.MappingNode)
-	return ok && slices.ContainsFunc(mapping.Values, func(v *ast.MappingValueNode) bool {
-		return v.Key.GetToken().Value == name
-	})
+	return parseList(name, data, "faults", "{match: {operation: key-rotate}, do: drop}", (*checker).fault)
 }
 
 // enlist arms a fault. Its After and Until count from a moment.

@@ -39,6 +39,38 @@ func TestParseFaults(t *testing.T) {
 	}
 }
 
+func TestParseActions(t *testing.T) {
+	for _, c := range []struct{ name, yaml, want string }{
+		{"one", "do: pin\nresource: des\nversion: previous\n", "pin"},
+		{"a list", "- {do: rotate-key, key: kv/k}\n- {do: set-property, resource: st, properties: {tags: {a: b}}}\n", "rotate-key set-property"},
+		{"under the word", "actions:\n  - {do: lock, resource: st, level: ReadOnly}\n", "lock"},
+		{"unknown action", "- do: pin\n- do: explode\n", `f.yaml:2: unknown action "explode"; use one of rotate-key`},
+		{"a moment", "- {at: 2h, do: pin}\n", `f.yaml:1: unknown field "at"`},
+		{"bad level", "do: lock\nlevel: Some\n", `f.yaml:2: unknown level "Some"`},
+		{"to when", "- do: restore-vault\n  vault: kv\n", "f.yaml:1: restore-vault needs to know to when"},
+		{"bad duration", "do: restore-vault\nvault: kv\nbehind: ago\n", `f.yaml:3: "ago" is no duration`},
+		{"none", "actions: []\n", "f.yaml:1: there are no actions"},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			actions, err := azuresim.ParseActions("f.yaml", []byte(c.yaml))
+			var names []string
+			for _, a := range actions {
+				names = append(names, a.Do)
+			}
+			if got := strings.Join(names, " ") + fmt.Sprint(errors.Unwrap(err)); !strings.Contains(got, c.want) {
+				t.Errorf("got %s, want %s", got, c.want)
+			}
+		})
+	}
+}
+
+// What a lie needs of the estate is not known of a file alone.
+func TestParseFaults_LiesAboutAnotherKey(t *testing.T) {
+	if _, err := azuresim.ParseFaults("f.yaml", []byte("{do: foreign, key: kv/k}")); err != nil {
+		t.Error(err)
+	}
+}
+
 func TestAddFaults_CountFromNow(t *testing.T) {
 	e := mustEstate(t, oneKey)
 	e.clock.Advance(72 * time.Hour)

@@ -208,11 +208,6 @@ func (c *checker) locks() {
 			c.problem(at, "a lock needs what it locks; add scope or resource")
 		}
 	}
-	for i, e := range c.scenario.Events {
-		if e.Do == "lock" {
-			c.level(fmt.Sprintf("$.events[%d]", i), e.Level)
-		}
-	}
 }
 
 func (c *checker) level(at, level string) {
