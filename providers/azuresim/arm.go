@@ -192,7 +192,7 @@ func (s *Server) forbidden(c *call) *answer {
 		return gateway(problem(http.StatusForbidden, "AuthorizationFailed",
 			"The client '%s' with object id '%s' does not have authorization to perform action '%s' over scope '%s' or"+
 				" the scope is invalid. If access was recently granted, please refresh your credentials.",
-			c.caller.id, c.caller.objectID, c.action(), strings.TrimRight(c.path, "/")))
+			c.caller.id, c.caller.objectID, c.action(), c.scopePath()))
 	case c.vault != nil && s.byPolicies(c.vault):
 		return s.forbiddenByPolicy(c)
 	case c.vault != nil:
@@ -216,7 +216,7 @@ func (s *Server) notSimulated(c *call) *answer {
 	typ, what := c.target.fullType(), ""
 	switch {
 	case typ == "" || c.target.typ == "":
-		typ = strings.TrimRight(c.path, "/")
+		typ = c.scopePath()
 	case len(c.target.rest) > 0:
 		typ += "/" + c.target.rest[0]
 	}
@@ -234,7 +234,7 @@ func unsimulated(text string) *answer {
 // notSimulatedAt answers for a path of a data plane or of Entra ID that Azure
 // may well have and that is not here.
 func notSimulatedAt(c *call) *answer {
-	return unsimulated("not simulated: " + c.host + strings.TrimRight(c.path, "/") + " (" + c.method + ")")
+	return unsimulated("not simulated: " + c.host + c.scopePath() + " (" + c.method + ")")
 }
 
 // missing answers for a resource, or its group, that is not there [recording

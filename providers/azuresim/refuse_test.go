@@ -152,6 +152,45 @@ func TestRefuse_SetInUse(t *testing.T) {
 	e.call(202, "DELETE", arm(desType, "bare", "2023-04-02"), "")
 }
 
+// A set must live on for whatever it opens a key for.
+func TestRefuse_SetThatOpensCopies(t *testing.T) {
+	for _, c := range []struct{ name, estate, by string }{
+		{"snapshot", "snapshots: [{name: s, disk_encryption_set: des}]", "/snapshots/s"},
+		{"image", "images: [{name: i, disk_encryption_set: des}]", "/images/i"},
+		{"restore point", "restore_points: [{name: p, disk_encryption_set: des}]", "/restorePoints/p/diskRestorePoints/"},
+		{"ephemeral node", "managed_clusters: [{name: aks, disk_encryption_set: des, pools: [{name: work, ephemeral: true, nodes: 1}]}]", "/virtualMachines/0"},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			e := mustEstate(t, oneKey+"disk_encryption_sets: [{name: des, key: kv/k}]\n"+c.estate+"\n")
+			r := e.call(409, "DELETE", arm(desType, "des", "2023-04-02"), "")
+			if got, _ := code(t, r); got != "OperationNotAllowed" || !strings.Contains(string(r.body), c.by) {
+				t.Errorf("answer %s, want it to name %s", r.body, c.by)
+			}
+		})
+	}
+}
+
+// The right to a key is judged as services feel it: by role, where the vault looks.
+func TestRefuse_WithoutTheRole(t *testing.T) {
+	const guarded = `
+vaults: [{name: kv, purge_protection: true, enforce_access: true, keys: [{name: k}, {name: other}]}]
+storage_accounts: [{name: st, key: kv/k, scopes: [{name: s}]}]
+role_lag: 1m
+`
+	e := mustEstate(t, guarded)
+	account, scope := arm(storageType, "st", "2023-05-01"), strings.Replace(arm(storageType, "st", "2025-01-01"), "?", "/encryptionScopes/s?", 1)
+	body := `{"properties":{"source":"Microsoft.KeyVault","keyVaultProperties":{"keyUri":"https://kv.vault.azure.net/keys/other"}}}`
+	e.call(403, "PATCH", account, storageBody("kv", "other", ""))
+	e.call(403, "PATCH", scope, body)
+	if err := e.sim.Do(azuresim.Action{Do: "assign-role", Principal: "storage/st", Role: "Key Vault Crypto Service Encryption User", Scope: "vault/kv"}); err != nil {
+		t.Fatal(err)
+	}
+	e.call(403, "PATCH", scope, body)
+	e.clock.Advance(time.Minute)
+	e.call(200, "PATCH", scope, body)
+	e.call(200, "PATCH", account, storageBody("kv", "other", ""))
+}
+
 func TestRefuse_APIVersions(t *testing.T) {
 	e := mustEstate(t, keysOfAllSorts)
 	list := strings.Replace(arm(desType, "", "2023-04-03"), "/?", "?", 1)
