@@ -19,6 +19,10 @@ func apiVersions() map[string][]string {
 		// Public report Azure/bicep#11044.
 		"microsoft.compute/diskencryptionsets": strings.Fields(`2019-07-01 2019-11-01 2020-05-01 2020-06-30
 			2020-09-30 2020-12-01 2021-04-01 2021-08-01 2021-12-01 2022-03-02 2022-07-02 2023-01-02 2023-04-02`),
+		// Public report cloudfoundry/bosh-azure-cpi-release#688.
+		"microsoft.compute/snapshots": strings.Fields(`2016-04-30-preview 2017-03-30 2018-04-01 2018-06-01 2018-09-30
+			2019-03-01 2019-07-01 2019-11-01 2020-05-01 2020-06-30 2020-09-30 2020-12-01 2021-04-01 2021-08-01
+			2021-12-01 2022-03-02 2022-07-02 2023-01-02 2023-04-02 2023-10-02`),
 		// Public report Azure/azure-cli#28368.
 		"microsoft.containerservice/managedclusters": strings.Fields(`2017-08-31 2018-03-31 2019-02-01 2019-04-01
 			2019-06-01 2019-08-01 2019-10-01 2019-11-01 2020-01-01 2020-02-01 2020-03-01 2020-04-01 2020-06-01
@@ -35,6 +39,15 @@ func apiVersions() map[string][]string {
 			2016-07-01 2016-12-01 2017-06-01 2017-10-01 2018-02-01 2018-03-01-preview 2018-07-01 2018-11-01 2019-04-01
 			2019-06-01 2020-08-01-preview 2021-01-01 2021-02-01 2021-04-01 2021-05-01 2021-06-01`),
 	}
+}
+
+// versionsOf returns the API versions that are told of a type, oldest first: a few
+// where they are not known.
+func versionsOf(typ string) []string {
+	if known := apiVersions()[strings.ToLower(typ)]; len(known) > 0 {
+		return known
+	}
+	return []string{"2022-09-01", "2023-04-02", "2023-05-01"}
 }
 
 // knowsVersion says whether a type has an API version. Beyond the newest that is
@@ -61,10 +74,7 @@ const latestSource = "2026-10-01"
 // have: with the words for a resource whose location is known, or for a type
 // (public reports: azure-cli #28038, #28496 and acs-engine #4037).
 func badVersion(c *call) *answer {
-	known := apiVersions()[strings.ToLower(c.target.fullType())]
-	if len(known) == 0 {
-		known = []string{"2022-09-01", "2023-04-02", "2023-05-01"}
-	}
+	known := versionsOf(c.target.fullType())
 	switch {
 	case !apiVersion.MatchString(c.version()):
 		return problem(http.StatusBadRequest, "InvalidApiVersionParameter",

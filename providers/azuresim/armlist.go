@@ -263,11 +263,13 @@ func (s *Server) providerDoc(sub, namespace string) doc {
 	for _, name := range sortedKinds(s.kinds) {
 		k := s.kinds[name]
 		provider, typ, _ := strings.Cut(k.typ, "/")
-		if strings.EqualFold(provider, namespace) {
+		if strings.EqualFold(provider, namespace) && !k.internal {
+			versions := slices.Clone(versionsOf(k.typ))
+			slices.Reverse(versions) // the newest first [recording storage.customer-managed-key]
 			namespace = provider
 			types = append(types, doc{
 				"resourceType": typ, "locations": []any{"West Europe", "East US", "East US 2"},
-				"apiVersions": []any{"2023-05-01", "2023-04-02", "2022-09-01"}, "capabilities": "None",
+				"apiVersions": texts(versions), "capabilities": "None",
 			})
 		}
 	}
