@@ -217,6 +217,28 @@ func TestRefuse_APIVersions(t *testing.T) {
 	}
 }
 
+// What a resource provider tells of a type is taken.
+func TestRefuse_NoVersionThatIsToldOf(t *testing.T) {
+	e := mustEstate(t, keysOfAllSorts)
+	for _, provider := range []string{"Microsoft.KeyVault", "Microsoft.Compute", "Microsoft.Storage"} {
+		told := e.get(management("/subscriptions/"+subID+"/providers/"+provider, "2021-04-01"))
+		types, _ := told["resourceTypes"].([]any)
+		for _, v := range types {
+			typ := v.(map[string]any)
+			if name := str(typ, "resourceType"); !strings.Contains(name, "/") && len(typ["apiVersions"].([]any)) > 0 {
+				for _, version := range typ["apiVersions"].([]any) {
+					e.call(404, "GET", arm(provider+"/"+name, "nothing", version.(string)), "")
+				}
+			} else if len(typ["apiVersions"].([]any)) == 0 {
+				t.Errorf("%s/%s has no API version", provider, name)
+			}
+		}
+		if len(types) == 0 {
+			t.Errorf("%s has no types", provider)
+		}
+	}
+}
+
 func TestRefuse_KeyNames(t *testing.T) {
 	e := mustEstate(t, oneKey)
 	for _, name := range []string{"a_b", "a.b", strings.Repeat("a", 128)} {
