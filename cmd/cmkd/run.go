@@ -31,6 +31,7 @@ stays. SIGTERM stops it within seconds; nothing is lost, whenever it stops.`,
 				if err != nil {
 					return usage(err)
 				}
+				defer clock.Close()
 				o.Clock = clock
 				a.tell("WARNING: SIMULATED CLOCK %s. Never use this with a real Azure.", clock)
 			}
@@ -41,7 +42,7 @@ stays. SIGTERM stops it within seconds; nothing is lost, whenever it stops.`,
 			return failedStart(daemon.Run(c.Context(), o))
 		},
 	}
-	c.Flags().StringVar(&simulated, "simulated-clock", "", "EPOCH,ANCHOR,SPEED: live in another time than the real one")
+	c.Flags().StringVar(&simulated, "simulated-clock", "", "EPOCH,ANCHOR,SPEED, or the clock file of `cmkd simulate`: live in another time than the real one")
 	_ = c.Flags().MarkHidden("simulated-clock") // the flag is there: it was just made
 	return c
 }

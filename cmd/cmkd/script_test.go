@@ -170,7 +170,7 @@ func newReceivers(name string) []rotator.Receiver {
 
 // startWorld starts an engine and its control socket until the script ends.
 func startWorld(ts *testscript.TestScript, _ bool, args []string) {
-	clock := &daemon.SimulatedClock{Epoch: time.Date(2026, 1, 5, 8, 0, 0, 0, time.UTC), Anchor: time.Now(), Speed: 20_000}
+	clock := daemon.NewSimulatedClock(time.Date(2026, 1, 5, 8, 0, 0, 0, time.UTC), time.Now(), 20_000)
 	azure, key := newWorld(args[0], clock)
 	store := rotatortest.NewStore()
 	var server *control.Server

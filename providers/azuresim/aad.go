@@ -36,7 +36,7 @@ func (s *Server) routeLogin(c *call) func(*call) *answer {
 		c.bucket = "token|" + c.host
 		return func(c *call) *answer { return s.token(c, parts[0]) }
 	default:
-		return func(*call) *answer { return newAnswer(http.StatusNotFound) }
+		return notSimulatedAt
 	}
 }
 
@@ -225,6 +225,7 @@ func (s *Server) authenticate(header string) (caller *client, audience, wrong st
 func (s *Server) anyone(id string) *client {
 	c := &client{id: id, objectID: s.mint.guid("object", strings.ToLower(id)), name: id, all: true}
 	s.clients[strings.ToLower(id)] = c
+	s.note(record{Client: &recordedClient{ID: id}})
 	return c
 }
 

@@ -18,6 +18,10 @@ type Action struct {
 	// Version is an id, or latest, previous or oldest. Default latest; for
 	// disable-version and enable-version also all.
 	Version string `yaml:"version"`
+	// Vault and Behind of restore-vault: which one, and back to how long ago.
+	// With Key and Version instead, back to when that version was made.
+	Vault  string   `yaml:"vault"`
+	Behind Duration `yaml:"behind"`
 	// Resource is an id, or the name of a resource if only one has it, or
 	// kind/name.
 	Resource string `yaml:"resource"`
@@ -53,6 +57,8 @@ type Event struct {
 //
 //	rotate-key, create-version     a new version, by somebody else
 //	enable-version, disable-version
+//	vanish-version                 a version is no longer there
+//	restore-vault                  a vault holds what it held some time ago
 //	delete-key, recover-key, purge-key
 //	stop-switching, resume-switching  a service ignores new versions, or not
 //	switch-now                     a service takes the newest version at once
@@ -69,8 +75,8 @@ type Event struct {
 func Actions() []string {
 	return []string{
 		"rotate-key", "create-version", "enable-version", "disable-version", "delete-key", "recover-key",
-		"purge-key", "stop-switching", "resume-switching", "switch-now", "pin", "delete-resource",
-		"add-resource", "set-property", "auto-rotation-error", "revoke-access", "grant-access",
+		"purge-key", "vanish-version", "restore-vault", "stop-switching", "resume-switching", "switch-now", "pin",
+		"delete-resource", "add-resource", "set-property", "auto-rotation-error", "revoke-access", "grant-access",
 		"rewrite-secrets", "replace-nodes", "deny", "allow", "assign-role", "unassign-role", "lock", "unlock",
 		"stop-machine", "deallocate-machine", "start-machine",
 	}
@@ -79,6 +85,7 @@ func Actions() []string {
 // Errors of actions.
 var (
 	ErrNoSuchKey      = errors.New("there is no such key")
+	ErrNoSuchVault    = errors.New("there is no such vault")
 	ErrNoSuchVersion  = errors.New("there is no such version")
 	ErrNoSuchResource = errors.New("there is no such resource")
 	ErrNoSuchClient   = errors.New("there is no such client")
@@ -92,6 +99,14 @@ func (s *Server) Do(a Action) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.advance()
+	if a.Properties != nil { // as a request would bring them, and as they are saved
+		d, err := decodeDoc(encode(a.Properties))
+		if err != nil {
+			return fmt.Errorf("do %s: %w", a.Do, err)
+		}
+		a.Properties = d
+	}
+	s.note(record{Action: &a})
 	return s.act(a, s.now)
 }
 
@@ -101,6 +116,8 @@ func (s *Server) act(a Action, now time.Time) error {
 	switch a.Do {
 	case "rotate-key", "create-version", "enable-version", "disable-version", "delete-key", "recover-key", "purge-key":
 		err = s.actOnKey(a, now)
+	case "vanish-version", "restore-vault":
+		err = s.actOnVault(a, now)
 	case "deny", "allow":
 		err = s.actOnClient(a)
 	case "assign-role", "unassign-role":
@@ -227,9 +244,7 @@ func (s *Server) findResource(ref string) (*resource, error) {
 	if !both {
 		ofKind, name = "", ref
 	}
-	list := s.selectedAll(func(r *resource) bool {
-		return strings.EqualFold(r.id.name, name) && (ofKind == "" || r.kind.name == ofKind)
-	})
+	list := slices.DeleteFunc(s.named(name), func(r *resource) bool { return ofKind != "" && r.kind.name != ofKind })
 	switch len(list) {
 	case 0:
 		return nil, fmt.Errorf("find resource %q: %w", ref, ErrNoSuchResource)
@@ -355,13 +370,13 @@ func (s *Server) adoptVault(r *resource) {
 	if s.vaults[host] != nil {
 		return
 	}
-	s.vaults[host] = &vault{host: host, keys: map[string]*key{}, spec: VaultSpec{
+	s.addVault(&vault{host: host, keys: map[string]*key{}, spec: VaultSpec{
 		Place: Place{
 			Name: r.id.name, Subscription: r.id.subscription, ResourceGroup: r.id.group, Location: r.location(),
 		},
 		PurgeProtection: truth(r.doc, "properties.enablePurgeProtection"),
 		RetentionDays:   whole(at(r.doc, "properties.softDeleteRetentionInDays")),
-	}}
+	}})
 }
 
 // whole reads a whole number from a document.
@@ -371,4 +386,29 @@ func whole(v any) int {
 		return 0
 	}
 	return n
+}
+
+// ParseActions reads actions as a scenario has them under events, without their
+// moments; see [parseList]. The word above them is actions.
+func ParseActions(name string, data []byte) ([]Action, error) {
+	return parseList(name, data, "actions", "{do: rotate-key, key: vault/key}", (*checker).action)
+}
+
+// action checks one action.
+func (c *checker) action(at string, a Action) {
+	if !slices.Contains(Actions(), a.Do) {
+		c.problem(at+".do", "unknown action %q; use one of %s", a.Do, strings.Join(Actions(), ", "))
+	}
+	c.past(at, a)
+	if a.Do == "lock" {
+		c.level(at, a.Level)
+	}
+}
+
+// Check says whether an action is one, before it is done.
+func (a Action) Check() error {
+	if !slices.Contains(Actions(), a.Do) {
+		return fmt.Errorf("%w %q; use one of %s", ErrUnknownAction, a.Do, strings.Join(Actions(), ", "))
+	}
+	return nil
 }

@@ -5,6 +5,7 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+	"time"
 )
 
 // routeManagement finds the operation of a request to Azure Resource Manager.
@@ -56,6 +57,9 @@ func (s *Server) managementHandler(c *call) func(*call) *answer {
 	if strings.EqualFold(id.typ, "register") && id.group == "" && c.method == http.MethodPost {
 		c.operation = "provider-register"
 		return s.register
+	}
+	if handler := s.deletedVaultHandler(c); handler != nil {
+		return handler
 	}
 	c.kind = s.kinds[strings.ToLower(id.fullType())]
 	switch {
@@ -121,37 +125,24 @@ func (s *Server) guardManagement(c *call) *answer {
 // apiVersion is the form of an API version of Azure Resource Manager.
 var apiVersion = regexp.MustCompile(`^\d{4}-\d{2}-\d{2}(-[a-z.\d-]+)?$`)
 
-// badVersion refuses an API version that is none, or that is older than every
-// resource provider. Newer ones than are known are taken: what they add is not
-// simulated. The messages are those of public reports (azure-cli #28038 and
-// #28496), the lists in them cut down.
-func badVersion(c *call) *answer {
-	const supported = "2022-09-01,2023-04-02,2023-05-01"
-	switch {
-	case !apiVersion.MatchString(c.version()):
-		return problem(http.StatusBadRequest, "InvalidApiVersionParameter",
-			"The api-version '%s' is invalid. The supported versions are '%s'.", c.version(), supported)
-	case c.version() < "2014" && c.target.typ != "":
-		return problem(http.StatusBadRequest, "NoRegisteredProviderFound",
-			"No registered resource provider found for location 'westeurope' and API version '%s' for type '%s'. The"+
-				" supported api-versions are '%s'. The supported locations are 'westeurope, eastus, eastus2'.",
-			c.version(), c.target.typ, supported)
-	}
-	return nil
-}
-
-// managementChallenge answers without a token, or with a bad one (unverified).
+// managementChallenge answers without a token, or with a bad one (both
+// unverified), or with one that has expired [recording arm.error-bodies].
 func (s *Server) managementChallenge(c *call) *answer {
 	code, message := "AuthenticationFailed", "Authentication failed. The 'Authorization' header is missing."
+	description := message
 	switch c.authError {
 	case "invalid":
 		code, message = "InvalidAuthenticationToken", "The access token is invalid."
+		description = message
 	case "expired":
-		code, message = "ExpiredAuthenticationToken", "The access token expiry is in the past."
+		const clock = "1/2/2006 3:04:05 PM"
+		code, description = "ExpiredAuthenticationToken", "The access token has expired."
+		message = "The access token expiry UTC time '" + c.now.Add(-18*time.Second).Format(clock) +
+			"' is earlier than current UTC time '" + c.now.Format(clock) + "'."
 	}
-	return problem(http.StatusUnauthorized, code, "%s", message).set("Www-Authenticate",
+	return gateway(problem(http.StatusUnauthorized, code, "%s", message)).set("Www-Authenticate",
 		`Bearer authorization_uri="https://login.windows.net/`+s.tenant+
-			`", error="invalid_token", error_description="`+message+`"`)
+			`", error="invalid_token", error_description="`+description+`"`)
 }
 
 // action is the permission that a management request needs.
@@ -160,6 +151,10 @@ func (c *call) action() string {
 	switch {
 	case c.extension != nil:
 		base = c.extension.kind.typ
+	case c.operation == "deleted-vault-get":
+		return "Microsoft.KeyVault/locations/deletedVaults/read"
+	case c.operation == "deleted-vault-purge":
+		return "Microsoft.KeyVault/locations/deletedVaults/purge/action"
 	case c.target.provider == "":
 		base = "Microsoft.Resources/subscriptions"
 		if c.target.group != "" {
@@ -197,16 +192,12 @@ func (s *Server) forbidden(c *call) *answer {
 		return gateway(problem(http.StatusForbidden, "AuthorizationFailed",
 			"The client '%s' with object id '%s' does not have authorization to perform action '%s' over scope '%s' or"+
 				" the scope is invalid. If access was recently granted, please refresh your credentials.",
-			c.caller.id, c.caller.objectID, c.action(), strings.TrimRight(c.path, "/")))
+			c.caller.id, c.caller.objectID, c.action(), c.scopePath()))
 	case c.vault != nil && s.byPolicies(c.vault):
 		return s.forbiddenByPolicy(c)
 	case c.vault != nil:
-		parts := strings.Split(strings.Trim(c.path, "/"), "/")
-		name := ""
-		if len(parts) > 1 {
-			name = parts[1]
-		}
-		return s.forbiddenByRBAC(c, "Microsoft.KeyVault/vaults/keys/"+strings.TrimPrefix(c.operation, "key-")+"/action", name)
+		_, action, _ := vaultOperation(c.method, append(strings.Split(strings.Trim(c.path, "/"), "/"), "", "", ""))
+		return s.forbiddenByRBAC(c, action, c.keyName())
 	case strings.HasSuffix(c.host, blobSuffix):
 		return blobProblem(c, http.StatusForbidden, "AuthorizationPermissionMismatch",
 			"This request is not authorized to perform this operation using this permission.")
@@ -225,14 +216,25 @@ func (s *Server) notSimulated(c *call) *answer {
 	typ, what := c.target.fullType(), ""
 	switch {
 	case typ == "" || c.target.typ == "":
-		typ = strings.TrimRight(c.path, "/")
+		typ = c.scopePath()
 	case len(c.target.rest) > 0:
 		typ += "/" + c.target.rest[0]
 	}
 	if c.kind != nil || c.method != http.MethodGet {
 		what = " (" + c.method + ")"
 	}
-	return problem(http.StatusNotImplemented, codeNotSimulated, "not simulated: %s%s", typ, what)
+	return unsimulated("not simulated: " + typ + what)
+}
+
+// unsimulated says what is not simulated.
+func unsimulated(text string) *answer {
+	return problem(http.StatusNotImplemented, codeNotSimulated, "%s", text)
+}
+
+// notSimulatedAt answers for a path of a data plane or of Entra ID that Azure
+// may well have and that is not here.
+func notSimulatedAt(c *call) *answer {
+	return unsimulated("not simulated: " + c.host + c.scopePath() + " (" + c.method + ")")
 }
 
 // missing answers for a resource, or its group, that is not there [recording
@@ -241,6 +243,11 @@ func (s *Server) missing(c *call) *answer {
 	if a := s.missingGroup(c); a != nil {
 		return a
 	}
+	return s.resourceNotFound(c)
+}
+
+// resourceNotFound is the answer for a resource alone.
+func (s *Server) resourceNotFound(c *call) *answer {
 	typ := c.target.fullType()
 	if c.kind != nil {
 		typ = c.kind.typ
@@ -290,6 +297,11 @@ func (s *Server) resourceRequest(c *call) *answer {
 			}
 			return newAnswer(http.StatusNoContent)
 		}
+		if c.kind.holds != nil {
+			if a := c.kind.holds(s, r); a != nil {
+				return a
+			}
+		}
 		return c.kind.remove(s, c, r)
 	default:
 		return notAllowed(c)
@@ -330,11 +342,27 @@ func (s *Server) writeRequest(c *call, r *resource) *answer {
 	if r != nil && r.running != nil && !c.kind.parallel {
 		return busy(r)
 	}
+	if a := s.refuseWrite(c, r, body); a != nil {
+		return a
+	}
 	a := c.kind.write(s, c, r, body, c.method == http.MethodPatch)
+	if r != nil {
+		r.indexed = nil // Resource Graph learns of what Resource Manager did
+	}
 	if a.status < 300 {
 		a.set("Content-Type", c.kind.content)
 	}
 	return a
+}
+
+// refuseWrite refuses what a kind does not take, and a key that it cannot use.
+func (s *Server) refuseWrite(c *call, r *resource, body doc) *answer {
+	if c.kind.bad != nil {
+		if a := c.kind.bad(c, r, body); a != nil {
+			return a
+		}
+	}
+	return s.refuseKey(c, r, body)
 }
 
 // busy refuses a write while an operation is under way: in words of the kind, or

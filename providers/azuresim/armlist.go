@@ -170,16 +170,19 @@ func listPage[T any](s *Server, c *call, all []T, item func(T) any) *answer {
 // selected returns the resources of a subscription and, where given, a group,
 // in the order of their ids.
 func (s *Server) selected(id resourceID, ok func(*resource) bool) []*resource {
+	return selectFrom(s.index.all.sorted(), id, ok)
+}
+
+// selectFrom returns those of a list that are in a subscription and, where given, a
+// group, and satisfy ok.
+func selectFrom(list []*resource, id resourceID, ok func(*resource) bool) []*resource {
 	var out []*resource
-	for _, r := range s.resources {
+	for _, r := range list {
 		if strings.EqualFold(r.id.subscription, id.subscription) &&
 			(id.group == "" || strings.EqualFold(r.id.group, id.group)) && ok(r) {
 			out = append(out, r)
 		}
 	}
-	slices.SortFunc(out, func(a, b *resource) int {
-		return strings.Compare(fold(a.id.path()), fold(b.id.path()))
-	})
 	return out
 }
 
@@ -188,8 +191,8 @@ func (s *Server) listKind(c *call) *answer {
 	if a := s.missingGroup(c); a != nil {
 		return a
 	}
-	list := s.selected(c.target, func(r *resource) bool {
-		return r.kind == c.kind && strings.EqualFold(r.id.above, c.target.above) && s.visible(c, r)
+	list := s.listed(c, s.index.ofKind(c.kind), func(r *resource) bool {
+		return r.kind == c.kind && strings.EqualFold(r.id.above, c.target.above)
 	})
 	item := func(r *resource) any {
 		d := r.view(c)
@@ -240,7 +243,7 @@ func (s *Server) listResources(c *call) *answer {
 		return a
 	}
 	matches := readFilter(c.query.Get("$filter"))
-	list := s.selected(c.target, func(r *resource) bool { return r.id.above == "" && matches(r) && s.visible(c, r) })
+	list := s.listed(c, &s.index.all, func(r *resource) bool { return r.id.above == "" && matches(r) })
 	return listPage(s, c, list, func(r *resource) any {
 		d := doc{"id": r.id.path(), "name": r.id.name, "type": r.kind.typ, "location": r.location()}
 		for _, name := range []string{"tags", "identity", "sku", "kind"} {
@@ -260,11 +263,13 @@ func (s *Server) providerDoc(sub, namespace string) doc {
 	for _, name := range sortedKinds(s.kinds) {
 		k := s.kinds[name]
 		provider, typ, _ := strings.Cut(k.typ, "/")
-		if strings.EqualFold(provider, namespace) {
+		if strings.EqualFold(provider, namespace) && !k.internal {
+			versions := slices.Clone(versionsOf(k.typ))
+			slices.Reverse(versions) // the newest first [recording storage.customer-managed-key]
 			namespace = provider
 			types = append(types, doc{
 				"resourceType": typ, "locations": []any{"West Europe", "East US", "East US 2"},
-				"apiVersions": []any{"2023-05-01", "2023-04-02", "2022-09-01"}, "capabilities": "None",
+				"apiVersions": texts(versions), "capabilities": "None",
 			})
 		}
 	}

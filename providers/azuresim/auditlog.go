@@ -3,6 +3,7 @@ package azuresim
 import (
 	"cmp"
 	"encoding/json"
+	"errors"
 	"maps"
 	"net/http"
 	"slices"
@@ -19,7 +20,8 @@ const maxAudited = 10000
 type auditEntry struct {
 	at                time.Time
 	vault             *vault
-	operation, target string // KeyWrap; the key's identifier, with the version where one was used
+	operation, target string // KeyWrap; the identifier that was asked for
+	id                string // of what was answered, with the version; empty where it was refused
 	objectID, appID   string
 	status            int
 }
@@ -41,12 +43,15 @@ func (s *Server) audit(c *call, parts []string, status int) {
 	if !ok {
 		return
 	}
-	target := "https://" + c.host + "/keys/" + parts[1]
+	target, id := "https://"+c.host+"/keys/"+parts[1]+"/", ""
 	if len(parts[2]) == 32 {
-		target += "/" + parts[2]
+		target += parts[2]
+	}
+	if status < http.StatusBadRequest {
+		id = c.answered
 	}
 	s.audited = append(s.audited, auditEntry{
-		at: c.now, vault: c.vault, operation: name, target: target,
+		at: c.now, vault: c.vault, operation: name, target: target, id: id,
 		objectID: c.caller.objectID, appID: c.caller.id, status: status,
 	})
 	if len(s.audited) > maxAudited {
@@ -68,7 +73,7 @@ func (s *Server) routeLog(c *call) func(*call) *answer {
 		case !c.caller.known() || !c.isFor("https://api.loganalytics.io"):
 			return problem(http.StatusUnauthorized, "AuthorizationRequiredError", "Valid authentication was not provided")
 		case len(parts) != 4 || parts[3] != "query" || c.method != http.MethodPost:
-			return problem(http.StatusNotFound, "PathNotFoundError", "The requested path does not exist")
+			return notSimulatedAt(c)
 		case !s.may(c.caller, "Microsoft.OperationalInsights/workspaces/query/read", scope, false):
 			return problem(http.StatusForbidden, "InsufficientAccessError",
 				"The provided credentials have insufficient access to perform the requested operation")
@@ -87,6 +92,9 @@ func (s *Server) logQuery(c *call, workspace string) *answer {
 		return problem(http.StatusBadRequest, "BadArgumentError", "The request had some invalid properties")
 	}
 	q, err := kql.Parse(r.Query, "AzureDiagnostics", c.now)
+	if bad, ok := errors.AsType[*kql.Error](err); ok && bad.Code == kql.CodeNotSimulated {
+		return unsimulated(bad.Text)
+	}
 	if err != nil {
 		return problem(http.StatusBadRequest, "BadArgumentError", "The request had some invalid properties: %s", err)
 	}
@@ -145,7 +153,7 @@ func (s *Server) logRows(workspace string, from, now time.Time) []doc {
 	slices.SortStableFunc(entries, func(a, b auditEntry) int { return a.at.Compare(b.at) })
 	rows := make([]doc, 0, len(entries))
 	for _, e := range entries {
-		rows = append(rows, e.row())
+		rows = append(rows, e.row(s.quirk(quirkAuditResult)))
 	}
 	return rows
 }
@@ -158,11 +166,11 @@ func (s *Server) serviceEntries(r *resource, from, until time.Time) []auditEntry
 	}
 	entry := func(at time.Time, operation, version string) auditEntry {
 		e := auditEntry{
-			at: at, vault: k.vault, operation: operation, target: k.uri(nil) + "/" + version,
+			at: at, vault: k.vault, operation: operation, target: k.uri(nil) + "/" + version, id: k.uri(nil) + "/" + version,
 			objectID: s.mint.guid("principal", r.identity().id.path()), appID: s.mint.guid("app", r.kind.typ), status: http.StatusOK,
 		}
 		if v := k.state.find(version); v == nil || !v.enabled {
-			e.status = http.StatusForbidden
+			e.status, e.id = http.StatusForbidden, ""
 		}
 		return e
 	}
@@ -183,17 +191,19 @@ func (s *Server) serviceEntries(r *resource, from, until time.Time) []auditEntry
 	return out
 }
 
-// row is the entry in the columns of AzureDiagnostics (facts §2).
-func (e auditEntry) row() doc {
+// row is the entry in the columns of AzureDiagnostics (facts §2), with the
+// ResultType of refused calls. id_s is what was answered, also where the request
+// named no version; refused calls have none (facts-evidence §1).
+func (e auditEntry) row(refused string) doc {
 	result := "Success"
 	if e.status >= http.StatusBadRequest {
-		result = "Failed"
+		result = refused
 	}
 	return doc{
 		"TimeGenerated": stampZ(e.at), "ResourceProvider": "MICROSOFT.KEYVAULT", "Category": "AuditEvent",
 		"ResourceId": strings.ToUpper(e.vault.scope("")), "Resource": strings.ToUpper(e.vault.spec.Name),
 		"OperationName": e.operation, "ResultType": result, "httpStatusCode_d": float64(e.status),
 		"CallerIPAddress": "20.40.0.1", "identity_claim_oid_g": e.objectID, "identity_claim_appid_g": e.appID,
-		"id_s": e.target, "requestUri_s": e.target + "?api-version=7.4",
+		"id_s": e.id, "requestUri_s": e.target + "?api-version=7.4",
 	}
 }

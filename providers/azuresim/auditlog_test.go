@@ -59,7 +59,7 @@ func TestAuditLog_ShowsWhoUsesWhichVersion(t *testing.T) {
 }
 
 func TestAuditLog_ArrivesLate(t *testing.T) {
-	e := mustEstate(t, "audit_lag: 10m\n"+oneKey)
+	e := mustEstate(t, "audit_lag: 10m\nquirks: {disabled_version: refused, audit_refused: Forbidden}\n"+oneKey)
 	e.call(200, "POST", keyURL+"/wrapkey?api-version=7.4", `{"alg":"RSA-OAEP","value":"YWJj"}`)
 	const query = "AzureDiagnostics | where OperationName == 'KeyWrap'"
 	if got := len(e.log(query)); got != 0 {
@@ -74,10 +74,30 @@ func TestAuditLog_ArrivesLate(t *testing.T) {
 	e.call(403, "POST", keyURL+"/wrapkey?api-version=7.4", `{"alg":"RSA-OAEP","value":"YWJj"}`)
 	e.clock.Advance(10 * time.Minute)
 	failed := e.log(query + " and httpStatusCode_d == 403")
-	if len(failed) != 1 || str(failed[0], "ResultType") != "Failed" {
+	if len(failed) != 1 || str(failed[0], "ResultType") != "Forbidden" {
 		t.Errorf("failed %v", failed)
 	}
-	e.call(400, "POST", logURL, `{"query":"Heartbeat | take 1"}`)
+	e.call(501, "POST", logURL, `{"query":"Heartbeat | take 1"}`)
+	e.call(400, "POST", logURL, `{"query":"AzureDiagnostics | take some"}`)
+}
+
+// The log names the version that answered, also where none was asked for, and
+// none where the call was refused (facts-evidence §1).
+func TestAuditLog_NamesWhatAnswered(t *testing.T) {
+	e := mustEstate(t, "audit_lag: 1m\n"+oneKey)
+	e.call(200, "POST", keyURL+"/wrapkey?api-version=7.4", `{"alg":"RSA-OAEP","value":"YWJj"}`)
+	kid := keyURL + "/" + e.newest()
+	e.do(azuresim.Action{Do: "disable-version", Key: "kv/k"})
+	e.call(403, "POST", kid+"/unwrapkey?api-version=7.4", `{"alg":"RSA-OAEP","value":"YWJj"}`)
+	e.clock.Advance(time.Minute)
+	for operation, want := range map[string][2]string{
+		"KeyWrap": {kid, keyURL + "/?api-version=7.4"}, "KeyUnwrap": {"", kid + "?api-version=7.4"},
+	} {
+		rows := e.log("AzureDiagnostics | where OperationName == '" + operation + "'")
+		if len(rows) != 1 || str(rows[0], "id_s") != want[0] || str(rows[0], "requestUri_s") != want[1] {
+			t.Errorf("%s: %v", operation, rows)
+		}
+	}
 }
 
 // TestAuditLog_WhoActsForScopesAndEtcd: a scope has the account's identity, etcd

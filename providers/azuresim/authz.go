@@ -270,9 +270,9 @@ func forbiddenByDeny(c *call, d *denyAssignment) *answer {
 	return gateway(problem(http.StatusForbidden, "DenyAssignmentAuthorizationFailed",
 		"The client '%s' with object id '%s' has permission to perform action '%s' on scope '%s'; however, the access is"+
 			" denied because of the deny assignment with Id '%s'",
-		c.caller.id, c.caller.objectID, c.action(), strings.TrimRight(c.path, "/"), d.id))
+		c.caller.id, c.caller.objectID, c.action(), c.scopePath(), d.id))
 }
 
-// gateway marks a refusal of Azure Resource Manager itself, not of a resource
-// provider [recording arm.error-bodies].
+// gateway marks a refusal that Azure Resource Manager gives before the resource
+// provider is asked [recording arm.error-bodies].
 func gateway(a *answer) *answer { return a.set("X-Ms-Failure-Cause", "gateway") }

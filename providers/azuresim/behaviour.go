@@ -70,6 +70,10 @@ func (s *Server) use(r *resource, id string, now time.Time) {
 	}
 	if r.kind.adopt != nil {
 		r.before, r.changed = clone(r.doc), now
+		r.remember(r.before, now)
+		if r.indexed == nil {
+			r.indexed = r.before
+		}
 		r.kind.adopt(s, r, id, now)
 		s.relink(r)
 	}
@@ -87,7 +91,7 @@ func (s *Server) leave(r *resource, before link, now time.Time) {
 		r.older = append(r.older, held{link: before, why: NeedRewrap})
 		s.agenda.add(now.Add(rewrap), func(at time.Time) { s.rewrapped(r, before, at) })
 	}
-	s.index(r)
+	s.file(r)
 }
 
 // hasData says whether there is anything to re-wrap: a disk encryption set
@@ -99,13 +103,14 @@ func (s *Server) hasData(r *resource) bool {
 // rewrapped ends the use of an older version.
 func (s *Server) rewrapped(r *resource, before link, now time.Time) {
 	r.older = slices.DeleteFunc(r.older, func(h held) bool { return h.link == before && h.why == NeedRewrap })
-	s.index(r)
+	s.file(r)
 	s.settle(r, now)
 }
 
 // keyChanged tells the dependents of a key that something about it changed.
 func (s *Server) keyChanged(k *key, now time.Time) {
 	s.planRotation(k, now)
+	s.planExpiry(k, now)
 	for _, r := range slices.Clone(s.byKey[fold(k.uri(nil))]) {
 		if r.kind.eager && !r.pace.Stuck && s.follows(r) {
 			s.agenda.add(now.Add(r.pace.Check.Duration), func(at time.Time) {
@@ -118,6 +123,27 @@ func (s *Server) keyChanged(k *key, now time.Time) {
 	}
 }
 
+// planExpiry lets services notice the moment at which a version expires.
+func (s *Server) planExpiry(k *key, now time.Time) {
+	for _, v := range k.state.versions {
+		if v.exp <= now.Unix() {
+			continue
+		}
+		if k.expiries == nil {
+			k.expiries = map[int64]bool{}
+		}
+		if k.expiries[v.exp] {
+			continue
+		}
+		k.expiries[v.exp] = true
+		s.agenda.add(time.Unix(v.exp, 0).UTC(), func(at time.Time) {
+			for _, r := range slices.Clone(s.byKey[fold(k.uri(nil))]) {
+				s.settle(r, at)
+			}
+		})
+	}
+}
+
 // why returns what keeps a service from using its key at the moment now.
 func (s *Server) why(r *resource, now time.Time) denial {
 	list := r.holds()
@@ -125,25 +151,23 @@ func (s *Server) why(r *resource, now time.Time) denial {
 		list = []held{{link: link{key: r.link.key}}}
 	}
 	for _, h := range list {
-		if why := s.whyNot(r, h.link); why != deniedNot {
+		if why := s.whyNot(r, h.link, now); why != deniedNot {
 			return why
 		}
 	}
 	return deniedNot
 }
 
-// whyNot returns what keeps a service from using one version, or any if it names
-// none.
-func (s *Server) whyNot(r *resource, l link) denial {
+// whyNot returns what keeps a service from using one version at the moment now, or
+// any if it names none.
+func (s *Server) whyNot(r *resource, l link, now time.Time) denial {
 	if l.key == "" {
 		return deniedNot
 	}
 	k := s.keyAt(l.key)
 	switch {
-	case k == nil && s.knowsVault(l):
-		return deniedDeleted
 	case k == nil:
-		return deniedNot // a vault outside the simulated estate
+		return s.absent(l)
 	case k.vault.deleted:
 		return deniedVault
 	case s.shutOut(r, k):
@@ -151,15 +175,32 @@ func (s *Server) whyNot(r *resource, l link) denial {
 	case !k.state.exists || k.state.deleted != nil:
 		return deniedDeleted
 	}
-	if v := k.state.find(l.pinned); l.pinned != "" && (v == nil || !v.enabled) {
+	if l.pinned == "" {
+		return deniedNot
+	}
+	v := k.state.find(l.pinned)
+	if v == nil || !v.enabled {
+		return deniedDisabled
+	}
+	// An expired version still unwraps in the vault, but disks stop
+	// (facts-evidence §4, §6).
+	if r.kind.expires && v.exp != 0 && now.Unix() >= v.exp && s.quirk(quirkExpiredDisks) == "stop" {
 		return deniedDisabled
 	}
 	return deniedNot
 }
 
-func (s *Server) knowsVault(l link) bool {
+// absent is what a service feels whose key is not there: nothing, if its vault never
+// was in the estate.
+func (s *Server) absent(l link) denial {
 	host, _, _ := strings.Cut(strings.TrimPrefix(l.key, "https://"), "/")
-	return s.vaults[host] != nil
+	switch {
+	case s.vaults[host] != nil:
+		return deniedDeleted
+	case slices.ContainsFunc(s.made, func(v *vault) bool { return v.host == host }):
+		return deniedVault
+	}
+	return deniedNot
 }
 
 // settle compares what a service can do with what it should be able to, and
@@ -195,6 +236,7 @@ func (s *Server) settle(r *resource, now time.Time) {
 // turn ends a service's access to its key, or gives it back.
 func (s *Server) turn(r *resource, to denial, now time.Time) {
 	r.turn++
+	r.remember(clone(r.doc), now)
 	r.denied, r.planned, r.deniedAt = to, to, now
 	if r.kind.turned != nil {
 		r.kind.turned(s, r, now)

@@ -132,7 +132,7 @@ func TestCosmos_RewrapsUnseen(t *testing.T) {
 }
 
 func TestCosmos_Create(t *testing.T) {
-	e := mustEstate(t, dependents)
+	e := mustEstate(t, strings.Replace(dependents, "name: kv,", "name: kv, purge_protection: true,", 1))
 	url := arm(cosmosType, "fresh", "2021-06-15")
 	r := e.call(200, "PUT", url, `{"location":"westus","kind":"GlobalDocumentDB","properties":{"locations":[{"locationName":"eastus2","failoverPriority":0}],"databaseAccountOfferType":"Standard","keyVaultKeyUri":"`+keyURL+`"}}`)
 	if got := str(r.json(t), "properties.provisioningState"); got != "Creating" {

@@ -75,6 +75,10 @@ func (s *Server) routeBlob(c *call) func(*call) *answer {
 		if a := s.guardBlob(c, r); a != nil {
 			return a
 		}
+		if !blobSimulated(c, container, blob) {
+			return blobProblem(c, http.StatusNotImplemented, codeNotSimulated,
+				"not simulated: "+c.path+" ("+c.method+", comp="+comp+")")
+		}
 		keeper := s.blobKeeper(c, r, container)
 		switch {
 		case keyed && keeper.kind.barred != nil && keeper.kind.barred(keeper):
@@ -88,13 +92,24 @@ func (s *Server) routeBlob(c *call) func(*call) *answer {
 	}
 }
 
+// blobSimulated says whether an operation is one of the few that are here:
+// lists, properties of a container, and whole blobs.
+func blobSimulated(c *call, container, blob string) bool {
+	comp, read := c.query.Get("comp"), c.method == http.MethodGet || c.method == http.MethodHead
+	switch {
+	case blob != "":
+		return comp == "" && (read || c.method == http.MethodPut)
+	case container == "":
+		return comp == "list" && read
+	default:
+		return (comp == "" || comp == "list") && read
+	}
+}
+
 // guardBlob checks token and data role.
 func (s *Server) guardBlob(c *call, r *resource) *answer {
 	if !c.caller.known() {
-		a := blobProblem(c, http.StatusUnauthorized, "NoAuthenticationInformation",
-			"Server failed to authenticate the request. Please refer to the information in the www-authenticate header.")
-		return a.set("Www-Authenticate", "Bearer authorization_uri=https://login.microsoftonline.com/"+
-			s.tenant+"/oauth2/authorize resource_id=https://storage.azure.com")
+		return s.blobChallenge(c, "NoAuthenticationInformation")
 	}
 	if !c.isFor("https://storage.azure.com", "https://"+c.host) {
 		return blobProblem(c, http.StatusUnauthorized, "InvalidAuthenticationInfo",
@@ -108,6 +123,14 @@ func (s *Server) guardBlob(c *call, r *resource) *answer {
 		return s.forbidden(c)
 	}
 	return nil
+}
+
+// blobChallenge answers without a token, or with a bad one.
+func (s *Server) blobChallenge(c *call, code string) *answer {
+	a := blobProblem(c, http.StatusUnauthorized, code,
+		"Server failed to authenticate the request. Please refer to the information in the www-authenticate header.")
+	return a.set("Www-Authenticate", "Bearer authorization_uri=https://login.microsoftonline.com/"+
+		s.tenant+"/oauth2/authorize resource_id=https://storage.azure.com")
 }
 
 // blobDenied answers without the key (facts §4; only the first text is

@@ -32,11 +32,9 @@ func (s *Server) build() error {
 		return err
 	}
 	for _, f := range sc.Faults {
-		armed, err := arm(f)
-		if err != nil {
+		if err := s.enlist(f, s.epoch); err != nil {
 			return err
 		}
-		s.faults = append(s.faults, armed)
 	}
 	for _, e := range sc.Events {
 		s.agenda.add(s.epoch.Add(e.At.Duration), func(now time.Time) {
@@ -90,7 +88,7 @@ func (s *Server) buildVaults(spec VaultSpec) {
 			suffix = hsmSuffix
 		}
 		v := &vault{spec: one, host: strings.ToLower(p.Name) + suffix, keys: map[string]*key{}}
-		s.vaults[v.host] = v
+		s.addVault(v)
 		for _, k := range spec.Keys {
 			for i := 1; i <= max(1, k.Count); i++ {
 				s.buildKey(v, k, strings.ReplaceAll(k.Name, "{n}", strconv.Itoa(i)))

@@ -56,6 +56,7 @@ func apiMinor(version string) int {
 
 // bundle is a version with its public key.
 func (s *Server) bundle(c *call, k *key, v *version) doc {
+	c.answered = k.uri(v)
 	d := doc{"key": s.webKey(k, v), "attributes": c.attributes(v)}
 	return listItem(d, v)
 }
@@ -63,6 +64,9 @@ func (s *Server) bundle(c *call, k *key, v *version) doc {
 // webKey is the public JSON web key of a version.
 func (s *Server) webKey(k *key, v *version) doc {
 	d := doc{"kid": k.uri(v), "kty": v.kty, "key_ops": v.ops}
+	if s.replaying {
+		return d // making keys takes milliseconds
+	}
 	switch v.material.kty {
 	case "RSA":
 		if key, err := s.forge.rsa(v.material); err == nil {
@@ -126,12 +130,15 @@ func (v *vault) addKey(name string) *key {
 }
 
 // rotate makes a new version from the newest one: same type and size, expiry
-// from the policy [recording keyvault.key-rotation]. Tags are not carried over
-// (facts §2: rotate takes no tags).
+// from the policy [recording keyvault.key-rotation]. Whether tags are carried over
+// is a quirk.
 func (s *Server) rotate(k *key, now time.Time) *version {
 	from := k.state.find("")
 	v := version{kty: from.kty, ops: from.ops, enabled: true, material: from.material}
 	v.material.own = nil
+	if s.quirk(quirkCopyTags) == quirkYes {
+		v.tags = from.tags
+	}
 	if from.material.own != nil && v.material.bits == 0 && v.material.kty == "RSA" {
 		v.material.bits = 2048
 	}

@@ -20,16 +20,18 @@ type call struct {
 	now        time.Time
 	operation  string
 	caller     *client
-	audience   string // of the token, without a slash at the end
-	authError  string // why there is no caller
-	stale      bool   // a fault makes readers see the past
-	failing    doc    // a fault makes the operation that starts end with this error
-	bucket     string // of throttling
+	audience   string        // of the token, without a slash at the end
+	authError  string        // why there is no caller
+	stale      bool          // a fault makes readers see the past
+	behind     time.Duration // a fault makes lists show the estate as it was so long ago
+	failing    doc           // a fault makes the operation that starts end with this error
+	bucket     string        // of throttling
 	target     resourceID
 	kind       *kind
 	vault      *vault
 	extension  *extension // what hangs on the target
 	partial    bool       // the caller sees only what they may read
+	answered   string     // identifier of the version that the answer is about
 }
 
 func newCall(s *Server, r *http.Request, body []byte) *call {

@@ -67,11 +67,14 @@ func (s *Server) compute(c *call, name, id, permission string) *answer {
 	if err != nil {
 		return problem(http.StatusBadRequest, "BadParameter", "The request body is not valid JSON.")
 	}
+	if alg := text(d, "alg"); knownAlgorithm(alg) {
+		return unsimulated("not simulated: algorithm " + alg)
+	}
 	out, err := s.perform(v, permission, d)
 	if err != nil {
 		return problem(http.StatusBadRequest, "BadParameter", "%s", err)
 	}
-	out["kid"] = k.uri(v)
+	out["kid"], c.answered = k.uri(v), k.uri(v)
 	if permission == "verify" {
 		delete(out, "kid")
 	}
@@ -79,13 +82,16 @@ func (s *Server) compute(c *call, name, id, permission string) *answer {
 }
 
 // refuseUse answers for versions that may not be used: disabled ones, and
-// expired or future ones for what protects new data (facts §2, §6).
+// expired or future ones for what protects new data (facts §2, §6). What the
+// facts leave open is a quirk.
 func refuseUse(c *call, v *version, operation string) *answer {
-	if !v.enabled {
+	uses := operation == "encrypt" || operation == "wrapKey" || operation == "verify"
+	if !v.enabled && !(uses && c.sim.quirk(quirkDisabled) == "protects") {
 		return innerProblem(http.StatusForbidden, "Forbidden", "KeyDisabled",
 			"Operation "+operation+" is not allowed on a disabled key.")
 	}
-	protects := operation == "encrypt" || operation == "wrapKey" || operation == "sign"
+	protects := operation == "encrypt" || operation == "wrapKey" ||
+		operation == "sign" && c.sim.quirk(quirkExpiredSign) == quirkRefused
 	if protects && v.exp != 0 && c.now.Unix() >= v.exp {
 		return innerProblem(http.StatusForbidden, "Forbidden", "KeyExpired",
 			"Operation "+operation+" is not allowed on an expired key.")
@@ -130,7 +136,14 @@ func decode64(d doc, name string) ([]byte, error) {
 // value is the body of a result.
 func value(b []byte) doc { return doc{"value": base64.RawURLEncoding.EncodeToString(b)} }
 
-// oaepHash returns the hash of an OAEP algorithm. RSA1_5 is not simulated.
+// knownAlgorithm says whether Key Vault has an algorithm that is not simulated
+// (example keyvault-7.3-preview/keys.json, JsonWebKeyEncryptionAlgorithm).
+func knownAlgorithm(alg string) bool {
+	return alg == "RSA1_5" || alg == "RSNULL" || alg == "ES256K" ||
+		(strings.HasPrefix(alg, "A128") || strings.HasPrefix(alg, "A192") || strings.HasPrefix(alg, "A256"))
+}
+
+// oaepHash returns the hash of an OAEP algorithm.
 func oaepHash(alg string) (hash.Hash, error) {
 	switch alg {
 	case "RSA-OAEP":

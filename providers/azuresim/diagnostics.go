@@ -36,15 +36,17 @@ type DiagnosticsSpec struct {
 }
 
 // UnmarshalYAML reads none or the fields. What is wrong it keeps, so that
-// [ParseScenario] can name the line.
-func (d *DiagnosticsSpec) UnmarshalYAML(b []byte) error {
-	if strings.Trim(strings.TrimSpace(string(b)), `"'`) == "none" {
+// [ParseScenario] can name the line. It asks for the value and not for its bytes, as
+// [Duration.UnmarshalYAML] does.
+func (d *DiagnosticsSpec) UnmarshalYAML(unmarshal func(any) error) error {
+	var word string
+	if unmarshal(&word) == nil && word == "none" {
 		*d = DiagnosticsSpec{None: true}
 		return nil
 	}
 	type fields DiagnosticsSpec
 	var f fields
-	if err := yaml.UnmarshalWithOptions(b, &f, yaml.Strict()); err != nil {
+	if err := unmarshal(&f); err != nil {
 		*d = DiagnosticsSpec{invalid: "give none or workspace, category and since"}
 		var e yaml.Error
 		if errors.As(err, &e) {
@@ -215,7 +217,7 @@ func (s *Server) logs(v *vault, at time.Time, workspace string) bool {
 // a vault of which it says nothing has a setting that names the first, and
 // logs into all as ever.
 func (s *Server) buildDiagnostics() error {
-	for _, v := range s.vaults {
+	for _, v := range s.made {
 		spec := v.spec.Diagnostics
 		typ := "Microsoft.KeyVault/vaults"
 		if v.spec.HSM {

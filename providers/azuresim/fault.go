@@ -20,7 +20,9 @@ type Fault struct {
 	// Do is one of [FaultKinds].
 	Do string `yaml:"do"`
 	// Status, Code and Message are those of the answer of "status", and may
-	// replace those of "forbidden" and "throttle".
+	// replace those of "forbidden" and "throttle". A Code of [ErrorCodes]
+	// is enough: status, body and inner code are then those of Azure. For a vault
+	// that is the inner code, such as ForbiddenByFirewall.
 	Status  int    `yaml:"status"`
 	Code    string `yaml:"code"`
 	Message string `yaml:"message"`
@@ -29,6 +31,8 @@ type Fault struct {
 	// Delay of "slow", and how long a lost connection stays open before it
 	// closes. In real time, since that is what clients' time-outs count.
 	Delay Duration `yaml:"delay"`
+	// Lie is what the kinds answer that do not tell the truth.
+	Lie `yaml:",inline"`
 }
 
 // Match chooses requests by globs, or by /regular expressions/.
@@ -68,10 +72,26 @@ type When struct {
 //	stale-read             the state before the last change
 //	slow                   the true answer, late
 //	fail-operation         the long-running operation that starts ends Failed
+//
+// and how Azure, a cache or a proxy in between can lie:
+//
+//	empty-body             200 without a body
+//	body                   200 with a body of your choice: {}, null, a page of HTML
+//	omit                   the true answer without the properties at paths
+//	null-property          the same with null in their place
+//	set                    the same with a value of your choice
+//	foreign                the document of another resource or key
+//	cut-page               a list that ends early and points to no next page
+//	drop-from-list         a list without some of its members
+//	repeat-page            a page of a list that points to itself as the next
+//	old-list               a list as it was some time ago (behind)
+//	expired-token          401, the token has expired, in the form of the surface
 func FaultKinds() []string {
 	return []string{
 		"timeout-after-effect", "timeout-before-effect", "drop", "status", "throttle",
 		"forbidden", "stale-read", "slow", "fail-operation",
+		"empty-body", "body", "omit", "null-property", "set", "foreign", "cut-page",
+		"drop-from-list", "repeat-page", "old-list", "expired-token",
 	}
 }
 
@@ -80,6 +100,8 @@ type armedFault struct {
 	Fault
 	operation, host, path, caller *regexp.Regexp
 	seen, hit                     int
+	number                        int       // of those armed so far, from 1
+	from                          time.Time // After and Until count from here
 }
 
 func (f *armedFault) name() string {
@@ -89,20 +111,17 @@ func (f *armedFault) name() string {
 	return f.Do
 }
 
-// AddFault lets something go wrong from now on. A bad pattern matches nothing.
+// AddFault lets something go wrong from now on, with After and Until counted from the
+// start of the scenario. A bad pattern matches nothing.
 func (s *Server) AddFault(f Fault) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if armed, err := arm(f); err == nil {
-		s.faults = append(s.faults, armed)
-	}
+	_ = s.enlist(f, s.epoch)
 }
 
 // ClearFaults ends all faults.
 func (s *Server) ClearFaults() {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.faults = nil
+	s.ClearFault("")
 }
 
 func arm(f Fault) (*armedFault, error) {
@@ -148,7 +167,7 @@ func (f *armedFault) matches(c *call) bool {
 
 // hits counts a matching request and says whether it is hit.
 func (f *armedFault) hits(s *Server, now time.Time) bool {
-	passed := now.Sub(s.epoch)
+	passed := now.Sub(f.from)
 	if passed < f.When.After.Duration ||
 		f.When.Until.Duration > 0 && passed >= f.When.Until.Duration {
 		return false
@@ -169,6 +188,9 @@ func (f *armedFault) hits(s *Server, now time.Time) bool {
 
 // apply answers a request that was hit.
 func (f *armedFault) apply(c *call, handler func(*call) *answer) *answer {
+	if a, ok := f.lie(c, handler); ok {
+		return a
+	}
 	switch f.Do {
 	case "timeout-after-effect":
 		handler(c)
@@ -178,11 +200,11 @@ func (f *armedFault) apply(c *call, handler func(*call) *answer) *answer {
 	case "drop":
 		return f.nothing(lostClosed)
 	case "throttle":
-		return f.dressed(throttled(c, f.RetryAfter.or(10*time.Second), false))
+		return f.dressed(c, throttled(c, f.RetryAfter.or(10*time.Second), false))
 	case "forbidden":
-		return f.dressed(c.sim.forbidden(c))
+		return f.dressed(c, c.sim.forbidden(c))
 	case "status":
-		return f.dressed(problem(f.Status, "InternalServerError", "An error occurred."))
+		return f.dressed(c, problem(f.Status, "InternalServerError", "An error occurred."))
 	case "fail-operation":
 		c.failing = doc{"code": f.Code, "message": f.Message}
 		if f.Code == "" {
@@ -206,17 +228,22 @@ func (f *armedFault) nothing(how lostness) *answer {
 }
 
 // dressed puts what the fault says over an error answer.
-func (f *armedFault) dressed(a *answer) *answer {
+func (f *armedFault) dressed(c *call, a *answer) *answer {
+	code, message := f.Code, f.Message
+	if form := errorForms()[code]; form != nil && message == "" {
+		if known := form(c, f.RetryAfter.Duration); known != nil {
+			a, code = known, ""
+		}
+	}
 	if f.Status != 0 {
 		a.status = f.Status
 	}
 	if f.RetryAfter.Duration > 0 {
 		a.set("Retry-After", strconv.Itoa(int(f.RetryAfter.Seconds())))
 	}
-	if f.Code == "" && f.Message == "" {
+	if code == "" && message == "" {
 		return a
 	}
-	code, message := f.Code, f.Message
 	if code == "" {
 		code = http.StatusText(a.status)
 	}

@@ -27,9 +27,9 @@ type graphRequest struct {
 const maxGraphRows = 1000
 
 // graphQuery answers a query in a small subset of KQL; see package kql. What it
-// does not know it refuses as a bad query, so that nobody relies on it by
-// mistake. The index lags behind by the scenario's graph_lag (facts §3: minutes
-// behind at times).
+// does not know it refuses as not simulated, and what is none as a bad query, so
+// that nobody relies on it by mistake. The index lags behind by the scenario's graph_lag, or the quirk of that
+// name (facts §3: minutes behind at times).
 func (s *Server) graphQuery(c *call) *answer {
 	if c.method != http.MethodPost {
 		return s.notSimulated(c)
@@ -47,6 +47,9 @@ func (s *Server) graphQuery(c *call) *answer {
 	query, err := kql.Parse(r.Query, "Resources", c.now)
 	if err != nil {
 		if bad, ok := errors.AsType[*kql.Error](err); ok {
+			if bad.Code == kql.CodeNotSimulated {
+				return unsimulated(bad.Text)
+			}
 			return graphProblem(bad.Code, bad.Text)
 		}
 		return graphProblem("InvalidQuery", err.Error())
@@ -101,25 +104,37 @@ func graphPage(r graphRequest, rows []doc) *answer {
 // graphRows are all resources as the index has them: types in lower case, the
 // group and the subscription as columns [recording resourcegraph.gallery].
 func (s *Server) graphRows(c *call, subscriptions []string) []doc {
-	list := s.selectedAll(func(r *resource) bool {
+	view := &call{sim: s, now: c.now, query: map[string][]string{"api-version": {"2999-01-01"}}}
+	var rows []doc
+	for _, r := range s.indexed(c, func(r *resource) bool {
 		if r.id.above != "" || !s.visible(c, r) {
 			return false
 		}
 		return len(subscriptions) == 0 || slices.ContainsFunc(subscriptions, func(sub string) bool {
 			return strings.EqualFold(sub, r.id.subscription)
 		})
-	})
-	view := &call{sim: s, now: c.now, query: map[string][]string{"api-version": {"2999-01-01"}}}
-	lag := s.scenario.GraphLag.Duration
-	rows := make([]doc, 0, len(list))
-	for _, r := range list {
-		if c.now.Before(r.made.Add(lag)) {
-			continue
-		}
-		view.stale = lag > 0 && c.now.Before(r.changed.Add(lag))
+	}) {
 		rows = append(rows, s.graphRow(r, r.view(view)))
 	}
 	return rows
+}
+
+// indexed returns the resources as the index has them: of some time ago, or
+// without what services changed by themselves.
+func (s *Server) indexed(c *call, ok func(*resource) bool) []*resource {
+	lag := s.graphLag()
+	if lag != never {
+		return s.asOf(c.now.Add(-lag-c.behind), ok)
+	}
+	list := s.asOf(c.now.Add(-c.behind), ok)
+	for i, r := range list {
+		if r.indexed != nil {
+			then := *r
+			then.doc, then.denied, then.older = r.indexed, deniedNot, nil
+			list[i] = &then
+		}
+	}
+	return list
 }
 
 func (s *Server) graphRow(r *resource, d doc) doc {

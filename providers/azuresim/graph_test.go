@@ -46,14 +46,14 @@ func TestGraph_Queries(t *testing.T) {
 
 func TestGraph_RefusesWhatItDoesNotKnow(t *testing.T) {
 	e := mustEstate(t, dependents)
-	for _, query := range []string{
-		"Resources | evaluate pivot(type)", "Resources | join kind=inner X", "Secrets | take 1",
-		"Resources | where type ~~ 'x'", "Resources where", "Resources | where (type =~ 'x'",
+	for query, status := range map[string]int{
+		"Resources | evaluate pivot(type)": 501, "Resources | join kind=inner X": 501, "Secrets | take 1": 501,
+		"Resources | where type ~~ 'x'": 501, "Resources where": 400, "Resources | where (type =~ 'x'": 400,
 	} {
 		body, _ := json.Marshal(map[string]any{"query": query})
-		r := e.call(400, "POST", graphURL, string(body))
-		if got, _ := code(t, r); got != "BadRequest" {
-			t.Errorf("%s: %s", query, r.body)
+		want := map[int]string{400: "BadRequest", 501: "NotSimulated"}[status]
+		if got, _ := code(t, e.call(status, "POST", graphURL, string(body))); got != want {
+			t.Errorf("%s: %s, want %s", query, got, want)
 		}
 	}
 }

@@ -123,12 +123,8 @@ func (s *Server) store(c *call, name string, r keyRequest, v version) *answer {
 	return reply(http.StatusOK, s.bundle(c, k, made))
 }
 
-// deletedConflict refuses a name that is soft-deleted (facts §2, unverified).
-func (s *Server) deletedConflict(k *key) *answer {
-	return innerProblem(http.StatusConflict, "Conflict", "ObjectIsDeletedButRecoverable",
-		"Key "+k.name+" is currently in a deleted but recoverable state, and its name cannot be reused;"+
-			" in this state, the key can only be recovered or purged.")
-}
+// deletedConflict refuses a name that is soft-deleted [recording keyvault.error-bodies].
+func (s *Server) deletedConflict(k *key) *answer { return deletedName(k.name) }
 
 // rotateKey makes a new version like the newest. It takes no body and is not
 // idempotent (facts §2).
@@ -168,7 +164,7 @@ func (s *Server) remove(k *key, now time.Time) {
 	next := k.state
 	next.deleted = &deletion{at: now, purge: now.AddDate(0, 0, k.vault.retention())}
 	k.change(next, now)
-	k.settled = now.Add(k.vault.spec.SettleAfterDelete.Duration)
+	k.settled = now.Add(s.settleAfterDelete(k.vault))
 	s.keyChanged(k, now)
 	purge := next.deleted
 	s.agenda.add(purge.purge, func(at time.Time) {
@@ -183,8 +179,21 @@ func (s *Server) restore(k *key, now time.Time) {
 	next := k.state
 	next.deleted = nil
 	k.change(next, now)
-	k.settled = now.Add(k.vault.spec.SettleAfterDelete.Duration)
+	k.settled = now.Add(s.settleAfterDelete(k.vault))
 	s.keyChanged(k, now)
+}
+
+// settleAfterDelete is for how long a deleted or recovered key is not found at
+// its new place: what the scenario says of the vault, or the quirk.
+func (s *Server) settleAfterDelete(v *vault) time.Duration {
+	if given := v.spec.SettleAfterDelete.Duration; given > 0 {
+		return given
+	}
+	d, err := time.ParseDuration(s.quirk(quirkSettle))
+	if err != nil {
+		return 0
+	}
+	return d
 }
 
 // purge removes a key for good.
@@ -250,8 +259,17 @@ func (s *Server) listDeleted(c *call, _, _ string) *answer {
 }
 
 // recoverDeleted brings a key back and answers with it [recording
-// keyvault.softdelete].
+// keyvault.softdelete]. Too early, and of a key that lives, it is refused
+// [recording keyvault.error-bodies].
 func (s *Server) recoverDeleted(c *call, name, _ string) *answer {
+	if k := c.vault.key(name); k != nil && !c.vault.spec.HSM {
+		switch {
+		case k.state.deleted != nil && c.now.Before(k.settled):
+			return beingDeleted(c)
+		case k.state.exists && k.state.deleted == nil:
+			return notDeleted(c)
+		}
+	}
 	k, bad := s.deletedKey(c, name)
 	if bad != nil {
 		return bad

@@ -100,14 +100,16 @@ func (k keyState) replace(v *version) keyState {
 
 // key is a key with its past.
 type key struct {
-	vault   *vault
-	name    string
-	state   keyState
-	before  keyState // ahead of the last change, for stale reads
-	lagging []lagged
-	backup  keyState  // at the time of the last backup
-	made    int       // versions made so far
-	settled time.Time // after a deletion or recovery: not found before
+	vault    *vault
+	name     string
+	state    keyState
+	before   keyState // ahead of the last change, for stale reads
+	lagging  []lagged
+	past     []lagged       // all that it was, each until a moment
+	backup   keyState       // at the time of the last backup
+	made     int            // versions made so far
+	expiries map[int64]bool // moments at which dependents look again
+	settled  time.Time      // after a deletion or recovery: not found before
 }
 
 // lagged is a state that readers still see until a moment.
@@ -120,6 +122,10 @@ type lagged struct {
 // §2: reads may lag writes).
 func (k *key) change(next keyState, now time.Time) {
 	k.before = k.state
+	k.past = append(k.past, lagged{until: now, state: k.state})
+	if len(k.past) > maxKeyPast {
+		k.past = slices.Clone(k.past[1:])
+	}
 	if lag := k.vault.spec.ReadLag.Duration; lag > 0 {
 		k.lagging = append(k.lagging, lagged{until: now.Add(lag), state: k.state})
 	}
@@ -151,10 +157,11 @@ func (k *key) uri(v *version) string {
 
 // vault is a key vault or a managed HSM.
 type vault struct {
-	spec    VaultSpec
-	host    string
-	keys    map[string]*key // by lower-case name
-	deleted bool            // by Azure Resource Manager
+	spec      VaultSpec
+	host      string
+	keys      map[string]*key // by lower-case name
+	deleted   bool            // by Azure Resource Manager
+	deletedAt time.Time
 }
 
 // key returns a key by name, nil when it never existed.

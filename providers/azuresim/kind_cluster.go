@@ -28,6 +28,14 @@ func clusterKind() *kind {
 		},
 		write: clusterWrite, remove: removeLater(clusterDelete()), see: clusterSee,
 		busy: clusterBusy, pin: clusterPin,
+		keyPath: kmsKey + ".keyId", refused: clusterRefused,
+		keyOff: func(d doc) bool { return !truth(d, kmsKey+".enabled") },
+		bad: func(c *call, _ *resource, body doc) *answer {
+			if c.method == http.MethodPatch {
+				return nil // tags alone
+			}
+			return badKMS(body)
+		},
 	}
 }
 
@@ -47,7 +55,7 @@ func clusterBusy(r *resource) *answer {
 // containerservice.managed-cluster].
 func clusterDelete() operationStyle {
 	style := clusterStyle()
-	style.result = "operationresults"
+	style.result, style.phases = "operationresults", nil
 	return style
 }
 
@@ -124,11 +132,7 @@ func clusterWrite(s *Server, c *call, r *resource, body doc, patch bool) *answer
 		s.change(r, next)
 		return reply(http.StatusOK, r.view(c))
 	}
-	if a := kmsRefuse(r, body); a != nil {
-		return a
-	}
 	status, state, style := http.StatusOK, "Updating", clusterStyle()
-	style.phases = updatePhases
 	if r == nil {
 		status, state, style.phases = http.StatusCreated, "Creating", createPhases
 		r = s.newResource(c)

@@ -195,12 +195,13 @@ func containerAsked(id resourceID, body doc) doc {
 // unverified; so the error says no more than Azure's general code).
 func containerDone(s *Server, r *resource, now time.Time) doc {
 	next := clone(r.doc)
-	id := s.pick(r, now)
-	s.turn(r, s.whyNot(r, link{key: r.link.key, pinned: id}), now)
-	if id == "" && s.keyOf(r) != nil && r.denied == deniedNot {
-		s.turn(r, deniedDisabled, now) // of no version that could be taken
+	id, bad, why := s.pick(r, now), false, deniedNot
+	if r.link.key != "" {
+		f := s.flawOf(r.link, r, false, now)
+		bad, why = f != flawNot, f.denial()
 	}
-	if r.denied != deniedNot {
+	s.turn(r, why, now)
+	if bad {
 		put(next, "properties.provisioningState", "Failed")
 		put(next, "properties.instanceView.state", "Failed")
 		s.change(r, next)

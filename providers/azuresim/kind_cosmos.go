@@ -24,6 +24,9 @@ func cosmosKind() *kind {
 		},
 		needs: cosmosBackups,
 		write: cosmosWrite, remove: removeLater(cosmosStyle()), see: cosmosSee, busy: cosmosBusy,
+		bad:     func(_ *call, r *resource, body doc) *answer { return cosmosRevoked(r, body) },
+		keyPath: "properties.keyVaultKeyUri", refused: cosmosRefused,
+		keyOff:  func(d doc) bool { return text(d, "properties.keyVaultKeyUri") == "" },
 		onePage: true, // the model of the list has no nextLink [example cosmosdb-2021-10-15]
 	}
 }

@@ -16,7 +16,7 @@ const (
 // within the hour; previousKeys stay until its disks are re-wrapped (facts §4).
 func diskSetKind() *kind {
 	return &kind{
-		name: kindDiskSet, typ: "Microsoft.Compute/diskEncryptionSets", content: jsonCharset,
+		name: kindDiskSet, typ: "Microsoft.Compute/diskEncryptionSets", content: jsonCharset, expires: true,
 		pace: Pace{
 			Check: For(time.Hour), Rewrap: For(10 * time.Minute),
 			DenyAfter: For(30 * time.Minute), RecoverAfter: For(15 * time.Minute),
@@ -25,6 +25,8 @@ func diskSetKind() *kind {
 		adopt:  diskSetAdopt, write: diskSetWrite, remove: removeLater(computeStyle()),
 		child: diskSetChild, see: diskSetSee, turned: (*Server).turnMachines,
 		follows: diskSetFollows, pin: diskSetPin,
+		keyPath: "properties.activeKey.keyUrl", refused: diskSetRefused,
+		holds: (*Server).setHeld,
 		// Without disks it has no previousKeys [recording
 		// compute.disk-encryption-set-update].
 		hasData: func(s *Server, r *resource) bool { return len(s.standingOn(r)) > 0 },
@@ -59,7 +61,8 @@ func diskSetSee(s *Server, _ *call, r *resource, d doc) {
 	put(d, "properties.previousKeys", keys)
 }
 
-// diskSetChild lists what stands on the set [example
+// diskSetChild lists what stands on the set, the ids with group and name in
+// capitals [example
 // compute-disk-2021-04-01/ListDiskEncryptionSetAssociatedResources, recording
 // compute.disk-encryption-set-snapshot].
 func diskSetChild(s *Server, c *call, r *resource, rest []string) *answer {
@@ -153,7 +156,8 @@ func diskSetDone(s *Server, r *resource, body doc, made bool, now time.Time) doc
 func diskKind() *kind {
 	return &kind{
 		name: kindDisk, typ: "Microsoft.Compute/disks", content: jsonCharset, need: NeedDisk,
-		write: storedWrite((*Server).completeDisk), remove: removeLater(computeStyle()), see: diskSee, setsOf: diskSets,
+		write: storedWrite((*Server).completeDisk), remove: removeLater(computeStyle()), see: diskSee,
+		refers: diskSets, standing: true,
 	}
 }
 
@@ -288,8 +292,8 @@ func (s *Server) setID(name, n string) string {
 	if name == "" || strings.HasPrefix(name, "/") {
 		return name
 	}
-	for _, r := range s.selectedAll(func(r *resource) bool { return r.kind.name == kindDiskSet }) {
-		if strings.EqualFold(r.id.name, name) {
+	for _, r := range s.named(name) {
+		if r.kind.name == kindDiskSet {
 			return r.id.path()
 		}
 	}

@@ -3,7 +3,6 @@ package azuresim
 import (
 	"net/http"
 	"slices"
-	"strings"
 	"time"
 )
 
@@ -19,24 +18,19 @@ func kmsLink(d doc) link {
 	return keyLink(text(d, kmsKey+".keyId"))
 }
 
-// kmsRefuse checks a request for KMS as AKS does (public reports: azure-docs #93886
-// and #110117, telescope #1121; the status of the last code is not in them).
-func kmsRefuse(r *resource, body doc) *answer {
+// badKMS refuses a key of etcd without what AKS must know of its vault (facts-services
+// A2; public reports: azure-docs #93886 and #110117).
+func badKMS(body doc) *answer {
 	asked, ok := at(body, kmsKey).(doc)
 	if !ok || !truth(asked, "enabled") {
 		return nil
 	}
-	access := text(asked, "keyVaultNetworkAccess")
-	switch {
+	switch access := text(asked, "keyVaultNetworkAccess"); {
 	case access == "":
 		return problem(http.StatusBadRequest, "BadRequest", "KeyVault network access is unspecified for Azure Key Vault KMS.")
 	case access == "Private" && text(asked, "keyVaultResourceId") == "":
 		return problem(http.StatusBadRequest, "BadRequest",
 			"KeyVault resource ID is empty when KeyVault network access is Private.")
-	case r != nil && r.noAccess:
-		vault, _, _ := strings.Cut(keyLink(text(asked, "keyId")).key, "/keys/")
-		return problem(http.StatusBadRequest, "AzureKeyVaultKmsValidateIdentityPermissionCustomerError",
-			"The identity does not have keys encrypt/decrypt permission on key vault \"%s\"", vault)
 	}
 	return nil
 }
@@ -66,7 +60,7 @@ func (s *Server) kmsDone(r *resource, now time.Time) {
 	case r.inUse != "":
 		r.older = []held{{link: link{key: r.inKey, pinned: r.inUse}, why: NeedEtcdSecrets}}
 		r.inKey, r.inUse = "", ""
-		s.index(r)
+		s.file(r)
 		s.settle(r, now)
 	}
 }
@@ -97,7 +91,7 @@ func kmsLeave(s *Server, r *resource, before link, now time.Time) {
 // version then, the previous one is held all the same.
 func rewriteSecrets(s *Server, r *resource, now time.Time) {
 	r.older = slices.DeleteFunc(r.older, func(h held) bool { return h.why == NeedEtcdSecrets })
-	s.index(r)
+	s.file(r)
 	s.settle(r, now)
 }
 

@@ -15,7 +15,7 @@ func machineKind() *kind {
 	return &kind{
 		name: kindMachine, typ: "Microsoft.Compute/virtualMachines", content: jsonCharset,
 		write: machineWrite, remove: removeLater(machineStyle()), see: machineSee,
-		child: machineChild, post: machinePost,
+		child: machineChild, post: machinePost, refers: machineRefers,
 		acts: map[string]func(*Server, *resource, time.Time){
 			"start-machine":      func(_ *Server, r *resource, _ time.Time) { machineOf(r).power(powerRunning) },
 			"stop-machine":       func(_ *Server, r *resource, _ time.Time) { machineOf(r).power(powerStopped) },
@@ -71,25 +71,24 @@ func (m *machine) loseKey() {
 	}
 }
 
-// regainKey starts what was shut down for want of the key.
-func (m *machine) regainKey() {
+// regainKey starts what was shut down for want of the key, if such machines start
+// by themselves.
+func (m *machine) regainKey(starts bool) {
 	m.keyGone = false
-	if m.shutDown && !m.staysDown {
+	if m.shutDown && !m.staysDown && starts {
 		m.state, m.shutDown = powerRunning, false
 	}
 }
 
-func sorted(list []*resource) []*resource {
-	slices.SortFunc(list, func(a, b *resource) int { return strings.Compare(fold(a.id.path()), fold(b.id.path())) })
-	return list
-}
-
 // turnMachines stops the machines of a disk encryption set that lost its key,
-// and starts them again when it is back. That they start by themselves is an
-// assumption: the documentation says that they are usable again.
+// and starts them again when it is back. Whether they start by themselves is a
+// quirk: the documentation says that they are usable again.
 func (s *Server) turnMachines(set *resource, now time.Time) {
-	id := fold(set.id.path())
-	for _, r := range s.selectedAll(func(r *resource) bool { return r.kind.name == kindMachine && usesSet(r.doc, id) }) {
+	id := set.folded
+	for _, r := range s.referring(set, isMachine) {
+		if !usesSet(r.doc, id) {
+			continue // it only names it elsewhere
+		}
 		m := machineOf(r)
 		m.turn++
 		turn, gone := m.turn, set.denied != deniedNot
@@ -101,7 +100,7 @@ func (s *Server) turnMachines(set *resource, now time.Time) {
 			case gone:
 				m.loseKey()
 			case m.keyGone:
-				m.regainKey()
+				m.regainKey(s.quirk(quirkMachines) == quirkYes)
 			}
 		})
 	}
@@ -109,35 +108,44 @@ func (s *Server) turnMachines(set *resource, now time.Time) {
 
 func (s *Server) selectedAll(ok func(*resource) bool) []*resource {
 	var out []*resource
-	for _, r := range s.resources {
+	for _, r := range s.index.all.sorted() {
 		if ok(r) {
 			out = append(out, r)
 		}
 	}
-	return sorted(out)
+	return out
 }
+
+func isMachine(k *kind) bool { return k.name == kindMachine }
 
 // usesSet says whether a machine has a disk on a set.
 func usesSet(d doc, set string) bool { return hasDisk(d, "managedDisk.diskEncryptionSet.id", set) }
 
+// machineRefers returns the disks of a machine and the sets that they are on.
+func machineRefers(d doc) []string {
+	var out []string
+	for _, disk := range profileDisks(d, "properties.storageProfile") {
+		out = append(out, text(disk, "managedDisk.id"), text(disk, "managedDisk.diskEncryptionSet.id"))
+	}
+	return out
+}
+
 // hasDisk says whether a machine has a disk of which path names id.
 func hasDisk(d doc, path, id string) bool {
-	disks, _ := at(d, "properties.storageProfile.dataDisks").([]any)
-	disks = append([]any{at(d, "properties.storageProfile.osDisk")}, disks...)
-	return slices.ContainsFunc(disks, func(disk any) bool {
-		d, ok := disk.(doc)
-		return ok && fold(text(d, path)) == id
+	return slices.ContainsFunc(profileDisks(d, "properties.storageProfile"), func(disk doc) bool {
+		return fold(text(disk, path)) == id
 	})
 }
 
 // machineWith returns the machine that a disk is attached to, nil if none is.
 func (s *Server) machineWith(disk *resource) *resource {
-	id := fold(disk.id.path())
-	all := s.selectedAll(func(r *resource) bool { return r.kind.name == kindMachine && hasDisk(r.doc, "managedDisk.id", id) })
-	if len(all) == 0 {
-		return nil
+	id := disk.folded
+	for _, r := range s.referring(disk, isMachine) {
+		if hasDisk(r.doc, "managedDisk.id", id) {
+			return r
+		}
 	}
-	return all[0]
+	return nil
 }
 
 // machineSee spells groups in capitals and adds the instance view where it was

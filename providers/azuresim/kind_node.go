@@ -29,7 +29,7 @@ func scaleSetKind() *kind {
 // assumption.
 func nodeKind() *kind {
 	return &kind{
-		name: "node", typ: scaleSetType + "/virtualMachines", content: jsonCharset, need: NeedNode,
+		name: "node", typ: scaleSetType + "/virtualMachines", content: jsonCharset, need: NeedNode, expires: true,
 		pace: diskSetKind().pace, silent: true,
 	}
 }
@@ -42,17 +42,19 @@ type scaleSetExtra struct {
 
 // replaceNodes replaces the nodes of a cluster, or of one scale set.
 func replaceNodes(s *Server, r *resource, now time.Time) {
-	for _, set := range s.selectedAll(func(set *resource) bool { return set == r || nodesOf(r, set) }) {
+	for _, set := range append(s.scaleSets(r), r) {
 		if extra, ok := set.extra.(*scaleSetExtra); ok {
 			s.replacePool(extra.cluster, text(set.doc, "tags.aks-managed-poolName"), now)
 		}
 	}
 }
 
-// nodesOf says whether a scale set holds nodes of a cluster.
-func nodesOf(cluster, set *resource) bool {
-	extra, ok := set.extra.(*scaleSetExtra)
-	return ok && extra.cluster == cluster
+// scaleSets returns the scale sets of a cluster, in the order of their ids.
+func (s *Server) scaleSets(cluster *resource) []*resource {
+	return slices.DeleteFunc(slices.Clone(s.index.ofKind(s.kindNamed("scale-set")).sorted()), func(set *resource) bool {
+		extra, ok := set.extra.(*scaleSetExtra)
+		return !ok || extra.cluster != cluster
+	})
 }
 
 // replacePool takes the nodes of a pool away and builds them anew.
@@ -87,7 +89,7 @@ func (s *Server) instances(set *resource) []*resource {
 	if set == nil {
 		return nil
 	}
-	list := s.selectedAll(func(r *resource) bool { return r.parent == set })
+	list := s.children(set)
 	slices.SortFunc(list, func(a, b *resource) int { return whole(a.id.name) - whole(b.id.name) })
 	return list
 }
@@ -115,7 +117,10 @@ func (s *Server) syncNodes(cluster *resource, now time.Time) {
 			s.addNode(cluster, set, pool, now)
 		}
 	}
-	for _, set := range s.selectedAll(func(set *resource) bool { return nodesOf(cluster, set) && !wanted[set] }) {
+	for _, set := range s.scaleSets(cluster) {
+		if wanted[set] {
+			continue
+		}
 		for _, node := range s.instances(set) {
 			s.dropNode(node)
 		}

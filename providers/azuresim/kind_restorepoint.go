@@ -76,7 +76,7 @@ func restoreCollectionSee(s *Server, c *call, r *resource, d doc) {
 		return
 	}
 	points := []any{}
-	for _, point := range s.selectedAll(func(point *resource) bool { return point.parent == r }) {
+	for _, point := range s.children(r) {
 		points = append(points, point.view(c))
 	}
 	put(d, "properties.restorePoints", points)
@@ -189,7 +189,7 @@ func (s *Server) freeze(r, set *resource, version string, now time.Time) {
 	r.keeper = set
 	r.link = link{key: set.inKey, pinned: cmp.Or(version, set.inUse)}
 	r.begin(r.link.pinned)
-	s.index(r)
+	s.file(r)
 	s.settle(r, now)
 }
 
@@ -233,8 +233,8 @@ func (s *Server) buildRestorePoint(spec RestorePointSpec, p Place, n string) {
 	if spec.Version == "" {
 		return
 	}
-	for _, child := range s.selectedAll(func(child *resource) bool { return child.parent == r && child.keeper != nil }) {
-		if k := s.keyOf(child); k != nil && k.state.choose(spec.Version) != nil {
+	for _, child := range s.children(r) {
+		if k := s.keyOf(child); child.keeper != nil && k != nil && k.state.choose(spec.Version) != nil {
 			s.freeze(child, child.keeper, k.state.choose(spec.Version).id, s.epoch)
 		}
 	}

@@ -19,6 +19,8 @@ func scopeKind() *kind {
 		pace:   storageKind().pace,
 		linkOf: scopeLink, adopt: scopeAdopt, write: scopeWrite, list: scopeList, pin: scopePin,
 		throttled: storageThrottled, parallel: true,
+		keyPath: scopeKey + ".keyUri", refused: storageRefused,
+		keyOff: func(d doc) bool { return !strings.EqualFold(text(d, "properties.source"), "Microsoft.Keyvault") },
 		shown:  func(d doc) string { return text(d, scopeKey+".currentVersionedKeyIdentifier") },
 		placed: func(_ *Server, r *resource) { r.keeper = r.parent },
 		barred: scopeDisabled,
@@ -135,7 +137,7 @@ func scopeList(s *Server, c *call) *answer {
 	}
 	named := encryptionScopeFilter(c)
 	include := c.query.Get("$include")
-	list := s.selected(c.target, func(r *resource) bool {
+	list := s.listed(c, s.index.ofKind(c.kind), func(r *resource) bool {
 		return r.kind == c.kind && strings.EqualFold(r.id.above, c.target.above) && named(r.id.name) &&
 			(include == "" || include == "All" || strings.EqualFold(include, text(r.doc, "properties.state")))
 	})

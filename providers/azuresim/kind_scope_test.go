@@ -9,7 +9,7 @@ import (
 	"cmkd/providers/azuresim"
 )
 
-const scoped = oneKey + `storage_accounts:
+var scoped = strings.Replace(oneKey, "name: kv,", "name: kv, purge_protection: true,", 1) + `storage_accounts:
   - name: st
     key: kv/k
     containers: [plain]

@@ -13,7 +13,7 @@ func snapshotKind() *kind {
 	return &kind{
 		name: "snapshot", typ: "Microsoft.Compute/snapshots", content: jsonCharset, need: NeedSnapshot,
 		write: storedWrite((*Server).completeSnapshot), remove: removeLater(computeStyle()),
-		setsOf: diskSets, see: func(_ *Server, _ *call, _ *resource, d doc) { shoutSet(d) },
+		refers: diskSets, standing: true, see: func(_ *Server, _ *call, _ *resource, d doc) { shoutSet(d) },
 	}
 }
 
@@ -23,24 +23,20 @@ func imageKind() *kind {
 	return &kind{
 		name: "image", typ: "Microsoft.Compute/images", content: jsonCharset, need: NeedImage,
 		write: imageWrite, remove: removeLater(machineStyle()),
-		setsOf: func(d doc) []string {
-			var sets []string
-			for _, disk := range profileDisks(d, "properties.storageProfile") {
-				if set := text(disk, "diskEncryptionSet.id"); set != "" {
-					sets = append(sets, set)
-				}
-			}
-			return sets
-		},
+		refers: imageSets, standing: true,
 	}
 }
 
 // diskSets are the sets of a disk or a snapshot.
-func diskSets(d doc) []string {
-	if set := text(d, "properties.encryption.diskEncryptionSetId"); set != "" {
-		return []string{set}
+func diskSets(d doc) []string { return []string{text(d, "properties.encryption.diskEncryptionSetId")} }
+
+// imageSets are the sets of an image.
+func imageSets(d doc) []string {
+	var sets []string
+	for _, disk := range profileDisks(d, "properties.storageProfile") {
+		sets = append(sets, text(disk, "diskEncryptionSet.id"))
 	}
-	return nil
+	return sets
 }
 
 // shoutSet spells the group in the id of the set in capitals, as Compute does
@@ -107,20 +103,7 @@ func imageWrite(s *Server, c *call, r *resource, body doc, _ bool) *answer {
 // standingOn returns the disks, snapshots and images on a set; not machines and
 // scale sets (facts-evidence §4).
 func (s *Server) standingOn(set *resource) []*resource {
-	id := fold(set.id.path())
-	var out []*resource
-	for _, r := range s.resources {
-		if r.kind.setsOf == nil {
-			continue
-		}
-		for _, one := range r.kind.setsOf(r.doc) {
-			if fold(one) == id {
-				out = append(out, r)
-				break
-			}
-		}
-	}
-	return sorted(out)
+	return s.referring(set, func(k *kind) bool { return k.standing })
 }
 
 // shout is an id as associatedResources has it: the group and the name in

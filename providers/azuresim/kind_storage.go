@@ -20,8 +20,15 @@ func storageKind() *kind {
 		},
 		linkOf: storageLink, adopt: storageAdopt, write: storageWrite,
 		remove: removeNow(http.StatusOK), pin: storagePin, shown: storageShown,
+		keyPath: storageKey, refused: storageRefused, keyOff: storageOwnKey,
+		bad:       func(_ *call, r *resource, body doc) *answer { return badStorage(r, body) },
 		throttled: storageThrottled, parallel: true, named: true,
 	}
+}
+
+// storageOwnKey says that an account has Microsoft's keys.
+func storageOwnKey(d doc) bool {
+	return !strings.EqualFold(text(d, "properties.encryption.keySource"), "Microsoft.Keyvault")
 }
 
 func storagePin(d doc, _ *key, v *version, latest bool) {

@@ -16,6 +16,9 @@ func vaultKind() *kind {
 		name: kindVault, typ: "Microsoft.KeyVault/vaults", content: jsonCharset,
 		write: vaultWrite, remove: vaultRemove, see: vaultSee, placed: (*Server).adoptVault,
 		altered: func(s *Server, _ *resource) { s.settleServices(s.moment()) },
+		bad: func(c *call, r *resource, body doc) *answer {
+			return badVault(c, r, c.sim.vaults[strings.ToLower(c.target.name)+vaultSuffix], body)
+		},
 	}
 }
 
@@ -69,9 +72,12 @@ func vaultWrite(s *Server, c *call, r *resource, body doc, _ bool) *answer {
 				Name: c.target.name, Subscription: c.target.subscription, ResourceGroup: c.target.group,
 				Location: regionName(text(body, "location")),
 			}}}
-			s.vaults[host] = v
+			s.addVault(v)
 		}
-		v.deleted = false
+		if v.deleted {
+			v.deleted = false
+			s.vaultChanged(v, c.now)
+		}
 		r = s.newResource(c)
 		r.doc = s.vaultDoc(r.id, v, c.now)
 		delete(object(r.doc, "properties"), "enableRbacAuthorization")
@@ -100,10 +106,21 @@ func vaultWrite(s *Server, c *call, r *resource, body doc, _ bool) *answer {
 func vaultRemove(s *Server, c *call, r *resource) *answer {
 	s.drop(r)
 	if v := s.vaults[strings.ToLower(r.id.name)+vaultSuffix]; v != nil {
-		v.deleted = true
-		for _, k := range v.keys {
-			s.keyChanged(k, c.now)
-		}
+		v.deleted, v.deletedAt = true, c.now
+		s.vaultChanged(v, c.now)
 	}
 	return newAnswer(http.StatusOK)
+}
+
+// addVault takes a data plane into the estate.
+func (s *Server) addVault(v *vault) {
+	s.vaults[v.host] = v
+	s.made = append(s.made, v)
+}
+
+// vaultChanged tells all that uses keys of a vault that it came or went.
+func (s *Server) vaultChanged(v *vault, now time.Time) {
+	for _, name := range v.names(func(*key) bool { return true }) {
+		s.keyChanged(v.keys[name], now)
+	}
 }

@@ -73,7 +73,7 @@ func (s *Server) buildWorkspace(spec WorkspaceSpec, p Place) {
 
 // workspaceOf returns the workspace with a customer id, nil if there is none.
 func (s *Server) workspaceOf(customer string) *resource {
-	for _, r := range s.resources {
+	for _, r := range s.index.ofKind(s.kindNamed(kindWorkspace)).sorted() {
 		if id := text(r.doc, "properties.customerId"); id != "" && strings.EqualFold(id, customer) {
 			return r
 		}

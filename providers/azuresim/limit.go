@@ -115,10 +115,7 @@ func throttled(c *call, wait time.Duration, service bool) *answer {
 	case service && c.kind != nil && c.kind.throttled != nil:
 		a = c.kind.throttled(c)
 	case c.host == managementHost:
-		a = problem(http.StatusTooManyRequests, "SubscriptionRequestsThrottled",
-			"Number of requests for subscription '%s' and operation '%s' exceeded the backend storage limit."+
-				" Please try again after '%s' seconds after additional tokens are available.",
-			c.target.subscription, c.method, seconds)
+		a = subscriptionThrottled(c, time.Duration(math.Ceil(wait.Seconds()))*time.Second)
 	case strings.HasSuffix(c.host, blobSuffix):
 		a = blobProblem(c, http.StatusServiceUnavailable, "ServerBusy", "The server is busy.")
 	}

@@ -45,7 +45,7 @@ func (s *Server) guardLocks(c *call) *answer {
 	case http.MethodDelete:
 		word = "delete"
 	}
-	scope := strings.TrimRight(c.path, "/")
+	scope := c.scopePath()
 	var holding []string
 	for _, l := range s.access.locks {
 		if (word == "delete" || l.level == lockReadOnly) && (within(scope, l.scope) || (word == "delete" && within(l.scope, scope))) {
@@ -55,8 +55,16 @@ func (s *Server) guardLocks(c *call) *answer {
 	if holding == nil {
 		return nil
 	}
-	// The action of a POST is not part of the scope.
-	if c.method == http.MethodPost {
+	return locked(c, holding...)
+}
+
+// locked refuses a call for the locks of some scopes.
+func locked(c *call, holding ...string) *answer {
+	scope, word := c.scopePath(), "write"
+	switch c.method {
+	case http.MethodDelete:
+		word = "delete"
+	case http.MethodPost: // the action is not part of the scope
 		scope = scope[:strings.LastIndexByte(scope, '/')]
 	}
 	return gateway(problem(http.StatusConflict, "ScopeLocked",
@@ -198,11 +206,6 @@ func (c *checker) locks() {
 		c.scope(at+".resource", l.Resource)
 		if l.Scope+l.Resource == "" {
 			c.problem(at, "a lock needs what it locks; add scope or resource")
-		}
-	}
-	for i, e := range c.scenario.Events {
-		if e.Do == "lock" {
-			c.level(fmt.Sprintf("$.events[%d]", i), e.Level)
 		}
 	}
 }

@@ -96,7 +96,7 @@ func (s *Server) needsOf(r *resource, key string) []Need {
 	for _, h := range r.kind.needs(s, r, s.now) {
 		if h.key == key {
 			out = append(out, Need{
-				Version: h.pinned, Resource: r.id.path(), Why: h.why, Access: s.whyNot(r, h.link) == deniedNot,
+				Version: h.pinned, Resource: r.id.path(), Why: h.why, Access: s.whyNot(r, h.link, s.now) == deniedNot,
 			})
 		}
 	}

@@ -32,7 +32,7 @@ type operationStyle struct {
 	apiVersion string
 	// running is the status before the end.
 	running string
-	// phases are the statuses before the end, one after the other, instead.
+	// phases are free texts that stand for it one after the other while it runs.
 	phases []string
 	// result is the collection of the Location header; empty means the same
 	// URL with monitor=true, "-" none.
@@ -67,6 +67,7 @@ func (s *Server) begin(
 		if finish != nil {
 			o.failure = finish(now)
 		}
+		r.indexed = nil // Resource Graph learns of what Resource Manager did
 		if r.running == o {
 			r.running = nil
 		}
@@ -133,14 +134,13 @@ func (s *Server) pollOperation(c *call, id string) *answer {
 		return s.monitorOperation(c, o)
 	}
 	status := o.style.running
-	if n := len(o.style.phases); n > 0 {
-		status = o.style.phases[min(n-1, int(int64(n)*int64(c.now.Sub(o.start))/int64(o.end.Sub(o.start))))]
-	}
 	switch {
 	case o.done && o.failure != nil:
 		status = "Failed"
 	case o.done:
 		status = "Succeeded"
+	case o.style.phases != nil:
+		status = o.phase(c.now)
 	}
 	a := reply(http.StatusOK, o.style.document(c, o, status))
 	a.set("Content-Type", o.resource.kind.content)
@@ -254,10 +254,19 @@ func containerEvents(o *operation) []any {
 	return events
 }
 
+// phase is the text of the running operation at a moment.
+func (o *operation) phase(now time.Time) string {
+	n := len(o.style.phases)
+	i := int(int64(n) * int64(now.Sub(o.start)) / max(1, int64(o.end.Sub(o.start))))
+	return o.style.phases[min(max(i, 0), n-1)]
+}
+
 // clusterStyle is that of managed clusters [recording
-// containerservice.managed-cluster].
+// containerservice.managed-cluster]; since 2025 the states are free text
+// [recording containerservice.kms-platform-key].
 func clusterStyle() operationStyle {
 	return operationStyle{
+		phases:     updatePhases,
 		collection: "operations", apiVersion: "2017-08-31", running: "InProgress", result: "-",
 		document: func(_ *call, o *operation, status string) doc {
 			d := doc{"name": o.id, "status": status, "startTime": stampZ(o.start)}

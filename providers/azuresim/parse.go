@@ -45,15 +45,11 @@ func NamedScenario(name string) (*Scenario, error) {
 // ParseScenario reads a scenario. Unknown fields are errors. All problems are
 // reported at once, each as "name:line: what is wrong; what to do".
 func ParseScenario(name string, data []byte) (*Scenario, error) {
-	s := &Scenario{Name: strings.TrimSuffix(path.Base(name), ".yaml")}
+	s := &Scenario{Name: strings.TrimSuffix(path.Base(name), ".yaml"), source: data}
 	if err := yaml.UnmarshalWithOptions(data, s, yaml.Strict()); err != nil {
 		return nil, fmt.Errorf("read scenario: %w", positioned(name, err))
 	}
-	file, err := parser.ParseBytes(data, 0)
-	if err != nil {
-		return nil, fmt.Errorf("read scenario: %w", positioned(name, err))
-	}
-	c := &checker{name: name, file: file, scenario: s}
+	c := &checker{name: name, data: data, scenario: s}
 	c.check()
 	if len(c.problems) > 0 {
 		return nil, fmt.Errorf("read scenario: %w", errors.Join(c.problems...))
@@ -82,7 +78,8 @@ func positioned(name string, err error) error {
 // checker finds what the types cannot: bad durations, names that lead nowhere.
 type checker struct {
 	name     string
-	file     *ast.File
+	data     []byte
+	file     *ast.File // of data, read for the first problem
 	scenario *Scenario
 	places   []Place // all that are made
 	problems []error
@@ -96,6 +93,13 @@ func (c *checker) problem(at, format string, args ...any) {
 
 // line returns the line of a YAML path, or of the nearest ancestor there is.
 func (c *checker) line(at string) int {
+	if c.file == nil {
+		file, err := parser.ParseBytes(c.data, 0)
+		if err != nil {
+			return 1 // it was read without an error before
+		}
+		c.file = file
+	}
 	for at != "" && at != "$" {
 		if p, err := yaml.PathString(at); err == nil {
 			if node, err := p.FilterFile(c.file); err == nil && node.GetToken() != nil {
@@ -114,6 +118,7 @@ func (c *checker) check() {
 	}
 	c.walk("$", reflect.ValueOf(s).Elem())
 	c.vaults()
+	c.quirks()
 	for i, r := range s.Resources {
 		if id, _ := r["id"].(string); parseID(id).name == "" {
 			c.problem(fmt.Sprintf("$.resources[%d]", i),
@@ -124,10 +129,7 @@ func (c *checker) check() {
 		c.fault(fmt.Sprintf("$.faults[%d]", i), f)
 	}
 	for i, e := range s.Events {
-		if !slices.Contains(Actions(), e.Do) {
-			c.problem(fmt.Sprintf("$.events[%d].do", i), "unknown action %q; use one of %s",
-				e.Do, strings.Join(Actions(), ", "))
-		}
+		c.action(fmt.Sprintf("$.events[%d]", i), e.Action)
 	}
 	c.access()
 	c.subscriptions()
@@ -241,7 +243,7 @@ func (c *checker) place(at, name string, count int) {
 
 // reference checks a "vault/key".
 func (c *checker) reference(at, ref string) {
-	if ref == "" {
+	if ref == "" || c.scenario == nil {
 		return
 	}
 	vaultName, keyName, ok := strings.Cut(ref, "/")
@@ -313,9 +315,12 @@ func (c *checker) fault(at string, f Fault) {
 		c.problem(at+".do", "unknown fault %q; use one of %s",
 			f.Do, strings.Join(FaultKinds(), ", "))
 	}
-	if f.Do == "status" && (f.Status < 400 || f.Status > 599) {
-		c.problem(at, "fault status needs a status from 400 to 599; add status: 503")
+	known := errorForms()[f.Code] != nil && f.Status == 0
+	if f.Do == "status" && !known && (f.Status < 400 || f.Status > 599) {
+		c.problem(at, "fault status needs a status from 400 to 599, or a code whose form is known; add status: 503,"+
+			" or a code of %s", strings.Join(ErrorCodes(), ", "))
 	}
+	c.lie(at, f)
 	if f.When.Probability < 0 || f.When.Probability > 1 {
 		c.problem(at+".when.probability", "probability %v; give 0 to 1", f.When.Probability)
 	}

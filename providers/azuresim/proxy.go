@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 )
 
@@ -16,7 +17,7 @@ import (
 // refuses all others. Clients need HTTPS_PROXY and the CA certificate, nothing
 // else.
 type Proxy struct {
-	sim *Server
+	sim atomic.Pointer[Server]
 	ca  *authority
 }
 
@@ -26,8 +27,14 @@ func NewProxy(s *Server) (*Proxy, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &Proxy{sim: s, ca: ca}, nil
+	p := &Proxy{ca: ca}
+	p.sim.Store(s)
+	return p, nil
 }
+
+// Replace lets another simulated Azure answer from now on. Requests under way are
+// answered by the one before.
+func (p *Proxy) Replace(s *Server) { p.sim.Store(s) }
 
 // CAPEM returns the certificate that clients have to trust, for SSL_CERT_FILE,
 // NODE_EXTRA_CA_CERTS or REQUESTS_CA_BUNDLE.
@@ -47,7 +54,7 @@ func (p *Proxy) Serve(ctx context.Context, l net.Listener) error {
 	tunnels := &tunnelListener{addr: l.Addr(), conns: make(chan net.Conn), done: make(chan struct{})}
 	var open connections
 	inner := &http.Server{
-		Handler: p.sim, ReadHeaderTimeout: time.Minute, ErrorLog: quiet(), ConnState: open.follow,
+		Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { p.sim.Load().ServeHTTP(w, r) }), ReadHeaderTimeout: time.Minute, ErrorLog: quiet(), ConnState: open.follow,
 	}
 	outer := &http.Server{
 		Handler: p.door(tunnels), ReadHeaderTimeout: time.Minute, ErrorLog: quiet(), ConnState: open.follow,
@@ -100,7 +107,7 @@ func (p *Proxy) door(tunnels *tunnelListener) http.Handler {
 			http.Error(w, "azuresim refuses "+r.Host+": only port 443 is simulated", http.StatusForbidden)
 			return
 		}
-		switch err := p.sim.checkHost(host); {
+		switch err := p.sim.Load().checkHost(host); {
 		case errors.Is(err, ErrHostUnknown):
 			http.Error(w, "azuresim cannot resolve "+host+": no such vault or account", http.StatusBadGateway)
 		case err != nil:

@@ -10,14 +10,19 @@ import (
 // resource is one resource of Azure Resource Manager.
 type resource struct {
 	id      resourceID
+	folded  string // its id as it is kept, see fold
 	kind    *kind
 	doc     doc // as it rests; views of it are sent
 	before  doc // ahead of the last change, for stale reads
 	made    time.Time
 	changed time.Time // when the document changed last
 	gone    bool
+	goneAt  time.Time
+	past    []past // how it stood, oldest first
+	indexed doc    // what Resource Graph shows for good, if the service changed the rest by itself
 	pace    Pace
-	extra   any // what only its kind knows
+	extra   any      // what only its kind knows
+	refers  []string // folded ids that its document names
 
 	parent *resource // that it is nested in
 	keeper *resource // whose identity opens its key, nil for its own
@@ -29,7 +34,7 @@ type resource struct {
 	firstKey string     // and its key
 	usage    []usage    // what was in use since when, oldest first
 	older    []held     // versions that still wrap some of it
-	indexed  []string   // keys under which byKey has it
+	filed    []string   // keys under which byKey has it
 	denied   denial     // why the service cannot use the key, if so
 	noAccess bool       // its identity lost access to the vault
 	turn     int        // counts planned changes of denied, to drop stale plans
@@ -74,6 +79,9 @@ type kind struct {
 	typ  string // for example Microsoft.Storage/storageAccounts
 	// linkOf reads the key from a document.
 	linkOf func(d doc) link
+	// refers reads the ids of other resources from a document, such as the disk
+	// encryption sets of a disk, snapshot or image.
+	refers func(d doc) []string
 	// write answers a PUT (or PATCH) of a resource, nil for a new one.
 	write func(s *Server, c *call, r *resource, body doc, patch bool) *answer
 	// remove answers a DELETE.
@@ -115,6 +123,18 @@ type kind struct {
 	named bool
 	// turned is told that access to the key ended or came back.
 	turned func(s *Server, r *resource, now time.Time)
+	// keyPath is where a write names the key, refused how it is refused then.
+	keyPath string
+	refused func(c *call, l link, f flaw) *answer
+	// keyOff says that a document with something at keyPath names no key.
+	keyOff func(d doc) bool
+	// bad refuses a write for other reasons; nil takes all.
+	bad func(c *call, r *resource, body doc) *answer
+	// holds refuses to delete a resource that something else needs.
+	holds func(s *Server, r *resource) *answer
+	// expires says that the service stops when its version expires, where the
+	// quirk expired_disks says so.
+	expires bool
 	// pace is the default.
 	pace Pace
 	// need is why a resource of the kind needs the version in use; empty means
@@ -146,8 +166,8 @@ type kind struct {
 	internal bool
 	// silent kinds leave nothing in the vault's log.
 	silent bool
-	// setsOf are the disk encryption sets of a disk, snapshot or image.
-	setsOf func(d doc) []string
+	// standing kinds are listed by the disk encryption sets that they refer to.
+	standing bool
 	// eager kinds follow a while after each new version instead of looking
 	// now and then.
 	eager bool
@@ -185,10 +205,17 @@ func regionName(location string) string {
 
 // add puts a resource into the estate.
 func (s *Server) add(r *resource) {
-	s.resources[fold(r.id.path())] = r
+	r.folded = fold(r.id.path())
 	if r.id.above != "" {
 		r.parent = s.resources[fold(r.id.parent().path())]
 	}
+	if old := s.resources[r.folded]; old != nil {
+		old.gone = true
+		s.index.drop(old)
+		s.file(old)
+	}
+	s.resources[r.folded] = r
+	s.index.add(r)
 	if r.kind.named {
 		s.accounts[strings.ToLower(r.id.name)] = r
 	}
@@ -201,7 +228,9 @@ func (s *Server) add(r *resource) {
 
 // change gives a resource a new document.
 func (s *Server) change(r *resource, next doc) {
+	r.remember(r.doc, s.moment())
 	r.before, r.doc, r.changed = r.doc, next, s.moment()
+	s.index.refer(r)
 	s.relink(r)
 	if r.kind.altered != nil {
 		r.kind.altered(s, r)
@@ -210,13 +239,20 @@ func (s *Server) change(r *resource, next doc) {
 
 // drop takes a resource out of the estate.
 func (s *Server) drop(r *resource) {
-	r.gone = true
-	delete(s.resources, fold(r.id.path()))
+	if r.gone {
+		return
+	}
+	r.gone, r.goneAt = true, s.moment()
+	if s.dropped = append(s.dropped, r); len(s.dropped) > maxKeyPast {
+		s.dropped = slices.Clone(s.dropped[1:])
+	}
+	delete(s.resources, r.folded)
+	s.index.drop(r)
 	if r.kind.named {
 		delete(s.accounts, strings.ToLower(r.id.name))
 	}
-	s.index(r)
-	for _, child := range s.selectedAll(func(child *resource) bool { return child.parent == r }) {
+	s.file(r)
+	for _, child := range s.children(r) {
 		s.drop(child)
 	}
 	if r.kind.dropped != nil {
@@ -229,12 +265,12 @@ func (s *Server) relink(r *resource) {
 	if r.kind.linkOf != nil {
 		r.link = r.kind.linkOf(r.doc)
 	}
-	s.index(r)
+	s.file(r)
 }
 
-// index files a resource under every key that it needs or names, so that it is
+// file files a resource under every key that it needs or names, so that it is
 // told of what happens to them; one that is gone under none.
-func (s *Server) index(r *resource) {
+func (s *Server) file(r *resource) {
 	var keys []string
 	if !r.gone {
 		for _, h := range append(r.holds(), r.named()...) {
@@ -243,17 +279,17 @@ func (s *Server) index(r *resource) {
 			}
 		}
 	}
-	for _, key := range r.indexed {
+	for _, key := range r.filed {
 		if !slices.Contains(keys, key) {
-			s.byKey[key] = slices.DeleteFunc(slices.Clone(s.byKey[key]), func(other *resource) bool { return other == r })
+			trim(s.byKey, key, r)
 		}
 	}
 	for _, key := range keys {
-		if !slices.Contains(r.indexed, key) {
+		if !slices.Contains(r.filed, key) {
 			s.byKey[key] = append(s.byKey[key], r)
 		}
 	}
-	r.indexed = keys
+	r.filed = keys
 }
 
 // holds returns the versions that a resource needs to read its data: the one in

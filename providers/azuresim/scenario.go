@@ -1,7 +1,9 @@
 package azuresim
 
 import (
+	"cmp"
 	"fmt"
+	"math"
 	"strings"
 	"time"
 )
@@ -18,23 +20,41 @@ type Duration struct {
 func For(d time.Duration) Duration { return Duration{Duration: d} }
 
 // UnmarshalYAML reads the notation. It accepts every text; [ParseScenario]
-// reports the bad ones together with everything else that is wrong.
-func (d *Duration) UnmarshalYAML(b []byte) error {
-	s := strings.Trim(strings.TrimSpace(string(b)), `"'`)
+// reports the bad ones together with everything else that is wrong. It asks for
+// the value and not for its bytes: for those the library walks the whole file
+// each time, which took minutes for thousands of resources.
+func (d *Duration) UnmarshalYAML(unmarshal func(any) error) error {
+	var s string
+	if err := unmarshal(&s); err != nil {
+		return err
+	}
+	parsed, err := ParseDuration(s)
+	if err != nil {
+		*d = Duration{invalid: cmp.Or(s, "null")}
+		return nil //nolint:nilerr // ParseScenario reports it, with its line
+	}
+	*d = Duration{Duration: parsed}
+	return nil
+}
+
+// ParseDuration reads a length of time as scenarios write it: Go's notation, or
+// days as "7d".
+func ParseDuration(s string) (time.Duration, error) {
 	notation, days := s, strings.TrimSuffix(s, "d")
 	if days != s {
 		notation = days + "h"
 	}
 	parsed, err := time.ParseDuration(notation)
 	if err != nil {
-		*d = Duration{invalid: s}
-		return nil //nolint:nilerr // ParseScenario reports it, with its line
+		return 0, fmt.Errorf("%q is no duration; write it like 90s, 24h or 7d", s)
 	}
 	if days != s {
+		if parsed.Abs() > math.MaxInt64/24 {
+			return 0, fmt.Errorf("%q is too long", s)
+		}
 		parsed *= 24
 	}
-	*d = Duration{Duration: parsed}
-	return nil
+	return parsed, nil
 }
 
 // or returns d, or fallback when d was not given.
@@ -49,7 +69,8 @@ func (d Duration) or(fallback time.Duration) time.Duration {
 // [ParseScenario], or fill one in Go.
 type Scenario struct {
 	// Name is that of the file or of the embedded scenario.
-	Name string `yaml:"-"`
+	Name   string `yaml:"-"`
+	source []byte // the text that it was read from, nil if it was made in Go
 	// Description says what the scenario shows.
 	Description string `yaml:"description"`
 	// Start is the virtual epoch, RFC 3339. Default 2026-01-05T08:00:00Z.
@@ -66,8 +87,12 @@ type Scenario struct {
 	// EnforceLimits answers 429 beyond the token buckets of facts §3 and beyond what
 	// vaults and their subscriptions serve in ten seconds (facts §2).
 	EnforceLimits bool `yaml:"enforce_limits"`
-	// GraphLag is how far Resource Graph's index is behind.
+	// GraphLag is how far Resource Graph's index is behind; without it the quirk
+	// graph_lag says.
 	GraphLag Duration `yaml:"graph_lag"`
+	// Quirks answers what the facts leave open, by name; see quirk.go. What is not
+	// given is drawn by the seed.
+	Quirks map[string]any `yaml:"quirks"`
 	// AuditLag is how long entries of the vaults' audit log take to arrive.
 	// Default 5m; Azure says within 10 minutes.
 	AuditLag Duration `yaml:"audit_lag"`
@@ -190,7 +215,7 @@ type VaultSpec struct {
 	// ReadLag is for how long readers still see the state before a change.
 	ReadLag Duration `yaml:"read_lag"`
 	// SettleAfterDelete is for how long a deleted or recovered key is not
-	// found at its new place.
+	// found at its new place; without it the quirk settle_after_delete says.
 	SettleAfterDelete Duration  `yaml:"settle_after_delete"`
 	Keys              []KeySpec `yaml:"keys"`
 	// AccessPolicies govern the vault instead of roles, also when the list is
@@ -347,7 +372,8 @@ type MachineSpec struct {
 	DataDisks         []string `yaml:"data_disks"`
 	// StopAfter is how long it runs on after its disks' key is gone.
 	StopAfter Duration `yaml:"stop_after"`
-	// StaysDown leaves it stopped after the key came back, until it is started.
+	// StaysDown leaves it stopped after the key came back, until it is started;
+	// the quirk machines_start can say so of all.
 	StaysDown bool `yaml:"stays_down"`
 }
 

@@ -59,6 +59,7 @@ type Server struct {
 	groups      map[string]*group
 	vaults      map[string]*vault
 	resources   map[string]*resource
+	index       index
 	accounts    map[string]*resource   // storage accounts by lower-case name
 	byKey       map[string][]*resource // by versionless key URI, folded
 	operations  map[string]*operation
@@ -66,6 +67,8 @@ type Server struct {
 	signed      []byte // key under which tokens are signed
 	kinds       map[string]*kind
 	faults      []*armedFault
+	armed       int        // faults so far, for their numbers
+	dice        *rand.PCG  // what chance draws from
 	chance      *rand.Rand // for faults with a probability
 	stats       tally
 	limits      map[string]*bucket
@@ -74,6 +77,11 @@ type Server struct {
 	access      access
 	extensions  map[string]*extensionKind
 	diagnostics diagnostics
+	quirks      []Quirk
+	dropped     []*resource // the last that are gone
+	made        []*vault    // all there ever were, also those that were purged
+	journal     []record    // what came from outside and changed something
+	replaying   bool        // the journal happens again: nobody hears the answers
 }
 
 // New makes the estate of a scenario.
@@ -90,19 +98,25 @@ func New(s *Scenario, o Options) (*Server, error) {
 		clock: o.Clock, log: o.Log, scenario: s, tenant: s.tenant(), mint: mint{s.Seed},
 		forge: newForge(), epoch: epoch, now: epoch,
 		clients: map[string]*client{}, groups: map[string]*group{}, vaults: map[string]*vault{},
-		resources: map[string]*resource{}, accounts: map[string]*resource{}, byKey: map[string][]*resource{},
+		resources: map[string]*resource{}, index: newIndex(), accounts: map[string]*resource{}, byKey: map[string][]*resource{},
 		operations: map[string]*operation{}, signed: sum[:], kinds: kinds(),
-		chance: rand.New(rand.NewPCG(s.Seed, 0x5eed)), stats: newTally(),
+		dice: rand.NewPCG(s.Seed, 0x5eed), stats: newTally(), quirks: drawQuirks(s),
 		limits: map[string]*bucket{}, windows: map[string]*window{}, extensions: extensionKinds(),
 	}
+	v.chance = rand.New(v.dice)
+	v.replaying = true // the scenario is no news
 	if err := v.build(); err != nil {
 		return nil, fmt.Errorf("build scenario %s: %w", s.Name, err)
 	}
+	v.replaying = false
 	return v, nil
 }
 
 // Tenant returns the id of the Entra tenant.
 func (s *Server) Tenant() string { return s.tenant }
+
+// Scenario returns the scenario of which it was made. It must not be changed.
+func (s *Server) Scenario() *Scenario { return s.scenario }
 
 // advance moves the simulated services to the clock's time.
 func (s *Server) advance() {
@@ -181,11 +195,8 @@ func (s *Server) play(c *call, handler func(*call) *answer) *answer {
 		if a := s.limit(c); a != nil {
 			return a
 		}
-		return handler(c)
 	}
-	a := f.apply(c, handler)
-	a.fault = f.name()
-	return a
+	return s.effect(c, f, handler)
 }
 
 // route finds the surface that a host belongs to.

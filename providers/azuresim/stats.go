@@ -93,10 +93,13 @@ func (t *tally) leave(c *call, a *answer) {
 func (s *Server) Requests() Stats {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	return s.stats.copy()
+}
+
+func (t *tally) copy() Stats {
 	return Stats{
-		Operations: maps.Clone(s.stats.Operations), Statuses: maps.Clone(s.stats.Statuses),
-		Faults: maps.Clone(s.stats.Faults), Violations: s.stats.Violations,
-		Early: slices.Clone(s.stats.Early),
+		Operations: maps.Clone(t.Operations), Statuses: maps.Clone(t.Statuses),
+		Faults: maps.Clone(t.Faults), Violations: t.Violations, Early: slices.Clone(t.Early),
 	}
 }
 

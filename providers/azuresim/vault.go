@@ -23,11 +23,19 @@ func (s *Server) routeVault(c *call) func(*call) *answer {
 	}
 	operation, action, handler := vaultOperation(c.method, parts)
 	if handler == nil {
-		return func(*call) *answer { return problem(http.StatusNotFound, "NotFound", "The resource was not found.") }
+		return func(c *call) *answer {
+			if !c.caller.known() {
+				return s.challenge(c)
+			}
+			return notSimulatedAt(c)
+		}
 	}
 	c.operation = operation
 	return func(c *call) *answer {
 		if a := s.guardVault(c, action, parts); a != nil {
+			return a
+		}
+		if a := badName(parts); a != nil {
 			return a
 		}
 		a := handler(s, c, parts[1], parts[2])
@@ -206,7 +214,7 @@ func (s *Server) live(c *call, name string) (*key, keyState, bool) {
 	if k == nil {
 		return nil, keyState{}, false
 	}
-	state := k.seen(c.now, c.stale)
+	state := k.seenBy(c)
 	ok := state.exists && state.deleted == nil && !c.now.Before(k.settled)
 	return k, state, ok
 }
@@ -228,22 +236,22 @@ func (s *Server) getKey(c *call, name, version string) *answer {
 // listKeys lists keys with the attributes of their newest version.
 func (s *Server) listKeys(c *call, _, _ string) *answer {
 	names := c.vault.names(func(k *key) bool {
-		state := k.seen(c.now, c.stale)
+		state := k.seenBy(c)
 		return state.exists && state.deleted == nil
 	})
 	return page(c, "/keys", names, func(name string) doc {
 		k := c.vault.keys[name]
-		v := k.seen(c.now, c.stale).find("")
+		v := k.seenBy(c).find("")
 		return listItem(doc{"kid": k.uri(nil), "attributes": c.attributes(v)}, v)
 	}, func(name string) string { return "key/" + strings.ToUpper(name) })
 }
 
-// listVersions lists all versions of a key. That an unknown key has an empty
-// list rather than an error is not verified.
+// listVersions lists all versions of a key. Whether an unknown key has an empty
+// list or none is a quirk.
 func (s *Server) listVersions(c *call, name, _ string) *answer {
 	k, state, ok := s.live(c, name)
 	if !ok {
-		if c.vault.spec.HSM {
+		if c.vault.spec.HSM || s.quirk(quirkNoKeyList) == "not-found" {
 			return s.notFound(c, name, "")
 		}
 		return reply(http.StatusOK, doc{"value": []any{}, "nextLink": nil})

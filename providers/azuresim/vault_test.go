@@ -55,9 +55,10 @@ func TestVault_RotateDisableEnable(t *testing.T) {
 	if dig(off, "attributes.updated").(float64) <= dig(off, "attributes.created").(float64) {
 		t.Error("updated did not move")
 	}
-	// A disabled key can still be read, but not used.
+	// A disabled key can still be read, but what it wrapped cannot be had back.
+	// Whether it still wraps is a quirk.
 	e.get(kid + "?api-version=7.5")
-	r := e.call(403, "POST", kid+"/wrapkey?api-version=7.5", `{"alg":"RSA-OAEP","value":"YWJj"}`)
+	r := e.call(403, "POST", kid+"/unwrapkey?api-version=7.5", `{"alg":"RSA-OAEP","value":"YWJj"}`)
 	if outer, inner := code(t, r); outer != "Forbidden" || inner != "KeyDisabled" {
 		t.Errorf("got %s/%s", outer, inner)
 	}

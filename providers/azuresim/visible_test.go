@@ -33,6 +33,38 @@ func names(d map[string]any) string {
 	return strings.Join(out, " ")
 }
 
+// An old list, too, has only what the caller may read.
+func TestLists_OfThePastAreCutDown(t *testing.T) {
+	e := mustScenario(t, "partial_lists: filter\n"+twoSubs+`
+faults: [{do: old-list, behind: 1h}]
+events: [{at: 10m, do: delete-resource, resource: storage/st}, {at: 10m, do: delete-resource, resource: storage/far}]
+`+as("assignments: [{role: Reader, scope: resourceGroups/contoso}]"))
+	accounts := management("/subscriptions/"+subID+"/providers/"+storageType, "2023-05-01")
+	graph := func() string {
+		return names(map[string]any{"value": e.call(200, "POST", management("/providers/Microsoft.ResourceGraph/resources", "2021-03-01"),
+			`{"query": "Resources | where type =~ '`+storageType+`'"}`).json(t)["data"]})
+	}
+	e.clock.Advance(9 * time.Minute)
+	if got := names(e.get(management("/subscriptions/"+subID+"/resources", "2021-04-01"))); got != "cosmos st" {
+		t.Errorf("resources %q", got)
+	}
+	e.clock.Advance(30 * time.Minute)
+	for what, got := range map[string]string{
+		"resources":   names(e.get(management("/subscriptions/"+subID+"/resources", "2021-04-01"))),
+		"of a group":  names(e.get(management(groupID+"/providers/"+storageType, "2023-05-01"))),
+		"by an index": graph(),
+	} {
+		if !strings.Contains(got, "st") || strings.Contains(got, "far") {
+			t.Errorf("%s: %q, want what was there, in the group alone", what, got)
+		}
+	}
+	e.call(403, "GET", accounts, "") // nothing that may be read is left in the present
+	e.clock.Advance(time.Hour)
+	if got := names(e.get(management("/subscriptions/"+subID+"/resources", "2021-04-01"))); got != "cosmos" {
+		t.Errorf("later: %q", got)
+	}
+}
+
 func TestLists_ShowWhatTheCallerMayRead(t *testing.T) {
 	const (
 		ofGroup    = "assignments: [{role: Reader, scope: resourceGroups/contoso}]"

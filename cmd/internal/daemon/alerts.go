@@ -89,5 +89,5 @@ func (o *Options) simulated(d time.Duration) time.Duration {
 	if o.Clock == nil {
 		return d
 	}
-	return time.Duration(float64(d) * o.Clock.Speed)
+	return time.Duration(float64(d) * o.Clock.Timeline().Speed)
 }

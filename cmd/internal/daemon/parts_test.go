@@ -18,10 +18,10 @@ func TestParseSimulatedClock(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if c.Speed != 600 || c.Anchor.Nanosecond() != 123456789 || c.String() != "×600 from 2026-01-05T08:00:00Z" {
+	if l := c.Timeline(); l.Speed != 600 || l.Anchor.Nanosecond() != 123456789 || c.String() != "×600 from 2026-01-05T08:00:00Z" {
 		t.Errorf("read %+v, written %s", c, c)
 	}
-	if again, err := ParseSimulatedClock(c.Flag()); err != nil || *again != *c {
+	if again, err := ParseSimulatedClock(c.Flag()); err != nil || again.Timeline() != c.Timeline() {
 		t.Errorf("written as %s, read back as %+v (%v)", c.Flag(), again, err)
 	}
 	for _, bad := range []string{
@@ -36,13 +36,13 @@ func TestParseSimulatedClock(t *testing.T) {
 }
 
 func TestSimulatedClock(t *testing.T) {
-	c := &SimulatedClock{Epoch: time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC), Anchor: time.Now(), Speed: 1e6}
+	c := NewSimulatedClock(time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC), time.Now(), 1e6)
 	before := c.Now()
 	at := <-c.After(time.Hour) // 3.6 ms
 	if passed := c.Now().Sub(before); passed < time.Hour || at.IsZero() {
 		t.Errorf("%s passed while an hour did", passed)
 	}
-	if got := (&SimulatedClock{Speed: 3}).real(10); got != 4 {
+	if got := (Timeline{Speed: 3}).real(10); got != 4 {
 		t.Errorf("a timer of 3.3 ns is one of %d ns", got)
 	}
 }

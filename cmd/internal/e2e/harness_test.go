@@ -99,7 +99,7 @@ func newEstateOf(t testing.TB, scenario, configuration string) *estate {
 		t.Fatal(err)
 	}
 	anchor := time.Now()
-	s.clock = &daemon.SimulatedClock{Epoch: sc.Epoch(), Anchor: anchor, Speed: speed}
+	s.clock = daemon.NewSimulatedClock(sc.Epoch(), anchor, speed)
 	s.sim, err = azuresim.New(sc, azuresim.Options{Clock: azuresim.NewScaledClock(sc.Epoch(), anchor, speed), Log: s.watch})
 	if err != nil {
 		t.Fatal(err)

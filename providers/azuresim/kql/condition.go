@@ -73,7 +73,7 @@ func (p *parser) comparison() (condition, error) {
 	}
 	compare := comparisons()[operator]
 	if compare == nil {
-		return nil, refuse("operator '%s' is not supported", operator)
+		return nil, notSimulated("operator '%s'", operator)
 	}
 	right, err := p.operand()
 	if err != nil {

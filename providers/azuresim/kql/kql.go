@@ -51,6 +51,14 @@ func refuse(format string, args ...any) error {
 	return &Error{Code: "ParserFailure", Text: fmt.Sprintf(format, args...)}
 }
 
+// CodeNotSimulated marks what the language may well have and this subset does
+// not. Azure never says it.
+const CodeNotSimulated = "NotSimulated"
+
+func notSimulated(format string, args ...any) error {
+	return &Error{Code: CodeNotSimulated, Text: "not simulated: " + fmt.Sprintf(format, args...)}
+}
+
 // tokens matches strings, names with dots and brackets, numbers, operators.
 var tokens = regexp.MustCompile(`'(?:[^'\\]|\\.)*'|"(?:[^"\\]|\\.)*"|!?[A-Za-z_][A-Za-z0-9_.]*~?|\d+[smhd]?|=~|!~|==|!=|<=|>=|[|(),=<>]|\S`)
 
@@ -66,7 +74,7 @@ type parser struct {
 func Parse(text, table string, now time.Time) (*Query, error) {
 	p := &parser{tokens: tokens.FindAllString(text, -1), now: now}
 	if !strings.EqualFold(p.next(), table) {
-		return nil, refuse("the first table must be %s", table)
+		return nil, notSimulated("a query that does not begin with the table %s", table)
 	}
 	q := &Query{}
 	for p.at < len(p.tokens) {
@@ -128,7 +136,7 @@ func (p *parser) step() (func([]Row) []Row, error) {
 		}
 		return func(rows []Row) []Row { return rows[:min(n, len(rows))] }, nil
 	default:
-		return nil, refuse("operator '%s' is not supported", name)
+		return nil, notSimulated("operator '%s'", name)
 	}
 }
 
@@ -228,7 +236,7 @@ func (p *parser) operand() (operand, error) {
 	case token != "" && (token[0] == '_' || token[0] >= 'A'):
 		return func(d Row) any { return at(d, token) }, nil
 	default:
-		return nil, refuse("'%s' is not supported here", token)
+		return nil, notSimulated("'%s' here", token)
 	}
 }
 

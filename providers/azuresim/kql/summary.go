@@ -93,7 +93,7 @@ func (p *parser) aggregate() (aggregate, error) {
 		}
 		a.of = of
 	default:
-		return a, refuse("aggregate '%s' is not supported", a.function)
+		return a, notSimulated("aggregate '%s'", a.function)
 	}
 	if !p.accept(")") {
 		return a, refuse("a ) is missing")
