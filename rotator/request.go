@@ -139,8 +139,10 @@ type Summary struct {
 type AttestRequest struct {
 	Key string `json:"key"`
 	// Dependent is its id, or its name where only one of the key has it.
-	Dependent string    `json:"dependent"`
-	Reason    string    `json:"reason"`
-	Until     time.Time `json:"until"`
-	Actor     string    `json:"-"`
+	Dependent string `json:"dependent"`
+	Reason    string `json:"reason"`
+	// Until is when it ends; For, if it is not zero, says it from now on.
+	Until time.Time     `json:"until,omitzero"`
+	For   time.Duration `json:"for,omitempty"`
+	Actor string        `json:"-"`
 }

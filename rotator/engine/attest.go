@@ -21,6 +21,9 @@ func (c attesting) attest(r rotator.AttestRequest) (*rotator.Attestation, error)
 	if err != nil {
 		return nil, err
 	}
+	if r.For != 0 {
+		r.Until = c.now.Add(r.For)
+	}
 	l, t, err := c.attestable(key, &r)
 	if err != nil {
 		return nil, err

@@ -67,6 +67,14 @@ func (r *Reactor) Keys() map[string]rotator.KeyState {
 	return all
 }
 
+// Attestations returns what persons attested, by id.
+func (r *Reactor) Attestations() (all []rotator.Attestation) {
+	for _, id := range slices.Sorted(maps.Keys(r.core.attestations)) {
+		all = append(all, *r.core.attestations[id])
+	}
+	return all
+}
+
 // Live returns how the live operations stand, in the order in which they began.
 func (r *Reactor) Live() ([]Progress, error) {
 	calls := map[rotator.OperationID]int{}

@@ -119,6 +119,8 @@ const (
 	VerbApprove   Verb = "approve"
 	VerbCancel    Verb = "cancel"
 	VerbSilence   Verb = "silence"
+	VerbAttest    Verb = "attest"
+	VerbWithdraw  Verb = "withdraw" // an attestation
 )
 
 // Command is what a person asks for. Each verb reads what it needs of it.
@@ -127,8 +129,10 @@ type Command struct {
 	// Key and Confirm are short names of keys.
 	Key, Confirm  string
 	Operation     rotator.OperationID
-	Actor, Reason string
-	For           time.Duration
+	// Dependent is a resource id, Attestation an id such as a-1.
+	Dependent, Attestation string
+	Actor, Reason          string
+	For                    time.Duration
 }
 
 // Command takes in what a person asks for and returns its number. It is answered
@@ -178,6 +182,18 @@ func (c *core) command(m Command, answer func(rotator.Operation, error)) (*live,
 			c.draft.answered(func(err error) { answer(rotator.Operation{}, err) })
 		}
 		return nil, err
+	case VerbAttest:
+		a, err := attesting{c.state}.attest(rotator.AttestRequest{Key: m.Key, Dependent: m.Dependent, For: m.For, Actor: m.Actor, Reason: m.Reason})
+		if err != nil {
+			return nil, err
+		}
+		return attesting{c.state}.answered(a, answer), nil
+	case VerbWithdraw:
+		a, err := attesting{c.state}.withdraw(m.Attestation, m.Actor, m.Reason)
+		if err != nil {
+			return nil, err
+		}
+		return attesting{c.state}.answered(a, answer), nil
 	default:
 		return nil, rotator.Errorf(rotator.CodeInvalid, "there is no command %q", m.Verb)
 	}

@@ -82,6 +82,13 @@ func (s *sim) about(c *engine.Command, p *engine.Progress) {
 		c.Verb = engine.VerbApprove
 	case rotator.StateRetiring:
 		c.Verb = engine.VerbRetire
+		if len(p.Trackers) > 0 && s.rng.IntN(2) == 0 {
+			c.Verb, c.For = engine.VerbAttest, s.w.minutes(30, 30*24*60)
+			c.Dependent = p.Trackers[s.rng.IntN(len(p.Trackers))].Detail.Dependent.ID
+		}
+		if s.rng.IntN(8) == 0 {
+			c.Verb, c.Attestation = engine.VerbWithdraw, rotator.SequenceAttestations.ID(uint64(1+s.rng.IntN(6)))
+		}
 	case rotator.StateEffective, rotator.StateTakingEffect, rotator.StateDisabling:
 		c.Verb = engine.VerbReinstate
 	default:

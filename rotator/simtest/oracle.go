@@ -289,10 +289,28 @@ func (o *oracle) retires(op *rotator.Operation, key *rotator.Key, version string
 		o.violated("policy", "retired, although retire is manual", key.Name)
 	}
 	for _, d := range key.Dependents {
-		if d.Excluded == "" && slices.Contains(o.s.w.Needs(d.ID), version) {
+		attested := o.attested(op, d.ID, version)
+		if !attested && (d.Unseen() || len(o.s.w.blind(d.ID)) > 0) {
+			o.violated("retired unseen", d.Kind+o.mixed(op)+o.standing(op), fmt.Sprintf("%s of %s, and nobody can say of %s whether it needs it", version, key.ID, d.ID))
+		}
+		if attested || op.Retirer != "" && o.s.w.silent(d.ID) {
+			continue // on the word of a person
+		}
+		if o.s.w.silent(d.ID) {
+			o.violated("retired on inference", d.Kind+o.mixed(op)+o.standing(op), fmt.Sprintf("%s of %s, which %s does not tell", version, key.ID, d.ID))
+		}
+		if slices.Contains(o.s.w.Needs(d.ID), version) {
 			o.violated("retired in use", d.Kind+o.mixed(op)+o.standing(op), fmt.Sprintf("%s of %s is needed by %s", version, key.ID, d.ID))
 		}
 	}
+}
+
+// attested reports whether another person than the one who retires said that a dependent
+// does not need a version, as far as that counts.
+func (o *oracle) attested(op *rotator.Operation, dependent, version string) bool {
+	return slices.ContainsFunc(o.s.reactor.Attestations(), func(a rotator.Attestation) bool {
+		return a.Covers(op.KeyID, dependent, version) && a.Holds(o.s.clock()) && a.Actor != op.Retirer
+	})
 }
 
 // mixed says so if an operation is to retire versions that its key does not have.
@@ -357,6 +375,9 @@ func (o *oracle) waits(p *engine.Progress) bool {
 		return true
 	case p.Operation.Problem != nil && p.Operation.Problem.Code == rotator.ReasonRevocationUndone:
 		return true // somebody made a version that is not revoked
+	case p.Operation.Problem != nil && slices.Contains(
+		[]rotator.Reason{rotator.ReasonNotAttested, rotator.ReasonBlindSpot, rotator.ReasonAttestedByRetirer}, p.Operation.Problem.Code):
+		return true // for a person to attest
 	case !configured && p.Operation.Kind == rotator.KindRotation:
 		return true // to be put back, or cancelled
 	}

@@ -140,6 +140,9 @@ func (w *world) addResource(key rotator.KeyID, n int) rotator.Dependent {
 	default:
 	}
 	r.Kind = d.Kind
+	if w.rng.IntN(8) == 0 {
+		r.Blind = []string{"backups"}
+	}
 	for range max(0, w.rng.IntN(5)-2) { // three in five have one use only
 		r.More = append(r.More, w.anyUse())
 	}
@@ -175,7 +178,7 @@ func (w *world) ail(d *rotator.Dependent) string {
 		return "mended"
 	}
 	w.ails[d.ID] = true
-	switch n := w.rng.IntN(4); {
+	switch n := w.rng.IntN(6); {
 	case n == 0:
 		w.Change(d.ID, func(r *rotatortest.Resource) { r.Gone = true })
 		return "gone"
@@ -187,9 +190,16 @@ func (w *world) ail(d *rotator.Dependent) string {
 			r.Problem = &rotator.Problem{Code: "broken", Message: "says that it is broken"}
 		})
 		return "broken"
-	case w.silent(d.ID): // nobody could see that it stalls
-		w.Slow(d.ID, w.minutes(1, 50))
-		return "slower"
+	case n <= 4:
+		blank := []rotatortest.Blank{rotatortest.BlankNull, rotatortest.BlankGarbage, rotatortest.BlankCut}[w.rng.IntN(3)]
+		w.Change(d.ID, func(r *rotatortest.Resource) {
+			uses := r.Uses()
+			if len(uses) > 1 {
+				blank = rotatortest.BlankGarbage // that one of several is missing is known only to who saw it before
+			}
+			uses[w.rng.IntN(len(uses))].Shown = blank
+		})
+		return "shows " + string(blank)
 	default:
 		w.Slow(d.ID, -1)
 		return "stalled"
@@ -207,7 +217,12 @@ func (w *world) silent(id string) (silent bool) {
 // mend makes a resource healthy.
 func (w *world) mend(id string) {
 	delete(w.ails, id)
-	w.Change(id, func(r *rotatortest.Resource) { r.Gone, r.Forbidden, r.Problem = false, false, nil })
+	w.Change(id, func(r *rotatortest.Resource) {
+		r.Gone, r.Forbidden, r.Problem = false, false, nil
+		for _, u := range r.Uses() {
+			u.Shown = ""
+		}
+	})
 	w.Slow(id, w.minutes(1, 30))
 }
 
@@ -222,4 +237,10 @@ func (w *world) heal() {
 	for _, id := range ids {
 		w.mend(id)
 	}
+}
+
+// blind are what cannot be seen of a resource.
+func (w *world) blind(id string) (all []string) {
+	w.Change(id, func(r *rotatortest.Resource) { all = r.Blind })
+	return all
 }

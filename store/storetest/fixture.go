@@ -46,7 +46,7 @@ func operation(id rotator.OperationID, name string) rotator.Operation {
 		Base:    []string{"v1", "v0"},
 		Attempt: rotator.Attempt{Number: 2, Method: rotator.MethodRotate, At: at(0.1), Uncertain: at(0.2)},
 		Target:  version("v2"), Adopted: true,
-		Previous: []string{"v1"}, Retired: []string{"v1"}, Retire: rotator.RetireAuto, Retirer: "bo",
+		Previous: []string{"v1"}, Retired: []string{"v1"}, Retire: rotator.RetireAuto, Doubt: problem(), Overdue: true, Retirer: "bo",
 		Settled: at(0.3), Verify: at(0.4), Searched: at(0.5), Versions: []string{"v1"}, Changed: []string{"v1"},
 		Effect: at(0.6), Approvals: []rotator.Approval{{Actor: "bo", At: at(0.7), Reason: "ticket"}}, Revocation: 7,
 		CancelledBy: "cy", Waiting: rotator.Wait{For: rotator.WaitRetry, Version: "v1", Problem: problem()}, Problem: problem(), Held: problem(),
@@ -72,7 +72,7 @@ func detail(n uint32) *rotator.TrackerDetail {
 		},
 		Binding: rotator.BindingFollows, Before: "v1", Version: "v1", Via: []string{"/subscriptions/s/set", "/subscriptions/s/other"},
 		Region: "westeurope", Applied: at(1), AppliedVersion: "v2", AppliedAction: rotator.ActionRepin, Removed: true, DoneAt: at(2), Problem: problem(),
-		Known: []string{"properties.activeKey", "properties.etcd"}, BoundBefore: rotator.BindingPinned, Window: 8 * time.Hour,
+		Known: []string{"properties.activeKey", "properties.etcd"}, BoundBefore: rotator.BindingPinned, Window: 8 * time.Hour, Blind: []string{"backups"},
 		Last: &rotator.Observation{
 			At: at(1), Uses: uses(), BlindSpots: []rotator.BlindSpot{{What: "backups", Why: "nobody sees them"}},
 			Partial: true, Updating: true, Access: rotator.AccessDenied, AccessCode: "403",

@@ -38,6 +38,9 @@ type Operator interface {
 	Retire(ctx context.Context, r rotator.Request) (rotator.Operation, error)
 	Approve(ctx context.Context, r rotator.OperationRequest) (rotator.Operation, error)
 	Cancel(ctx context.Context, r rotator.OperationRequest) (rotator.Operation, error)
+	Attest(ctx context.Context, r rotator.AttestRequest) (rotator.Attestation, error)
+	WithdrawAttestation(ctx context.Context, id, actor, reason string) (rotator.Attestation, error)
+	Attestations(ctx context.Context, key string) ([]rotator.Attestation, error)
 }
 
 // Planner says what would happen.
@@ -104,6 +107,18 @@ type SilenceRequest struct {
 	For Duration `json:"for"`
 	// Reason is the person's own words, kept in the audit trail.
 	Reason string `json:"reason,omitempty"`
+}
+
+// AttestRequest asks to take a person's word for a dependent of a key, see
+// [rotator.Attestation].
+type AttestRequest struct {
+	// Dependent is its id, or its name where only one of the key has it.
+	Dependent string `json:"dependent"`
+	// Reason says how it is known; kept in the audit trail.
+	Reason string `json:"reason"`
+	// Until is when the attestation ends, or For says it from now on; one of the two.
+	Until time.Time `json:"until,omitzero"`
+	For   Duration  `json:"for,omitzero"`
 }
 
 // TestRequest asks to try out receivers.

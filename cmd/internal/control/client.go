@@ -120,6 +120,29 @@ func (c *Client) Approve(ctx context.Context, id rotator.OperationID, r CommandR
 	return c.command(ctx, "/v1/operations/"+id.String()+"/approve", r)
 }
 
+// Attest takes a person's word for a dependent of a key.
+func (c *Client) Attest(ctx context.Context, key string, r AttestRequest) (a rotator.Attestation, err error) {
+	return a, c.post(ctx, "/v1/keys/"+url.PathEscape(key)+"/attest", r, &a)
+}
+
+// Attestations returns the attestations about a key, of all keys if it is empty.
+func (c *Client) Attestations(ctx context.Context, key string) (all []rotator.Attestation, err error) {
+	query := url.Values{}
+	if key != "" {
+		query.Set("key", key)
+	}
+	return all, c.get(ctx, "/v1/attestations", query, &all)
+}
+
+// WithdrawAttestation takes an attestation back.
+func (c *Client) WithdrawAttestation(ctx context.Context, id string, r CommandRequest) (a rotator.Attestation, err error) {
+	body, err := json.Marshal(r)
+	if err != nil {
+		return a, fmt.Errorf("encode the request: %w", err)
+	}
+	return a, c.exchange(ctx, http.MethodDelete, "/v1/attestations/"+url.PathEscape(id), body, &a)
+}
+
 func (c *Client) command(ctx context.Context, path string, r CommandRequest) (op rotator.Operation, err error) {
 	return op, c.post(ctx, path, r, &op)
 }

@@ -88,3 +88,18 @@ func (s *Server) reload(r *http.Request) (Reloaded, error) {
 	}
 	return s.o.Reload(r.Context())
 }
+
+func (s *Server) attest(r *http.Request, body AttestRequest) (rotator.Attestation, error) {
+	return s.o.Engine.Attest(r.Context(), rotator.AttestRequest{
+		Key: r.PathValue("name"), Dependent: body.Dependent, Reason: body.Reason, Until: body.Until, For: body.For.Duration, Actor: actor(r),
+	})
+}
+
+func (s *Server) withdraw(r *http.Request, body CommandRequest) (rotator.Attestation, error) {
+	return s.o.Engine.WithdrawAttestation(r.Context(), r.PathValue("id"), actor(r), body.Reason)
+}
+
+func (s *Server) attestations(r *http.Request) ([]rotator.Attestation, error) {
+	all, err := s.o.Engine.Attestations(r.Context(), r.URL.Query().Get("key"))
+	return some(all), err
+}

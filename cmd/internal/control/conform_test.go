@@ -97,6 +97,18 @@ func (e *fullEngine) Silences(context.Context) ([]rotator.Silence, error) {
 	return full[[]rotator.Silence](e.filler), nil
 }
 
+func (e *fullEngine) Attest(context.Context, rotator.AttestRequest) (rotator.Attestation, error) {
+	return full[rotator.Attestation](e.filler), nil
+}
+
+func (e *fullEngine) WithdrawAttestation(context.Context, string, string, string) (rotator.Attestation, error) {
+	return full[rotator.Attestation](e.filler), nil
+}
+
+func (e *fullEngine) Attestations(context.Context, string) ([]rotator.Attestation, error) {
+	return []rotator.Attestation{full[rotator.Attestation](e.filler)}, nil
+}
+
 func (e *fullEngine) Silence(context.Context, rotator.SilenceRequest) (rotator.Silence, error) {
 	return full[rotator.Silence](e.filler), nil
 }
@@ -287,7 +299,7 @@ func TestOpenAPI_conversations(t *testing.T) {
 			o.Verify = func(context.Context) (LogReport, error) { return LogReport{}, nil }
 			o.Reload = func(context.Context) (Reloaded, error) { return Reloaded{}, nil }
 		})
-		least := map[string]string{"CommandRequest": "{}", "TestRequest": "{}", "BackupRequest": `{"path":"/x"}`, "SilenceRequest": `{"for":1.5}`}
+		least := map[string]string{"CommandRequest": "{}", "TestRequest": "{}", "BackupRequest": `{"path":"/x"}`, "SilenceRequest": `{"for":1.5}`, "AttestRequest": `{"dependent":"x","reason":"y"}`}
 		check(t, conversation(t, client, s, func(body reflect.Type) string { return least[body.Name()] }))
 	})
 	t.Run("errors", func(t *testing.T) {

@@ -92,6 +92,20 @@ func (e *fakeEngine) EndSilence(_ context.Context, id, actor, _ string) (rotator
 	return rotator.Silence{ID: id, Actor: actor}, err
 }
 
+func (e *fakeEngine) Attest(_ context.Context, r rotator.AttestRequest) (rotator.Attestation, error) {
+	_, err := e.note(r)
+	return rotator.Attestation{ID: "a-1", Dependent: r.Dependent, Versions: []string{"v1"}, Actor: r.Actor}, err
+}
+
+func (e *fakeEngine) WithdrawAttestation(_ context.Context, id, actor, _ string) (rotator.Attestation, error) {
+	_, err := e.note([2]string{id, actor})
+	return rotator.Attestation{ID: id, Versions: []string{"v1"}, Actor: actor}, err
+}
+
+func (e *fakeEngine) Attestations(context.Context, string) ([]rotator.Attestation, error) {
+	return []rotator.Attestation{{ID: "a-1", Key: "payments", Versions: []string{"v1"}, Actor: "alice"}}, e.err
+}
+
 func (e *fakeEngine) Receivers() []rotator.ReceiverStatus {
 	return []rotator.ReceiverStatus{{Name: "pager", Kind: "exec", Pending: 2}}
 }

@@ -50,6 +50,20 @@ func (s *Server) keyRoutes() []route {
 			summary: "Disable the previous versions, if the guard agrees",
 			detail:  "Observes every dependent afresh and answers when the guard has spoken; refused is its first objection.",
 		},
+		{
+			method: http.MethodPost, path: "/v1/keys/{name}/attest", role: RoleApprover, endpoint: takes(s.attest),
+			summary: "Take a person's word that a dependent does not need the previous version any more",
+			detail:  "It stands in for what cannot be seen, and counts for whoever retires if that is another person.",
+		},
+		{
+			method: http.MethodGet, path: "/v1/attestations", role: RoleViewer, public: true, endpoint: gives(s.attestations),
+			summary: "The attestations, also those that have ended",
+			query:   []parameter{{name: "key", form: formText, what: "only of this key"}},
+		},
+		{
+			method: http.MethodDelete, path: "/v1/attestations/{id}", role: RoleApprover, endpoint: takes(s.withdraw),
+			summary: "Take an attestation back",
+		},
 	}
 }
 
