@@ -141,6 +141,9 @@ func changedDependent(d *rotator.Dependent, to *rotator.Dependent) bool {
 // reconfigure gives a tracker its dependent's new settings and looks at it
 // again.
 func (c configuring) reconfigure(l *live, t rotator.Tracker, d rotator.Dependent) {
+	if t.Detail.Dependent.Discovered && !d.Discovered {
+		defer c.listed(l, &d)
+	}
 	detail := c.whole(l, &t)
 	detail.Dependent, detail.Removed, t.Detail = d, false, detail
 	switch {
@@ -155,6 +158,18 @@ func (c configuring) reconfigure(l *live, t rotator.Tracker, d rotator.Dependent
 		t.Due = c.now
 	}
 	c.draft.observed(l, t, true)
+}
+
+// listed has a rotation wait for a dependent that only a search had found, as for any
+// other: it is followed, and then soaks.
+func (c configuring) listed(l *live, d *rotator.Dependent) {
+	if l.op.State != rotator.StateSoaking && l.op.State != rotator.StateRetiring {
+		return
+	}
+	l.op.Retirer = ""
+	c.answerRetirers(l, rotator.Errorf(rotator.CodeConflict, "%s %s was listed meanwhile", d.Kind, d.DisplayName()).
+		WithHint("cmkd status %s shows how far it is", l.op.ID))
+	c.draft.entered(l, rotator.StatePropagating, actorDaemon, d.DisplayName()+" is listed now")
 }
 
 // remove lets a dependent leave that is not configured any more.

@@ -75,7 +75,7 @@ func inBubble(t *testing.T, f func(*estate)) {
 func (s *estate) start() *estate {
 	s.t.Helper()
 	s.engine = engine.New(engine.Options{
-		Store: s.store, Vault: s.azure, Services: s.azure.Services(), Clock: s.clock, Keys: slices.Concat([]rotator.Key{s.key}, s.also),
+		Store: s.store, Vault: s.azure, Services: s.azure.Services(), Lister: s.azure, Clock: s.clock, Keys: slices.Concat([]rotator.Key{s.key}, s.also),
 		Alerting: s.alerting, Limits: s.limits,
 	})
 	ctx, cancel := context.WithCancel(s.t.Context())

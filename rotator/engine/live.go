@@ -46,7 +46,7 @@ type live struct {
 	listErr   *rotator.Error
 	guarding  bool            // the guard waits for fresh looks
 	stale     map[uint32]bool // trackers not looked at since the guard began
-	searchErr *rotator.Error
+	sweep     sweep
 	retirers  []func(rotator.Operation, error) // requests that wait for the guard
 }
 
@@ -81,6 +81,21 @@ func (l *live) stuck() bool {
 // settled reports whether no dependent is waited for.
 func (l *live) settled() bool {
 	return l.op.Open() == 0
+}
+
+// open counts the dependents that are waited for: those of which something is, but for
+// what nobody listed. A rotation goes on without that; only its guard does not.
+func (l *live) open() int {
+	n := l.op.Open()
+	if n > l.op.Unlisted {
+		return n // there are others among them
+	}
+	for i := range l.trackers {
+		if t := &l.trackers[i]; n > 0 && t.Detail.Dependent.Discovered && !t.State.Settled() {
+			n--
+		}
+	}
+	return n
 }
 
 // awaitsPerson reports whether a person has to say something before the operation
@@ -121,6 +136,9 @@ func (l *live) evidence() string {
 		if n := l.op.Trackers[s]; n > 0 {
 			parts = append(parts, fmt.Sprintf("%d %s", n, s))
 		}
+	}
+	if n := l.op.Open() - l.open(); n > 0 {
+		parts = append(parts, fmt.Sprintf("%d that nobody listed not known to be", n))
 	}
 	if len(parts) == 0 {
 		return "there are none"
