@@ -169,6 +169,13 @@ func (a *Azure) AddResource(r Resource) *Resource {
 	return &r
 }
 
+// Remove takes a resource out of the world.
+func (a *Azure) Remove(id string) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	delete(a.deps, strings.ToLower(id))
+}
+
 // Change changes a resource under the lock.
 func (a *Azure) Change(id string, f func(*Resource)) {
 	a.mu.Lock()
@@ -478,9 +485,13 @@ func (s *service) Apply(_ context.Context, d *rotator.Dependent, action rotator.
 	})
 }
 
-// Subscriptions implements [rotator.Lister]: those that have resources.
+// Home is a subscription that is listed even if nothing is in it.
+const Home = "00000000-0000-0000-0000-000000000000"
+
+// Subscriptions implements [rotator.Lister]: [Home], and those that have resources.
 func (a *Azure) Subscriptions(context.Context) (all []string, err error) {
 	err = a.call("subscriptions", "", func() error {
+		all = []string{Home}
 		for _, r := range a.deps {
 			d := rotator.Dependent{ID: r.ID}
 			all = append(all, d.Subscription())
