@@ -4,6 +4,7 @@ import (
 	"context"
 	"slices"
 	"strings"
+	"time"
 
 	"golang.org/x/sync/errgroup"
 
@@ -13,6 +14,15 @@ import (
 // searchesAtOnce bounds the subscriptions that a plan searches at a time: a person waits
 // for it, but others need the quota too.
 const searchesAtOnce = 4
+
+// planSearch is how long a plan searches: a person waits for it. A revocation is not to be
+// kept waiting at all.
+func planSearch(kind rotator.OperationKind) time.Duration {
+	if kind == rotator.KindRevocation {
+		return 10 * time.Second
+	}
+	return time.Minute
+}
 
 // search adds to a plan what a search for unlisted dependents finds, and what it cannot
 // look at.
@@ -25,6 +35,8 @@ func (p planner) search(ctx context.Context, plan *rotator.Plan) {
 		plan.Inventory = rotator.Inventory{Off: true}
 		return
 	}
+	ctx, cancel := context.WithTimeout(ctx, planSearch(plan.Kind))
+	defer cancel()
 	var where *result
 	if len(key.Discover) == 0 {
 		where = p.plainly(ctx, &task{kind: taskWhere, keyID: key.ID})
