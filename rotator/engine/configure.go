@@ -2,6 +2,7 @@ package engine
 
 import (
 	"maps"
+	"slices"
 	"strings"
 	"time"
 
@@ -70,6 +71,9 @@ func (c configuring) join(l *live, before map[string]*rotator.Key) {
 	}
 	c.refresh(l, key)
 	c.resoak(l, key, before[canonical(l.op.KeyID)])
+	if was := before[canonical(l.op.KeyID)]; was == nil || was.Undiscovered != key.Undiscovered || !slices.Equal(was.Discover, key.Discover) {
+		searching(c).void(l)
+	}
 	listed := make(map[string]bool, len(key.Dependents))
 	for i := range key.Dependents {
 		listed[strings.ToLower(key.Dependents[i].ID)] = true
@@ -174,6 +178,7 @@ func (c configuring) listed(l *live, d *rotator.Dependent) {
 
 // remove lets a dependent leave that is not configured any more.
 func (c configuring) remove(l *live, t rotator.Tracker) {
+	searching(c).void(l)
 	detail := c.whole(l, &t)
 	detail.Removed, t.Detail = true, detail
 	const why = "was taken out of the configuration"

@@ -73,9 +73,10 @@ func (l *live) due() time.Time {
 }
 
 // stuck reports whether the operation has nothing that would move it: no time at
-// which to wake, no tracker that is due or being looked at, no person to wait for.
+// which to wake, no tracker that is due or being looked at, no search under way, no person
+// to wait for.
 func (l *live) stuck() bool {
-	return !l.op.State.Final() && l.loaded && l.op.Wake.IsZero() && l.dueN == 0 && l.askedN == 0 && !l.awaitsPerson()
+	return !l.op.State.Final() && l.loaded && l.op.Wake.IsZero() && l.dueN == 0 && l.askedN == 0 && !l.sweep.out && !l.awaitsPerson()
 }
 
 // settled reports whether no dependent is waited for.

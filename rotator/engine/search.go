@@ -18,7 +18,10 @@ const searchFresh = time.Hour
 // sweep is one search of all subscriptions for dependents of a key that nobody listed,
 // one subscription after the other. It is begun anew after a restart.
 type sweep struct {
-	// begun is when it began, by the steady clock; zero if there was none yet.
+	// number tells it from others, of which answers may still come.
+	number int
+	// begun is when it began, by the steady clock; zero if there was none yet, or none
+	// that still counts.
 	begun time.Time
 	// out is true until the last answer has come.
 	out bool
@@ -129,14 +132,11 @@ func (c searching) again(l *live) {
 // begin searches anew, unless a search is under way.
 func (c searching) begin(l *live) {
 	key := c.keyOf(l)
-	switch {
-	case l.sweep.out:
-		return
-	case key == nil: // the guard objects
-		l.sweep = sweep{begun: c.steady}
+	if l.sweep.out || key == nil { // without a key the guard objects
 		return
 	}
-	l.sweep = sweep{begun: c.steady, out: true}
+	c.sweeps++
+	l.sweep = sweep{number: c.sweeps, begun: c.steady, out: true}
 	switch {
 	case key.Undiscovered:
 		c.ended(l, rotator.Inventory{Off: true})
@@ -147,11 +147,15 @@ func (c searching) begin(l *live) {
 	}
 }
 
+// void has the last search, or the one under way, not count any more: what it passed over
+// as listed is listed no longer, or it was to look elsewhere.
+func (c searching) void(l *live) { l.sweep = sweep{} }
+
 // ask hands out a call of a search.
 func (c searching) ask(l *live, kind taskKind, subscription string) {
 	c.draft.intendedApart(task{
-		kind: kind, operation: l.op.ID, key: l.op.Key, keyID: l.op.KeyID, asked: l.sweep.begun,
-		effect: &effect{subscription: subscription},
+		kind: kind, operation: l.op.ID, key: l.op.Key, keyID: l.op.KeyID,
+		effect: &effect{subscription: subscription, attempt: l.sweep.number},
 	})
 }
 
@@ -182,7 +186,7 @@ func (c searching) answered(l *live, r *result) {
 	for i := range r.found {
 		c.found(l, &r.found[i])
 	}
-	if !l.sweep.out || !r.asked.Equal(l.sweep.begun) {
+	if !l.sweep.out || r.attempt != l.sweep.number {
 		return
 	}
 	s := &l.sweep
@@ -197,7 +201,7 @@ func (c searching) answered(l *live, r *result) {
 	}
 	switch key := c.keyOf(l); {
 	case key == nil:
-		l.sweep.out = false
+		c.void(l)
 	case r.kind == taskWhere:
 		c.in(l, key, r.where)
 	default:

@@ -53,6 +53,8 @@ type state struct {
 	blind map[string]time.Time
 	// out are the vault tasks under way, which survive a reset.
 	out map[rotator.OperationID]int
+	// sweeps counts the searches begun since the daemon started.
+	sweeps int
 	// overview is the engine in numbers.
 	overview overview
 	// pace keeps the making of versions within what vaults allow.

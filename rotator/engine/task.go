@@ -55,7 +55,7 @@ type task struct {
 	keyID rotator.KeyID
 
 	// For a dependent.
-	asked     time.Time // of a search, when it began
+	asked     time.Time
 	tracker   uint32
 	dependent *rotator.Dependent
 	access    bool
@@ -77,7 +77,7 @@ type effect struct {
 	version *rotator.Version
 	method  rotator.Method
 	tag     string
-	attempt int
+	attempt int // of a search, its number
 	enable  bool
 
 	subscription string

@@ -267,6 +267,10 @@ func (o *oracle) intended() {
 		if !ok || op.Kind != rotator.KindRotation {
 			continue
 		}
+		if i.Dependent != "" {
+			o.writes(&i)
+			continue
+		}
 		key, configured := o.s.estate.configured(i.KeyID)
 		switch {
 		case !configured && i.Tag != "":
@@ -288,10 +292,26 @@ func (o *oracle) retires(op *rotator.Operation, key *rotator.Key, version string
 	case key.Retire == rotator.RetireManual && op.Retirer == "":
 		o.violated("policy", "retired, although retire is manual", key.Name)
 	}
-	for _, d := range key.Dependents {
+	for _, d := range o.s.estate.resources(op.KeyID) {
 		if d.Excluded == "" && slices.Contains(o.s.w.Needs(d.ID), version) {
-			o.violated("retired in use", d.Kind+o.mixed(op)+o.standing(op), fmt.Sprintf("%s of %s is needed by %s", version, key.ID, d.ID))
+			how := ""
+			if !lists(key, d.ID) {
+				how = ", unlisted"
+			}
+			o.violated("retired in use", d.Kind+how+o.mixed(op)+o.standing(op), fmt.Sprintf("%s of %s is needed by %s", version, key.ID, d.ID))
 		}
+	}
+	if key.Undiscovered {
+		o.violated("policy", "retired, although nobody searches for what is not listed", key.Name)
+	}
+}
+
+// writes checks that nobody is written to without consent: an update is decided on only
+// for what is listed.
+func (o *oracle) writes(i *engine.Intent) {
+	key, ok := o.s.estate.configured(i.KeyID)
+	if ok && !lists(&key, i.Dependent) {
+		o.violated("consent", "an update of what nobody lists", fmt.Sprintf("%s is to write to %s", i.Operation, i.Dependent))
 	}
 }
 
@@ -359,6 +379,8 @@ func (o *oracle) waits(p *engine.Progress) bool {
 		return true // somebody made a version that is not revoked
 	case !configured && p.Operation.Kind == rotator.KindRotation:
 		return true // to be put back, or cancelled
+	case p.Operation.Problem != nil && (p.Operation.Problem.Code == rotator.ReasonDependentDiscovered || p.Operation.Problem.Code == rotator.ReasonDiscoveryOff):
+		return true // to be listed, or searched for
 	}
 	return slices.ContainsFunc(p.Trackers, func(t rotator.Tracker) bool {
 		d := t.Detail
