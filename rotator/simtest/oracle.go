@@ -293,7 +293,7 @@ func (o *oracle) retires(op *rotator.Operation, key *rotator.Key, version string
 		o.violated("policy", "retired, although retire is manual", key.Name)
 	}
 	for _, d := range o.s.estate.resources(op.KeyID) {
-		if d.Excluded == "" && slices.Contains(o.s.w.Needs(d.ID), version) {
+		if d.Excluded == "" && (lists(key, d.ID) || !o.s.w.gone(d.ID)) && slices.Contains(o.s.w.Needs(d.ID), version) {
 			how := ""
 			if !lists(key, d.ID) {
 				how = ", unlisted"
