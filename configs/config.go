@@ -201,9 +201,10 @@ type Defaults struct {
 	// Nudge says when a dependent may be made to re-read its key, which needs write
 	// permission on it.
 	Nudge string `yaml:"nudge" enum:"never|when-stalled|always"`
-	// Discover names the subscriptions searched for unlisted dependents before a
-	// version is retired.
-	Discover []string `yaml:"discover" form:"guid"`
+	// Discover says where to search for dependents that nobody listed: a list of
+	// subscriptions; by default, and with an empty list, all that the identity sees.
+	// While it is off, nothing is retired.
+	Discover Discover `yaml:"discover" form:"guid"`
 }
 
 // Key is one key under management. What it leaves out comes from [Defaults].
@@ -238,9 +239,10 @@ type Key struct {
 	Require string `yaml:"require" enum:"inferred|observed|confirmed"`
 	// Nudge is the default of the key's dependents.
 	Nudge string `yaml:"nudge" enum:"never|when-stalled|always"`
-	// Discover names the subscriptions searched for unlisted dependents before a
-	// version is retired.
-	Discover []string `yaml:"discover" form:"guid"`
+	// Discover says where to search for dependents that nobody listed: a list of
+	// subscriptions; by default, and with an empty list, all that the identity sees.
+	// While it is off, nothing is retired.
+	Discover Discover `yaml:"discover" form:"guid"`
 	// Windows overrides the windows of kinds for this key's dependents.
 	Windows map[string]Duration `yaml:"windows,omitempty" form:"kind" range:"1m|8760h"`
 	// Dependents are the resources whose data keys this key wraps.

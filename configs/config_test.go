@@ -78,7 +78,7 @@ keys:
 `)
 	for i, want := range []string{"3h0m0s Europe/Berlin 1", "0s UTC 0"} {
 		k := c.Keys[i]
-		if got := fmt.Sprintf("%v %s %d", time.Duration(k.Soak), k.Timezone, len(k.Discover)); got != want {
+		if got := fmt.Sprintf("%v %s %d", time.Duration(k.Soak), k.Timezone, len(k.Discover.In)); got != want {
 			t.Errorf("key %s: got %s, want %s", k.Name, got, want)
 		}
 	}
@@ -209,6 +209,34 @@ func TestProblem_String(t *testing.T) {
 	} {
 		if got := p.String(); got != want {
 			t.Errorf("got %s, want %s", got, want)
+		}
+	}
+}
+
+// TestDiscover: a key searches everywhere unless it or the defaults say otherwise, and is
+// written as it is read.
+func TestDiscover(t *testing.T) {
+	t.Parallel()
+	const id = "11111111-2222-3333-4444-555555555555"
+	for _, tt := range []struct{ defaults, key, want string }{
+		{"", "", "false []"},
+		{"", "discover: []", "false []"},
+		{"", "discover: off", "true []"},
+		{"discover: off", "", "true []"},
+		{"discover: off", "discover: []", "false []"},
+		{"discover: off", "discover: [" + id + "]", "false [" + id + "]"},
+		{"discover: [" + id + "]", "", "false [" + id + "]"},
+		{"discover: [" + id + "]", "discover: off", "true []"},
+	} {
+		c := MustParse(t, "defaults: {"+tt.defaults+"}\nkeys:\n  - {name: a, uri: 'https://contoso.vault.azure.net/keys/a', "+tt.key+"}\n")
+		text, err := Marshal(c)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, c := range []*Config{c, MustParse(t, string(text))} {
+			if got := fmt.Sprint(c.Keys[0].Discover.Off, c.Keys[0].Discover.In); got != tt.want {
+				t.Errorf("defaults %q, key %q: got %s, want %s", tt.defaults, tt.key, got, tt.want)
+			}
 		}
 	}
 }

@@ -148,6 +148,10 @@ func (d *decoder) value(node ast.Node, v reflect.Value, f slot) {
 		d.text(node, u, f, at)
 		return
 	}
+	if to, ok := reflect.TypeAssert[*Discover](v.Addr()); ok {
+		d.discover(node, to, f)
+		return
+	}
 	switch v.Kind() {
 	case reflect.Struct, reflect.Map:
 		d.mapping(node, v, f)

@@ -69,7 +69,7 @@ func TestParse_Spellings(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			c := MustParse(t, text)
-			got := fmt.Sprint(c.SocketGroup, c.Roles.Viewers, c.Defaults.Discover)
+			got := fmt.Sprint(c.SocketGroup, c.Roles.Viewers, c.Defaults.Discover.In)
 			if want := "ops [user:alice uid:7] [" + id + "]"; got != strings.Replace(want, "ops ", "ops", 1) && got != want {
 				t.Errorf("got %s, want %s", got, want)
 			}
@@ -98,7 +98,7 @@ keys:
 `)
 	for i, want := range []string{"a auto 5h 1", "b manual 5h 1", "c manual 5h 1"} {
 		k := c.Keys[i]
-		if got := fmt.Sprintf("%s %s %s %d", k.Name, k.Retire, k.Soak, len(k.Discover)); got != want {
+		if got := fmt.Sprintf("%s %s %s %d", k.Name, k.Retire, k.Soak, len(k.Discover.In)); got != want {
 			t.Errorf("key %d: got %s, want %s", i, got, want)
 		}
 	}

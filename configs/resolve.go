@@ -44,7 +44,7 @@ func (v *validator) resolveKey(k *Key, path string) {
 	inherit(v, path+".require", &k.Require, from.Require)
 	inherit(v, path+".nudge", &k.Nudge, from.Nudge)
 	if !v.usable(path + ".discover") {
-		k.Discover = slices.Clone(from.Discover)
+		k.Discover = Discover{Off: from.Discover.Off, In: slices.Clone(from.Discover.In)}
 	}
 }
 

@@ -51,6 +51,10 @@ func schemaOf(t reflect.Type, tag reflect.StructTag, value reflect.Value, docs m
 	case t == reflect.TypeFor[Duration]():
 		s["type"] = "string"
 		s["pattern"] = `^([0-9]+d)?([0-9.]+(h|m|s|ms|us|ns))*$|^0$`
+	case t == reflect.TypeFor[Discover]():
+		return map[string]any{"anyOf": []any{
+			map[string]any{"const": discoverOff}, schemaOf(reflect.TypeFor[[]string](), tag, reflect.Value{}, docs),
+		}}
 	case t.Kind() == reflect.Pointer:
 		return schemaOf(t.Elem(), tag, reflect.Value{}, docs)
 	case t.Kind() == reflect.Struct:

@@ -64,14 +64,20 @@ func (v *validator) validateKey(k *Key, at string) {
 	if k.Retire == "off" && k.Soak != v.config.Defaults.Soak {
 		v.warn(at+".soak", "has no effect while retire is off", "remove it")
 	}
-	v.repeated(k.Discover, at+".discover")
+	v.repeated(k.Discover.In, at+".discover")
+	v.validateDiscover(k, at)
 	v.validateWindows(k.Windows, at+".windows")
 	v.validateSchedule(k, at)
-	if len(k.Dependents) == 0 && k.Retire == "auto" && len(k.Discover) == 0 {
-		v.warn(at+".retire", "auto, with no dependents and nowhere to search for them: "+
-			"the previous version is disabled after the soak time alone",
-			"list dependents, or the subscriptions to search in discover")
+}
+
+// validateDiscover complains of a retirement that will never come.
+func (v *validator) validateDiscover(k *Key, at string) {
+	if !k.Discover.Off || k.Retire == "off" {
+		return
 	}
+	v.warn(v.written(at, "discover", "retire"), "no version is ever retired, though retire is "+k.Retire+
+		": discover is off, so that nobody knows what else uses the key",
+		"set retire to off, or name the subscriptions to search")
 }
 
 func (v *validator) repeated(ids []string, at string) {

@@ -68,5 +68,15 @@ func (d *Dependent) DisplayName() string {
 	return d.ID[strings.LastIndexByte(d.ID, '/')+1:]
 }
 
+// Subscription returns the id of the subscription that the dependent is in, empty if its
+// own id does not tell.
+func (d *Dependent) Subscription() string {
+	parts := strings.SplitN(d.ID, "/", 4)
+	if len(parts) < 3 || parts[0] != "" || !strings.EqualFold(parts[1], "subscriptions") {
+		return ""
+	}
+	return parts[2]
+}
+
 // Same reports whether two dependents are one resource.
 func (d *Dependent) Same(id string) bool { return strings.EqualFold(d.ID, id) }

@@ -24,6 +24,7 @@ const (
 	EventVersionReenabled   EventType = "version-reenabled"
 	EventCallUncertain      EventType = "call-uncertain"
 	EventDependentFound     EventType = "dependent-found"
+	EventSearchIncomplete   EventType = "search-incomplete"
 	EventDependentUpdated   EventType = "dependent-updated"
 	EventTrackerChanged     EventType = "tracker-changed"
 	EventRetirementHeld     EventType = "retirement-held"

@@ -167,9 +167,11 @@ type Key struct {
 	Soak time.Duration
 	// TwoPerson demands a second person's approval of a revocation.
 	TwoPerson bool
-	// Discover names the subscriptions searched for dependents that nobody
-	// listed before a version is retired.
+	// Discover names the subscriptions searched for dependents that nobody listed;
+	// empty means all that the identity sees, and those of the dependents.
 	Discover []string
+	// Undiscovered is true if nothing is searched: then nothing is retired either.
+	Undiscovered bool
 	// Require is the weakest evidence that counts as done.
 	Require    Evidence
 	Dependents []Dependent

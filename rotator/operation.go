@@ -168,8 +168,12 @@ type Operation struct {
 	Settled time.Time `json:"settled,omitzero"`
 	// Verify is since when the guard wants every dependent looked at afresh.
 	Verify time.Time `json:"verify,omitzero"`
-	// Searched is when discovery last looked for unlisted dependents.
-	Searched time.Time `json:"searched,omitzero"`
+	// Searched is when discovery last looked for unlisted dependents, and Inventory is
+	// how much it saw.
+	Searched  time.Time `json:"searched,omitzero"`
+	Inventory Inventory `json:"inventory,omitzero"`
+	// Unlisted counts the trackers of dependents that only a search found.
+	Unlisted int `json:"unlisted,omitempty"`
 
 	// Versions are those that a revocation disables and a reinstatement
 	// enables: exactly the ones found enabled, newest first.

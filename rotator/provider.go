@@ -2,6 +2,7 @@ package rotator
 
 import (
 	"context"
+	"slices"
 	"time"
 )
 
@@ -99,8 +100,15 @@ type Service interface {
 type Finder interface {
 	// Find returns the dependents of key in a subscription, and those resources of
 	// which it cannot be told whether they are. What is left out is not: a search that
-	// did not see everything is an error.
+	// did not see everything is an error, and what it found until then comes with it.
 	Find(ctx context.Context, subscription string, key KeyID) ([]Found, error)
+}
+
+// Lister says where to search for dependents.
+type Lister interface {
+	// Subscriptions returns the ids of the subscriptions that the daemon's identity
+	// sees. One that is left out may exist all the same: the identity has no role in it.
+	Subscriptions(ctx context.Context) ([]string, error)
 }
 
 // Found is what a search found.
@@ -108,4 +116,50 @@ type Found struct {
 	Dependent
 	// Unknown is why it cannot be told whether it uses the key; nil if it does.
 	Unknown *Problem
+}
+
+// Inventory says how much was searched for dependents that nobody listed. The zero value
+// is that of no search.
+type Inventory struct {
+	// Off is true if the configuration says not to search.
+	Off bool `json:"off,omitempty"`
+	// Subscriptions is in how many it was searched.
+	Subscriptions int `json:"subscriptions,omitempty"`
+	// Unchecked is what could not be looked at: at most [UncheckedMost] of it, and More
+	// counts the rest.
+	Unchecked []Unchecked `json:"unchecked,omitempty"`
+	More      int         `json:"more,omitempty"`
+}
+
+// UncheckedMost bounds what is kept of what a search could not look at.
+const UncheckedMost = 20
+
+// Complete reports whether a search, if there was one, saw everything it was to see.
+func (i *Inventory) Complete() bool { return !i.Off && len(i.Unchecked) == 0 }
+
+// Same reports whether two searches saw as much.
+func (i *Inventory) Same(o *Inventory) bool {
+	return i.Off == o.Off && i.Subscriptions == o.Subscriptions && i.More == o.More && slices.Equal(i.Unchecked, o.Unchecked)
+}
+
+// Unchecked is what a search for dependents could not look at.
+type Unchecked struct {
+	// Kind is the kind of dependent that there may be, empty for every kind.
+	Kind string `json:"kind,omitempty"`
+	// Subscription is where, empty for those that could not be listed.
+	Subscription string `json:"subscription,omitempty"`
+	// Problem is why, with what to grant.
+	Problem Problem `json:"problem"`
+}
+
+// String names what was not looked at, and why.
+func (u *Unchecked) String() string {
+	what, where := "dependents of any kind", "in subscription "+u.Subscription
+	if u.Kind != "" {
+		what = "those of kind " + u.Kind
+	}
+	if u.Subscription == "" {
+		where = "in subscriptions that could not be listed"
+	}
+	return what + " " + where + ": " + u.Problem.Message
 }

@@ -62,6 +62,7 @@ const (
 	ReasonTargetSuperseded       Reason = "target-superseded"
 	ReasonSoak                   Reason = "soak-not-over"
 	ReasonInventoryIncomplete    Reason = "inventory-incomplete"
+	ReasonDiscoveryOff           Reason = "discovery-off"
 )
 
 // Why a call did not succeed, where Azure itself gives no code.
@@ -256,9 +257,9 @@ func Reasons() []ReasonInfo {
 			"`cmkd status OPERATION` shows what was seen of it.",
 		},
 		{
-			ReasonDependentDiscovered, "A dependent that nobody listed uses the key, and still the previous version.",
-			"It was made after the configuration was written.",
-			"Add DEPENDENT to the dependents of the key in the configuration.",
+			ReasonDependentDiscovered, "A dependent that nobody listed uses the key, or may use it. cmkd does not write to it, and retires nothing until it is listed.",
+			"It was made after the configuration was written, or was forgotten in it.",
+			"Add DEPENDENT to the dependents of the key in the configuration; with `exclude` and a reason if it is not to be waited for.",
 		},
 		{
 			ReasonDependentNotSeenAfresh, "A dependent was not seen again since the retirement was asked for.",
@@ -321,9 +322,14 @@ func Reasons() []ReasonInfo {
 			"Wait; `cmkd status OPERATION` shows how long.",
 		},
 		{
-			ReasonInventoryIncomplete, "The search for dependents that nobody listed failed.",
-			"A permission is missing in a subscription under `discover`, or its id is wrong.",
-			"Grant \"Reader\" on the subscription to the daemon's identity, or correct `discover`.",
+			ReasonInventoryIncomplete, "The search for dependents that nobody listed did not see everything.",
+			"A permission is missing in a subscription, its id under `discover` is wrong, or a service does not answer.",
+			"Grant \"Reader\" on the subscription to the daemon's identity, or name the subscriptions to search in `discover`.",
+		},
+		{
+			ReasonDiscoveryOff, "Nobody searches for dependents that are not listed, so that nobody knows what the previous version would break.",
+			"`discover` is off for the key.",
+			"Take `discover: off` out of the configuration. While it is there, nothing is retired.",
 		},
 
 		{

@@ -102,6 +102,11 @@ type Plan struct {
 	Dependents []PlannedDependent `json:"dependents"`
 	// Problems would make the operation fail before it changes anything.
 	Problems []Problem `json:"problems,omitempty"`
+	// Unlisted are the dependents that only a search found: nothing is written to them,
+	// and they hold the retirement of the previous version.
+	Unlisted []PlannedDependent `json:"unlisted,omitempty"`
+	// Inventory says how much was searched for them.
+	Inventory Inventory `json:"inventory,omitzero"`
 }
 
 // PlannedDependent is what would happen to one dependent.
@@ -109,6 +114,8 @@ type PlannedDependent struct {
 	Dependent Dependent `json:"dependent"`
 	Binding   Binding   `json:"binding,omitempty"`
 	Version   string    `json:"version,omitempty"`
+	// Via are the resources that are looked at in its place, if any.
+	Via []string `json:"via,omitempty"`
 	// Effect is a sentence: what happens to it, when, and how it is known.
 	Effect  string   `json:"effect"`
 	Problem *Problem `json:"problem,omitempty"`

@@ -15,7 +15,8 @@ func (a *app) planCmd() *cobra.Command {
 		Use:   "plan KEY",
 		Short: "Say what a rotation or a revocation would do, and change nothing",
 		Long: `Read the key and every dependent afresh and say what a rotation would do with each,
-how it would be known, and what stands in the way. Exit code 3 means that the
+how it would be known, and what stands in the way. Dependents that nobody listed are
+searched for: they stop no rotation, but hold the retirement. Exit code 3 means that the
 operation would fail before it changes anything.`,
 		Example: `  cmkd plan payments
   cmkd plan payments --revoke     # what would break
@@ -67,7 +68,12 @@ func (a *app) printPlan(p *rotator.Plan) {
 	for _, problem := range p.Problems {
 		a.say("%s %s", a.shade(string(rotator.TrackerNeedsAction)), clean(problem.String()))
 	}
-	if len(p.Problems) == 0 {
+	whole := printSearch(p, a.say)
+	switch {
+	case len(p.Problems) > 0:
+	case whole || p.Kind != rotator.KindRotation:
 		a.say("Nothing stands in the way. Nothing was changed.")
+	default:
+		a.say("Nothing stands in the way of the rotation; the previous version is not retired before this is cleared. Nothing was changed.")
 	}
 }

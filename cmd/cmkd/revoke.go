@@ -92,6 +92,7 @@ func (a *app) warnOfRevocation(ctx context.Context, client *control.Client, key 
 	for _, problem := range p.Problems {
 		a.tell("  ? %s", clean(problem.String()))
 	}
+	printSearch(&p, func(format string, args ...any) { a.tell("  "+format, args...) })
 	return nil
 }
 

@@ -135,7 +135,7 @@ func newWorld(name string, clock rotator.Clock) (*rotatortest.Azure, rotator.Key
 		Dependents: []rotator.Dependent{{ID: ledgerID, Kind: "follower"}, {ID: ordersID, Kind: "silent", Window: 2 * time.Hour}},
 	}
 	switch name {
-	case "calm":
+	case "calm", "unlisted":
 	case "auto":
 		key.Retire = rotator.RetireAuto
 	case "stuck", "receivers":
@@ -148,6 +148,12 @@ func newWorld(name string, clock rotator.Clock) (*rotatortest.Azure, rotator.Key
 		key.TwoPerson = true
 	default:
 		panic("no world " + name)
+	}
+	if name == "unlisted" {
+		azure.AddResource(rotatortest.Resource{
+			ID: "/subscriptions/00000000-0000-0000-0000-000000000000/resourceGroups/rg/providers/Test/followers/forgotten", Kind: "follower",
+			Use: rotatortest.Use{Key: key.ID, Binding: rotator.BindingPinned},
+		})
 	}
 	azure.AddResource(ledger)
 	azure.AddResource(orders)
@@ -175,7 +181,7 @@ func startWorld(ts *testscript.TestScript, _ bool, args []string) {
 	store := rotatortest.NewStore()
 	var server *control.Server
 	engine := engine.New(engine.Options{
-		Store: store, Vault: azure, Services: azure.Services(), Clock: clock, Keys: []rotator.Key{key},
+		Store: store, Vault: azure, Services: azure.Services(), Lister: azure, Clock: clock, Keys: []rotator.Key{key},
 		Observe: func(rotator.Event) { server.Committed() }, Alerting: engine.Alerting{Receivers: newReceivers(args[0])},
 	})
 	server = control.NewServer(control.Options{

@@ -51,6 +51,7 @@ func (a *app) printOperation(m *moment) {
 	if op.Problem != nil {
 		a.say("  problem   %s", clean(op.Problem.String()))
 	}
+	a.printInventory(op)
 	if e := etaOfAll(op); !e.expected.IsZero() {
 		a.say("  expected  %s", e.sentence(m.now))
 	}

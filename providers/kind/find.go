@@ -1,6 +1,7 @@
 package kind
 
 import (
+	"cmp"
 	"context"
 	"strings"
 
@@ -15,7 +16,9 @@ type suspect struct {
 }
 
 // Find implements [rotator.Finder]: it lists the kind's type. What a list does not tell
-// is looked at for itself; so is another resource through which a key is used, once.
+// is looked at for itself; so is another resource through which a key is used, once. One
+// that cannot be looked at keeps the others from nothing: the first such error comes with
+// what was found.
 func (r *Resource) Find(ctx context.Context, subscription string, key rotator.KeyID) (found []rotator.Found, err error) {
 	var suspects []suspect
 	err = r.list(ctx, subscription, func(doc document) {
@@ -37,12 +40,15 @@ func (r *Resource) Find(ctx context.Context, subscription string, key rotator.Ke
 	}
 	through := map[string]bool{}
 	for i := range suspects {
-		if err != nil {
-			return nil, err
-		}
-		var ours bool
-		if ours, err = r.suspected(ctx, &suspects[i], key, through); ours {
+		ours, why := r.suspected(ctx, &suspects[i], key, through)
+		if ours {
 			found = append(found, suspects[i].found)
+		}
+		if why != nil {
+			err = cmp.Or(err, wrap("search", &suspects[i].found.Dependent, why))
+		}
+		if ctx.Err() != nil {
+			break
 		}
 	}
 	return found, err

@@ -146,6 +146,19 @@ func TestFind_EncryptionScopes(t *testing.T) {
 	}
 }
 
+// One account that does not answer hides no other: what was found comes with the error.
+func TestFind_OneThatDoesNotAnswerHidesNoOther(t *testing.T) {
+	t.Parallel()
+	account := resource(accountID, `"encryption":{"keySource":"Microsoft.Storage"}`)
+	mute := resource(strings.Replace(accountID, "/acc", "/mute", 1), `"encryption":{"keySource":"Microsoft.Storage"}`)
+	k := serving(t, [2]string{"/mute/encryptionScopes?", "503"}, [2]string{"/encryptionScopes?", `{"value":[` + scope("a", under(string(key), v1)) + `]}`},
+		[2]string{"/storageAccounts?", `{"value":[` + mute + "," + account + `]}`})
+	all, err := k.kinds["storage"].(rotator.Finder).Find(t.Context(), subscription, key)
+	if rotator.CodeOf(err) != rotator.CodeUnavailable || len(all) != 1 || all[0].Name != "acc" {
+		t.Errorf("found %+v, %v; want the account that answers, and an error", all, err)
+	}
+}
+
 // A provider that was never used in a subscription has none of its kind there.
 func TestFind_NotRegistered(t *testing.T) {
 	t.Parallel()

@@ -2,6 +2,7 @@ package engine
 
 import (
 	"maps"
+	"slices"
 	"strings"
 	"time"
 
@@ -70,6 +71,9 @@ func (c configuring) join(l *live, before map[string]*rotator.Key) {
 	}
 	c.refresh(l, key)
 	c.resoak(l, key, before[canonical(l.op.KeyID)])
+	if was := before[canonical(l.op.KeyID)]; was == nil || was.Undiscovered != key.Undiscovered || !slices.Equal(was.Discover, key.Discover) {
+		searching(c).void(l)
+	}
 	listed := make(map[string]bool, len(key.Dependents))
 	for i := range key.Dependents {
 		listed[strings.ToLower(key.Dependents[i].ID)] = true
@@ -141,6 +145,9 @@ func changedDependent(d *rotator.Dependent, to *rotator.Dependent) bool {
 // reconfigure gives a tracker its dependent's new settings and looks at it
 // again.
 func (c configuring) reconfigure(l *live, t rotator.Tracker, d rotator.Dependent) {
+	if t.Detail.Dependent.Discovered && !d.Discovered {
+		defer c.listed(l, &d)
+	}
 	detail := c.whole(l, &t)
 	detail.Dependent, detail.Removed, t.Detail = d, false, detail
 	switch {
@@ -158,8 +165,21 @@ func (c configuring) reconfigure(l *live, t rotator.Tracker, d rotator.Dependent
 	c.draft.observed(l, t, true)
 }
 
+// listed has a rotation wait for a dependent that only a search had found, as for any
+// other: it is followed, and then soaks.
+func (c configuring) listed(l *live, d *rotator.Dependent) {
+	if l.op.State != rotator.StateSoaking && l.op.State != rotator.StateRetiring {
+		return
+	}
+	l.op.Retirer = ""
+	c.answerRetirers(l, rotator.Errorf(rotator.CodeConflict, "%s %s was listed meanwhile", d.Kind, d.DisplayName()).
+		WithHint("cmkd status %s shows how far it is", l.op.ID))
+	c.draft.entered(l, rotator.StatePropagating, actorDaemon, d.DisplayName()+" is listed now")
+}
+
 // remove lets a dependent leave that is not configured any more.
 func (c configuring) remove(l *live, t rotator.Tracker) {
+	searching(c).void(l)
 	detail := c.whole(l, &t)
 	detail.Removed, t.Detail = true, detail
 	const why = "was taken out of the configuration"

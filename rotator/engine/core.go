@@ -235,7 +235,7 @@ func (c *core) handle(r *result) error {
 		defer making{c.state}.room()
 	}
 	l := c.live[r.operation]
-	if r.kind != taskObserve && r.kind != taskApply {
+	if r.kind.holds() {
 		if c.out[r.operation]--; c.out[r.operation] <= 0 {
 			delete(c.out, r.operation)
 		}
@@ -258,8 +258,8 @@ func (c *core) handle(r *result) error {
 		c.listed(l, r)
 	case taskCreate:
 		rotation{c.state}.created(l, r)
-	case taskFind:
-		retirement{c.state}.found(l, r)
+	case taskWhere, taskFind:
+		searching{c.state}.answered(l, r)
 	case taskSetEnabled:
 		if l.op.Kind == rotator.KindRotation {
 			retirement{c.state}.disabledPrevious(l, r)

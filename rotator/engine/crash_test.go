@@ -70,8 +70,9 @@ func newCrasher(s *estate, moment int) *crasher {
 // with one crash and restart in between. It reports whether the crash came.
 func (c *crasher) runThroughCrash(begin func(), total time.Duration) bool {
 	s := c.s
+	s.furnish()
 	engine := engine.New(engine.Options{
-		Store: s.store, Vault: s.azure, Services: s.azure.Services(), Clock: rotatortest.Clock{}, Keys: []rotator.Key{s.key}, Alerting: s.alerting,
+		Store: s.store, Vault: s.azure, Services: s.azure.Services(), Lister: s.azure, Clock: rotatortest.Clock{}, Keys: []rotator.Key{s.key}, Alerting: s.alerting,
 	})
 	s.engine = engine
 	ctx, cancel := context.WithCancel(s.t.Context())

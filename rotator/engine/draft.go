@@ -169,7 +169,7 @@ func (d *draft) entered(l *live, s rotator.OperationState, actor, why string) {
 	from := l.op.State
 	l.op.State, l.op.Since, l.op.Waiting, l.op.Problem, l.op.Failures = s, d.of.now, rotator.Wait{}, nil, 0
 	l.op.Wake, l.since = time.Time{}, d.of.steady
-	l.versions, l.listed, l.listErr, l.searchErr = nil, time.Time{}, nil, nil
+	l.versions, l.listed, l.listErr = nil, time.Time{}, nil
 	l.guarding, l.stale = false, nil
 	d.changed(l)
 	d.moved = append(d.moved, l)
@@ -237,8 +237,11 @@ func (d *draft) joined(l *live, dependent rotator.Dependent, due time.Time) {
 	}
 	l.trackers = append(l.trackers, t)
 	l.asked, l.marks, l.shown = append(l.asked, false), append(l.marks, 0), append(l.shown, 0)
-	if l.guarding && t.State != rotator.TrackerExcluded {
+	if l.guarding && t.State != rotator.TrackerExcluded && !dependent.Discovered {
 		l.stale[t.Number] = true
+	}
+	if dependent.Discovered {
+		l.op.Unlisted++
 	}
 	l.op.Trackers[t.State]++
 	d.of.kinds.count(&t, 1)
@@ -275,6 +278,12 @@ func (d *draft) observed(l *live, t rotator.Tracker, detail bool) {
 	}
 	if !l.asked[t.Number] {
 		l.redue(old.Due, t.Due)
+	}
+	if was, is := old.Detail.Dependent.Discovered, t.Detail.Dependent.Discovered; was != is {
+		l.op.Unlisted--
+		if is {
+			l.op.Unlisted += 2
+		}
 	}
 	*old = t
 	d.listed(l, t.Number, detail)

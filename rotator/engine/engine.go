@@ -16,8 +16,11 @@ type Options struct {
 	Store    rotator.Store
 	Vault    rotator.Vault
 	Services []rotator.Service
-	Clock    rotator.Clock
-	Keys     []rotator.Key
+	// Lister, if set, says where to search for dependents that nobody listed; without
+	// it that is in the subscriptions of those that are listed.
+	Lister rotator.Lister
+	Clock  rotator.Clock
+	Keys   []rotator.Key
 	// Limits bound how much happens at once; zero fields take defaults.
 	Limits Limits
 	// Observe, if set, hears each committed event, in order, from one goroutine.
@@ -126,7 +129,7 @@ func New(o Options) *Engine {
 	e := &Engine{board: newBoard(), o: o, world: w}
 	e.runner = newRunner(o, e.board, w)
 	e.traits = e.runner.core.traits
-	w.plan = e.PlanRotation
+	w.plan = e.rehearsal
 	e.setAlerting(o.Alerting)
 	e.setKeys(o.Keys)
 	return e

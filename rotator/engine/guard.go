@@ -17,9 +17,10 @@ type guardView struct {
 	trackers []rotator.Tracker
 	stale    map[uint32]bool
 	// versions is a fresh list, listErr why there is none.
-	versions  []rotator.Version
-	listErr   *rotator.Error
-	searchErr *rotator.Error
+	versions []rotator.Version
+	listErr  *rotator.Error
+	// undiscovered is true if the configuration says not to search.
+	undiscovered bool
 	// configured is false if the key was taken out of the configuration: then
 	// nobody knows its dependents any more.
 	configured bool
@@ -39,7 +40,7 @@ type check func(g *guardView) []rotator.Objection
 // version is retired only if none of them objects.
 func guardChecks() []check {
 	return []check{
-		keyConfigured, dependentsSettled, dependentsSeenAfresh, blindSpotsAttested, unseenAttested, attestedByAnother,
+		keyConfigured, dependentsSettled, dependentsListed, dependentsSeenAfresh, blindSpotsAttested, unseenAttested, attestedByAnother,
 		targetStillCurrent, soakOver, inventoryComplete, notOnlyInferred,
 	}
 }
@@ -75,7 +76,7 @@ func settled(t *rotator.Tracker, require rotator.Evidence) bool {
 func dependentsSettled(g *guardView) (all []rotator.Objection) {
 	for i := range g.trackers {
 		t := &g.trackers[i]
-		if settled(t, g.require) {
+		if settled(t, g.require) || t.Detail.Dependent.Discovered { // dependentsListed objects
 			continue
 		}
 		o := rotator.Objection{Check: rotator.ReasonDependentNotSettled, Dependent: t.Detail.Dependent.ID}
@@ -87,9 +88,6 @@ func dependentsSettled(g *guardView) (all []rotator.Objection) {
 			o.Check, o.Message = rotator.ReasonDependentUnknown, name+" is not known to have left the previous version"
 		default:
 			o.Message = fmt.Sprintf("%s uses version %s, not %s", name, t.Detail.Version, g.op.Target.ID)
-		}
-		if t.Detail.Dependent.Discovered {
-			o.Check, o.Message = rotator.ReasonDependentDiscovered, o.Message+"; nobody listed it, a search found it"
 		}
 		if p := t.Detail.Problem; p != nil {
 			o.Message, o.Hint = o.Message+": "+p.Message, p.Hint
@@ -231,21 +229,13 @@ func soakOver(g *guardView) []rotator.Objection {
 	return nil
 }
 
-// inventoryComplete objects if the search for unlisted dependents failed.
-func inventoryComplete(g *guardView) []rotator.Objection {
-	if g.searchErr == nil {
-		return nil
-	}
-	return []rotator.Objection{{Check: rotator.ReasonInventoryIncomplete, Message: "the search for unlisted dependents failed: " + g.searchErr.Error(), Hint: g.searchErr.Hint}}
-}
-
 func (c *state) guardView(l *live) *guardView {
 	g := &guardView{
 		op: &l.op, trackers: l.trackers, stale: l.stale, versions: l.versions, listErr: l.listErr,
-		searchErr: l.searchErr, require: rotator.EvidenceInferred, attestations: attesting{c}.of(l.op.KeyID), now: c.now,
+		require: rotator.EvidenceInferred, attestations: attesting{c}.of(l.op.KeyID), now: c.now,
 	}
 	if key := c.keyOf(l); key != nil {
-		g.configured, g.soak = true, key.Soak
+		g.configured, g.soak, g.undiscovered = true, key.Soak, key.Undiscovered
 		if key.Require != rotator.EvidenceNone {
 			g.require = key.Require
 		}
@@ -268,14 +258,17 @@ func (c retirement) advance(l *live) {
 		c.awaitPerson(l)
 	case !l.guarding:
 		c.beginGuard(l)
-	case c.busy(l) || len(l.stale) > 0 || l.askedN > 0:
-	case l.listErr.Passes(), l.searchErr.Passes():
+	case c.busy(l) || l.sweep.out || len(l.stale) > 0 || l.askedN > 0:
+	case l.listErr.Passes(), l.sweep.passing.Passes():
 		l.op.Failures++
 		l.guarding = false
-		c.holdRetirement(l, rotator.ProblemOf(cmp.Or(l.listErr, l.searchErr)))
-		c.draft.waits(l, c.now.Add(max(backoff(l.op.Failures), retryAfter(l.listErr), retryAfter(l.searchErr))))
+		c.holdRetirement(l, rotator.ProblemOf(cmp.Or(l.listErr, l.sweep.passing)))
+		c.draft.waits(l, c.now.Add(max(backoff(l.op.Failures), retryAfter(l.listErr), retryAfter(l.sweep.passing))))
 	default:
 		switch objs := objections(c.guardView(l)); {
+		case len(objs) == 0 && l.sweep.begun.Before(l.verify): // nothing is retired on an old search
+			searching(c).begin(l)
+			c.advance(l)
 		case len(objs) == 0:
 			c.retireNext(l)
 		case doubtful(objs):
@@ -297,57 +290,16 @@ func retryAfter(err *rotator.Error) time.Duration {
 func (c retirement) beginGuard(l *live) {
 	l.guarding, l.stale = true, map[uint32]bool{}
 	for i := range l.trackers {
-		if l.trackers[i].State != rotator.TrackerExcluded {
-			l.stale[uint32(i)] = true
+		if t := &l.trackers[i]; t.State != rotator.TrackerExcluded && !t.Detail.Dependent.Discovered {
+			l.stale[t.Number] = true
 		}
 	}
 	l.op.Verify, l.op.Waiting, l.op.Problem = c.now, rotator.Wait{For: rotator.WaitObservations}, nil
-	l.versions, l.listErr, l.searchErr, l.listed, l.verify = nil, nil, nil, c.steady, c.steady
+	l.versions, l.listErr, l.listed, l.verify = nil, nil, c.steady, c.steady
 	c.draft.changed(l)
 	observing(c).all(l)
 	c.draft.intended(l, task{kind: taskVersions})
-	if key := c.keyOf(l); key != nil {
-		for _, s := range key.Discover {
-			c.draft.intended(l, task{kind: taskFind, effect: &effect{subscription: s}})
-		}
-	}
-}
-
-// found handles the result of a search for unlisted dependents.
-func (c retirement) found(l *live, r *result) {
-	l.op.Searched = c.now
-	if r.err != nil {
-		l.searchErr = r.err
-		return
-	}
-	for _, f := range r.found {
-		d := f.Dependent
-		known := slices.IndexFunc(l.trackers, func(t rotator.Tracker) bool { return covers(&t, d.ID) })
-		if known >= 0 && !l.trackers[known].Detail.Removed {
-			continue
-		}
-		d.Discovered = true
-		if known >= 0 { // it was listed once; now it is one that nobody listed
-			configuring(c).reconfigure(l, l.trackers[known], d)
-			if l.guarding {
-				l.stale[uint32(known)] = true
-			}
-			continue
-		}
-		what := "uses the key"
-		if f.Unknown != nil {
-			what = "may use the key (" + f.Unknown.Message + ")"
-		}
-		c.draft.noted(l, rotator.EventDependentFound, actorDaemon, "%s %s %s, and nobody listed it", d.Kind, d.DisplayName(), what).Dependent = d.ID
-		c.draft.joined(l, d, c.now)
-	}
-}
-
-// covers reports whether the tracker is of a resource, or looks at it in the
-// place of its own.
-func covers(t *rotator.Tracker, id string) bool {
-	return t.Detail.Dependent.Same(id) ||
-		slices.ContainsFunc(t.Detail.Via, func(via string) bool { return strings.EqualFold(via, id) })
+	searching(c).again(l)
 }
 
 // heldBack handles the objections of the guard: the previous version stays
@@ -364,7 +316,7 @@ func (c retirement) heldBack(l *live, objs []rotator.Objection) {
 	if l.op.Held = p; first.Check == rotator.ReasonSoak {
 		l.op.Held = nil // that passes by itself
 	}
-	if l.op.Open() > 0 {
+	if l.open() > 0 {
 		c.draft.entered(l, rotator.StatePropagating, actorDaemon, first.Message)
 		return
 	}

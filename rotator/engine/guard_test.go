@@ -135,7 +135,7 @@ func TestReload_AddsDependentsToALiveRotation(t *testing.T) {
 	t.Parallel()
 	inBubble(t, func(s *estate) {
 		all := s.key.Dependents
-		s.key.Dependents = all[1:]
+		s.key.Dependents, s.unlisted = all[1:], true
 		s.azure.Change(storageID, func(r *rotatortest.Resource) { r.Delay = -1 })
 		s.start()
 		op := s.rotate()

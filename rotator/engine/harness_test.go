@@ -34,6 +34,8 @@ type estate struct {
 	// alerting has the receiver told, see [estate.listen].
 	alerting engine.Alerting
 	limits   engine.Limits
+	// unlisted has the world keep what the key does not list, see [estate.furnish].
+	unlisted bool
 	engine   *engine.Engine
 	stop     func()
 }
@@ -71,11 +73,22 @@ func inBubble(t *testing.T, f func(*estate)) {
 	})
 }
 
+// furnish takes those of the two dependents out of the world that the key does not list
+// when the engine first starts: a search would find them.
+func (s *estate) furnish() {
+	for _, id := range []string{storageID, cosmosID} {
+		if s.engine == nil && !s.unlisted && !slices.ContainsFunc(s.key.Dependents, func(d rotator.Dependent) bool { return d.Same(id) }) {
+			s.azure.Remove(id)
+		}
+	}
+}
+
 // start starts the engine on the store as it is.
 func (s *estate) start() *estate {
 	s.t.Helper()
+	s.furnish()
 	s.engine = engine.New(engine.Options{
-		Store: s.store, Vault: s.azure, Services: s.azure.Services(), Clock: s.clock, Keys: slices.Concat([]rotator.Key{s.key}, s.also),
+		Store: s.store, Vault: s.azure, Services: s.azure.Services(), Lister: s.azure, Clock: s.clock, Keys: slices.Concat([]rotator.Key{s.key}, s.also),
 		Alerting: s.alerting, Limits: s.limits,
 	})
 	ctx, cancel := context.WithCancel(s.t.Context())
@@ -314,7 +327,7 @@ func drive(t *testing.T, azure *rotatortest.Azure, store *rotatortest.Store, key
 	truth := now
 	azure.Clock = told{&truth}
 	r, err := engine.NewReactor(engine.Options{
-		Store: store, Vault: azure, Services: azure.Services(), Keys: []rotator.Key{key},
+		Store: store, Vault: azure, Services: azure.Services(), Lister: azure, Keys: []rotator.Key{key},
 	}, now)
 	if err != nil {
 		t.Fatal(err)

@@ -45,6 +45,8 @@ type Intent struct {
 	Version   string
 	Enable    bool
 	Attempt   int
+	// Dependent is the resource to be written to, empty if it is the vault.
+	Dependent string
 }
 
 // Settled reports whether everything that was decided is committed.
@@ -124,16 +126,19 @@ func (r *Reactor) comesFree(calls map[rotator.OperationID]int) bool {
 	})
 }
 
-// Intended returns the effects on versions that were decided since the last commit.
+// Intended returns the effects that were decided since the last commit.
 func (r *Reactor) Intended() []Intent {
 	var all []Intent
 	for _, t := range r.core.draft.tasks {
-		if t.effect == nil || t.kind != taskCreate && t.kind != taskSetEnabled {
+		if t.effect == nil || t.kind != taskCreate && t.kind != taskSetEnabled && t.kind != taskApply {
 			continue
 		}
 		i := Intent{Kind: string(t.kind), Operation: t.operation, KeyID: t.keyID, Tag: t.tag, Enable: t.enable, Attempt: t.attempt}
 		if t.version != nil {
 			i.Version = t.version.ID
+		}
+		if t.dependent != nil {
+			i.Dependent = t.dependent.ID
 		}
 		all = append(all, i)
 	}

@@ -46,7 +46,7 @@ type live struct {
 	listErr   *rotator.Error
 	guarding  bool            // the guard waits for fresh looks
 	stale     map[uint32]bool // trackers not looked at since the guard began
-	searchErr *rotator.Error
+	sweep     sweep
 	retirers  []func(rotator.Operation, error) // requests that wait for the guard
 }
 
@@ -73,14 +73,30 @@ func (l *live) due() time.Time {
 }
 
 // stuck reports whether the operation has nothing that would move it: no time at
-// which to wake, no tracker that is due or being looked at, no person to wait for.
+// which to wake, no tracker that is due or being looked at, no search under way, no person
+// to wait for.
 func (l *live) stuck() bool {
-	return !l.op.State.Final() && l.loaded && l.op.Wake.IsZero() && l.dueN == 0 && l.askedN == 0 && !l.awaitsPerson()
+	return !l.op.State.Final() && l.loaded && l.op.Wake.IsZero() && l.dueN == 0 && l.askedN == 0 && !l.sweep.out && !l.awaitsPerson()
 }
 
 // settled reports whether no dependent is waited for.
 func (l *live) settled() bool {
 	return l.op.Open() == 0
+}
+
+// open counts the dependents that are waited for: those of which something is, but for
+// what nobody listed. A rotation goes on without that; only its guard does not.
+func (l *live) open() int {
+	n := l.op.Open()
+	if n > l.op.Unlisted {
+		return n // there are others among them
+	}
+	for i := range l.trackers {
+		if t := &l.trackers[i]; n > 0 && t.Detail.Dependent.Discovered && !t.State.Settled() {
+			n--
+		}
+	}
+	return n
 }
 
 // awaitsPerson reports whether a person has to say something before the operation
@@ -121,6 +137,9 @@ func (l *live) evidence() string {
 		if n := l.op.Trackers[s]; n > 0 {
 			parts = append(parts, fmt.Sprintf("%d %s", n, s))
 		}
+	}
+	if n := l.op.Open() - l.open(); n > 0 {
+		parts = append(parts, fmt.Sprintf("%d that nobody listed not known to be", n))
 	}
 	if len(parts) == 0 {
 		return "there are none"

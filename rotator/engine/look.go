@@ -93,6 +93,8 @@ func (t tracker) step(l look) (tracker, rotator.Action) {
 		return t.accessLook(l, rotator.AccessAllowed), ""
 	case l.op.State == rotator.StatePending:
 		return t.preflightLook(l), ""
+	case d.Dependent.Discovered:
+		return t.unlistedLook(l), ""
 	default:
 		return t.versionLook(l)
 	}

@@ -31,10 +31,11 @@ func (c observing) due(l *live) error {
 	return nil
 }
 
-// all makes every tracker that is not excluded due now.
+// all makes every tracker that is not excluded due now. Before a rotation changes
+// anything, nobody waits for what is not listed.
 func (c observing) all(l *live) {
 	for _, t := range l.trackers {
-		if t.State != rotator.TrackerExcluded {
+		if t.State != rotator.TrackerExcluded && (!t.Detail.Dependent.Discovered || !early(l)) {
 			c.draft.observed(l, withDue(t, c.now), false)
 		}
 	}
@@ -86,7 +87,7 @@ func (c observing) looked(l *live, r *result) {
 	if r.err == nil && strange(&l.op, r.observation) && !c.busy(l) {
 		c.draft.intended(l, task{kind: taskVersions})
 	}
-	if l.op.State == rotator.StateSoaking && !t.State.Settled() {
+	if l.op.State == rotator.StateSoaking && !t.State.Settled() && !t.Detail.Dependent.Discovered {
 		c.draft.entered(l, rotator.StatePropagating, actorDaemon, t.Detail.Dependent.DisplayName()+" left the target")
 	}
 }

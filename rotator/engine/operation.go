@@ -107,6 +107,7 @@ func (v *operationView) blockers(ctx context.Context) ([]rotator.Objection, erro
 	g := &guardView{op: v.op, require: rotator.EvidenceInferred}
 	if key, ok := (*v.e.keys.Load())[v.op.Key]; ok && key.ID.Same(v.op.KeyID) {
 		g.configured, g.soak, g.require = true, key.Soak, cmp.Or(key.Require, rotator.EvidenceInferred)
+		g.undiscovered = key.Undiscovered
 	}
 	for i := range v.all {
 		if v.all[i].State != rotator.TrackerExcluded {
@@ -120,7 +121,25 @@ func (v *operationView) blockers(ctx context.Context) ([]rotator.Objection, erro
 		}
 		g.trackers = append(g.trackers, t)
 	}
-	return objections(g), nil
+	settled, err := v.unlistedSettled(ctx, g.require)
+	g.trackers = append(g.trackers, settled...)
+	return objections(g), err
+}
+
+// unlistedSettled returns the trackers of dependents that nobody listed and that are where
+// they should be: they speak against retiring all the same. The small parts do not tell
+// them, but there are seldom any.
+func (v *operationView) unlistedSettled(ctx context.Context, require rotator.Evidence) (all []rotator.Tracker, err error) {
+	if v.op.Unlisted == 0 {
+		return nil, nil
+	}
+	trackers, err := v.e.o.Store.Trackers(ctx, v.op.ID, 0, 0)
+	for i := range trackers {
+		if t := &trackers[i]; t.Detail.Dependent.Discovered && settled(t, require) && (v.limit <= 0 || len(all) < v.limit) {
+			all = append(all, *t)
+		}
+	}
+	return all, err
 }
 
 func (e *Engine) trackerStatus(op *rotator.Operation, t rotator.Tracker) rotator.TrackerStatus {

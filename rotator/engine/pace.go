@@ -283,6 +283,7 @@ func (c making) look(l *live) {
 	}
 	c.draft.changed(l)
 	c.draft.intended(l, task{kind: taskVersions})
+	searching(c).freshen(l)
 }
 
 // serve lets an operation go on that has a place; what it saw before is looked at

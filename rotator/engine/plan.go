@@ -13,8 +13,18 @@ import (
 // planner looks at everything afresh for a plan.
 type planner struct{ e *Engine }
 
-// PlanRotation says what Rotate would do, from fresh reads, and changes nothing.
+// PlanRotation says what Rotate would do, from fresh reads, and changes nothing. It also
+// searches for dependents that nobody listed, which do not stop a rotation.
 func (e *Engine) PlanRotation(ctx context.Context, name string) (rotator.Plan, error) {
+	p, err := e.rehearsal(ctx, name)
+	if err == nil {
+		planner{e}.search(ctx, &p)
+	}
+	return p, err
+}
+
+// rehearsal says what stands in the way of a rotation.
+func (e *Engine) rehearsal(ctx context.Context, name string) (rotator.Plan, error) {
 	key, p, err := e.beginPlan(name, rotator.KindRotation)
 	if err != nil {
 		return rotator.Plan{}, err
@@ -56,6 +66,7 @@ func (e *Engine) PlanRevocation(ctx context.Context, name string) (rotator.Plan,
 	op := rotator.Operation{Kind: rotator.KindRevocation, State: rotator.StateDisabling, Key: key.Name, KeyID: key.ID}
 	p.Dependents = look.planDependents(ctx, &key, &op, look.revocationEffect)
 	p.Problems = append(p.Problems, unreadable(&p)...)
+	look.search(ctx, &p)
 	return p, nil
 }
 
@@ -127,7 +138,7 @@ func (p planner) planDependent(
 	preflight := *op
 	preflight.Kind, preflight.State = rotator.KindRotation, rotator.StatePending
 	t, _ = decide(t, look{op: &preflight, traits: p.e.traits[d.Kind], seen: r.observation, err: r.err, now: p.e.o.Clock.Now()})
-	planned.Binding, planned.Version, planned.Problem = t.Detail.Binding, t.Detail.Version, t.Detail.Problem
+	planned.Binding, planned.Version, planned.Problem, planned.Via = t.Detail.Binding, t.Detail.Version, t.Detail.Problem, t.Detail.Via
 	planned.Effect = effect(&t)
 	return planned
 }

@@ -118,7 +118,8 @@ func preflight(l *live) *rotator.Problem {
 		}
 	}
 	for i := range l.trackers {
-		if t := &l.trackers[i]; t.State == rotator.TrackerNeedsAction || t.State == rotator.TrackerUnreachable {
+		t := &l.trackers[i]
+		if (t.State == rotator.TrackerNeedsAction || t.State == rotator.TrackerUnreachable) && !t.Detail.Dependent.Discovered {
 			p := *t.Detail.Problem
 			p.Message = t.Detail.Dependent.Kind + " " + t.Detail.Dependent.DisplayName() + ": " + p.Message
 			return &p
@@ -361,7 +362,7 @@ func follow(tr rotator.Tracker, now time.Time) rotator.Tracker {
 
 // propagating waits until every dependent is on the target.
 func (c rotation) propagating(l *live) {
-	if l.op.Open() > 0 || l.askedN > 0 {
+	if l.open() > 0 || l.askedN > 0 {
 		return
 	}
 	settled := l.op.Target.Created

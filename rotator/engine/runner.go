@@ -169,6 +169,8 @@ func (r *runner) priority(t *task) Priority {
 	switch {
 	case l != nil && l.op.Kind != rotator.KindRotation, t.kind == taskNotify:
 		return PriorityRevocation
+	case t.kind == taskFind && l != nil && len(l.retirers) == 0:
+		return PriorityGrid // nobody waits for it
 	case t.dependent == nil && t.operation != 0, l != nil && l.op.Cause == rotator.CauseOperator:
 		return PriorityPerson
 	default:

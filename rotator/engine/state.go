@@ -56,6 +56,8 @@ type state struct {
 	blind map[string]time.Time
 	// out are the vault tasks under way, which survive a reset.
 	out map[rotator.OperationID]int
+	// sweeps counts the searches begun since the daemon started.
+	sweeps int
 	// overview is the engine in numbers.
 	overview overview
 	// pace keeps the making of versions within what vaults allow.
@@ -71,6 +73,7 @@ type (
 	making      struct{ *state } // pace.go
 	revocation  struct{ *state } // revocation.go
 	retirement  struct{ *state } // guard.go
+	searching   struct{ *state } // search.go
 	observing   struct{ *state } // observe.go
 	watch       struct{ *state } // watch.go, ahead.go
 	schedule    struct{ *state } // schedule.go
@@ -151,6 +154,7 @@ func (c *state) load(l *live) error {
 	l.trackers, l.asked, l.askedN = trackers, make([]bool, len(trackers)), 0
 	l.changed, l.marks, l.dues, l.dueN = nil, make([]mark, len(trackers)), map[int64]int{}, 0
 	l.shown = make([]uint64, len(trackers))
+	unlisted := 0
 	for i := range trackers {
 		if last := trackers[i].Detail.Last; last != nil {
 			l.shown[i] = shows(last)
@@ -159,9 +163,12 @@ func (c *state) load(l *live) error {
 		slim.Last = nil
 		trackers[i].Detail = &slim
 		l.redue(time.Time{}, trackers[i].Due)
+		if slim.Dependent.Discovered {
+			unlisted++
+		}
 		c.kinds.count(&trackers[i], 1)
 	}
-	l.loaded = true
+	l.loaded, l.op.Unlisted = true, unlisted // a daemon before did not count them
 	return nil
 }
 
@@ -211,7 +218,9 @@ func (c *state) advance(l *live, due bool) {
 	case rotator.StateSoaking:
 		if due {
 			rotation{c}.soaked(l)
+			return
 		}
+		searching{c}.freshen(l) // after a restart
 	case rotator.StateRetiring:
 		if l.op.Wake.IsZero() {
 			retirement{c}.advance(l)

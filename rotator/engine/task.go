@@ -17,6 +17,7 @@ const (
 	taskObserve    taskKind = "observe"
 	taskApply      taskKind = "apply"
 	taskFind       taskKind = "find dependents"
+	taskWhere      taskKind = "list subscriptions"
 	taskPolicy     taskKind = "read rotation policy"
 	taskRehearse   taskKind = "rehearse rotation"
 	taskNotify     taskKind = "notify"
@@ -26,7 +27,18 @@ const (
 // take long, and have a goroutine each.
 func (k taskKind) counts() bool {
 	switch k {
-	case taskApply, taskRehearse, taskNotify:
+	case taskApply, taskRehearse, taskNotify, taskFind:
+		return false
+	default:
+		return true
+	}
+}
+
+// holds reports whether the operation waits for a task before it goes on. Looks and
+// updates are counted by tracker, and a search keeps nobody waiting but the guard.
+func (k taskKind) holds() bool {
+	switch k {
+	case taskObserve, taskApply, taskFind, taskWhere:
 		return false
 	default:
 		return true
@@ -65,7 +77,7 @@ type effect struct {
 	version *rotator.Version
 	method  rotator.Method
 	tag     string
-	attempt int
+	attempt int // of a search, its number
 	enable  bool
 
 	subscription string
@@ -78,6 +90,8 @@ type result struct {
 	version     rotator.Version
 	observation *rotator.Observation
 	found       []rotator.Found
+	gaps        []gap    // what was not looked at
+	where       []string // the subscriptions to search
 	policy      rotator.RotationPolicy
 	problem     *rotator.Problem // of a rehearsal
 	// applyErr is what came of the update of a taskApply, whose err is that of
@@ -90,17 +104,18 @@ type result struct {
 type world struct {
 	vault    rotator.Vault
 	services map[string]rotator.Service
-	finders  []rotator.Finder
+	finders  []finder
+	lister   rotator.Lister // nil if nobody says where to search
 	// plan says what a rotation of a key would do.
 	plan func(ctx context.Context, key string) (rotator.Plan, error)
 }
 
 func newWorld(o *Options) *world {
-	w := &world{vault: o.Vault, services: map[string]rotator.Service{}}
+	w := &world{vault: o.Vault, services: map[string]rotator.Service{}, lister: o.Lister}
 	for _, s := range o.Services {
 		w.services[s.Kind()] = s
 		if f, ok := s.(rotator.Finder); ok {
-			w.finders = append(w.finders, f)
+			w.finders = append(w.finders, finder{f, s.Kind()})
 		}
 	}
 	return w
@@ -112,6 +127,8 @@ func taskTimeout(k taskKind) time.Duration {
 	switch k {
 	case taskApply, taskRehearse:
 		return 30 * time.Minute
+	case taskFind:
+		return 10 * time.Minute // thousands of resources, at the pace that Azure allows
 	case taskNotify:
 		return 6 * time.Minute // a hook may take five
 	default:
@@ -153,7 +170,9 @@ func (w *world) do(ctx context.Context, t *task) *result {
 	case taskSetEnabled:
 		r.version, err = w.vault.SetEnabled(ctx, t.keyID, t.version.ID, t.enable)
 	case taskFind:
-		r.found, err = w.find(ctx, t)
+		r.found, r.gaps = w.find(ctx, t.subscription, t.keyID)
+	case taskWhere:
+		r.where, err = w.where(ctx)
 	case taskObserve:
 		r.observation, err = w.observe(ctx, t)
 	case taskPolicy:
@@ -197,15 +216,4 @@ func (w *world) create(ctx context.Context, t *task) (rotator.Version, error) {
 		v.Operation = t.tag
 	}
 	return v, nil
-}
-
-func (w *world) find(ctx context.Context, t *task) (all []rotator.Found, err error) {
-	for _, f := range w.finders {
-		found, err := f.Find(ctx, t.subscription, t.keyID)
-		if err != nil {
-			return nil, err
-		}
-		all = append(all, found...)
-	}
-	return all, nil
 }

@@ -146,7 +146,7 @@ func NewAzure() *Azure {
 }
 
 // FailWith has f asked before each call: "create", "versions", "set-enabled",
-// "tag", "policy", "observe", "apply" or "find", and what it concerns.
+// "tag", "policy", "observe", "apply", "subscriptions" or "find", and what it concerns.
 func (a *Azure) FailWith(f func(call, of string) *Fault) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
@@ -169,6 +169,13 @@ func (a *Azure) AddResource(r Resource) *Resource {
 	}
 	a.deps[strings.ToLower(r.ID)] = &r
 	return &r
+}
+
+// Remove takes a resource out of the world.
+func (a *Azure) Remove(id string) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	delete(a.deps, strings.ToLower(id))
 }
 
 // Change changes a resource under the lock.
@@ -483,13 +490,31 @@ func (s *service) Apply(_ context.Context, d *rotator.Dependent, action rotator.
 	})
 }
 
+// Home is a subscription that is listed even if nothing is in it.
+const Home = "00000000-0000-0000-0000-000000000000"
+
+// Subscriptions implements [rotator.Lister]: [Home], and those that have resources.
+func (a *Azure) Subscriptions(context.Context) (all []string, err error) {
+	err = a.call("subscriptions", "", func() error {
+		all = []string{Home}
+		for _, r := range a.deps {
+			d := rotator.Dependent{ID: r.ID}
+			all = append(all, d.Subscription())
+		}
+		slices.Sort(all)
+		all = slices.Compact(all)
+		return nil
+	})
+	return all, err
+}
+
 // Find implements [rotator.Finder].
 func (s *service) Find(_ context.Context, subscription string, key rotator.KeyID) (found []rotator.Found, err error) {
 	err = s.a.call("find", subscription, func() error {
 		for _, r := range s.a.deps {
 			f := rotator.Found{Dependent: rotator.Dependent{ID: r.ID, Kind: r.Kind}}
 			switch {
-			case r.Kind != s.kind:
+			case r.Kind != s.kind || r.Gone || !strings.EqualFold(f.Subscription(), subscription):
 			case slices.ContainsFunc(r.Uses(), func(u *Use) bool { return u.Key == key && !u.Microsoft && u.Shown == "" }):
 				found = append(found, f)
 			case slices.ContainsFunc(r.Uses(), func(u *Use) bool { return u.Shown == BlankGarbage }):

@@ -137,7 +137,7 @@ func (s *sim) tell(format string, args ...any) {
 // boot starts a daemon on the store as it is.
 func (s *sim) boot() {
 	r, err := engine.NewReactor(engine.Options{
-		Store: s.store, Vault: s.w, Services: s.w.services(), Clock: s.w, Keys: s.estate.keys(),
+		Store: s.store, Vault: s.w, Services: s.w.services(), Lister: s.w, Clock: s.w, Keys: s.estate.keys(),
 		Limits: engine.Limits{RotationsPerVault: s.temper.places},
 	}, s.clock())
 	if err != nil {

@@ -26,11 +26,23 @@ type slot struct {
 	schedule  rotator.Schedule
 	soak      time.Duration
 	twoPerson bool
-	discover  bool
+	discover  discover
 	method    rotator.Method
 	// left are the dependents that the configuration does not have.
 	left map[string]bool
 }
+
+// discover says where a key is searched for dependents that nobody listed.
+type discover int
+
+// What a configuration says of it, most often nothing.
+const (
+	discoverAll discover = iota
+	discoverHere
+	discoverOff
+	_ // as often as not, it says nothing
+	discovers
+)
 
 // estate is all that an operator may configure.
 type estate struct {
@@ -52,14 +64,15 @@ func newSlot(w *world, rng *rand.Rand, n int) *slot {
 	s := &slot{
 		names: [2]string{base, base + "-renamed"}, in: true, left: map[string]bool{}, scheduled: rng.IntN(3) > 0,
 		schedule: anySchedule(rng), retire: anyRetire(rng), soak: time.Duration(rng.IntN(3)) * 20 * time.Minute,
-		twoPerson: rng.IntN(4) == 0, discover: rng.IntN(4) == 0,
+		twoPerson: rng.IntN(4) == 0, discover: discover(rng.IntN(int(discovers)) * rng.IntN(2)),
 		method: []rotator.Method{rotator.MethodAuto, rotator.MethodCreate}[rng.IntN(2)],
 	}
 	for u := range s.uris {
 		s.uris[u] = rotator.KeyID(fmt.Sprintf("https://vault%d.vault.azure.net/keys/%s-%d", rng.IntN(2), base, u))
 		w.AddKey(s.uris[u])
 		for r := range rng.IntN(4) {
-			s.deps[u] = append(s.deps[u], w.addResource(s.uris[u], r))
+			d := w.addResource(s.uris[u], r)
+			s.deps[u], s.left[d.ID] = append(s.deps[u], d), rng.IntN(8) == 0
 		}
 	}
 	return s
@@ -91,8 +104,12 @@ func (s *slot) key() rotator.Key {
 	if s.scheduled {
 		k.Schedule = s.schedule
 	}
-	if s.discover {
+	switch s.discover {
+	case discoverHere:
 		k.Discover = []string{subscription}
+	case discoverOff:
+		k.Undiscovered = true
+	default:
 	}
 	for _, d := range s.deps[s.uri] {
 		if !s.left[d.ID] {
@@ -116,6 +133,18 @@ func (e *estate) keys() []rotator.Key {
 		}
 		for _, d := range k.Dependents {
 			e.known[k.ID][d.ID] = true
+		}
+	}
+	return all
+}
+
+// resources returns whatever uses a key, listed or not.
+func (e *estate) resources(id rotator.KeyID) (all []rotator.Dependent) {
+	for _, s := range e.slots {
+		for u := range s.uris {
+			if s.uris[u].Same(id) {
+				all = append(all, s.deps[u]...)
+			}
 		}
 	}
 	return all

@@ -103,7 +103,7 @@ func (s *sim) about(c *engine.Command, p *engine.Progress) {
 func (s *sim) reload() {
 	s.Reloads++
 	slot := s.any()
-	switch s.rng.IntN(14) {
+	switch s.rng.IntN(15) {
 	case 0:
 		s.detour("reload", func() {})
 	case 1:
@@ -124,6 +124,8 @@ func (s *sim) reload() {
 		s.configure("schedule", func() { slot.scheduled = !slot.scheduled })
 	case 9:
 		s.configure("soak", func() { slot.soak = time.Duration(s.rng.IntN(3)) * 20 * time.Minute })
+	case 10:
+		s.configure("discover", func() { slot.discover = discover(s.rng.IntN(int(discovers))) })
 	default:
 		s.dependents(slot)
 	}

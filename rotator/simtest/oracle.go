@@ -267,6 +267,10 @@ func (o *oracle) intended() {
 		if !ok || op.Kind != rotator.KindRotation {
 			continue
 		}
+		if i.Dependent != "" {
+			o.writes(&i)
+			continue
+		}
 		key, configured := o.s.estate.configured(i.KeyID)
 		switch {
 		case !configured && i.Tag != "":
@@ -288,20 +292,45 @@ func (o *oracle) retires(op *rotator.Operation, key *rotator.Key, version string
 	case key.Retire == rotator.RetireManual && op.Retirer == "":
 		o.violated("policy", "retired, although retire is manual", key.Name)
 	}
-	for _, d := range key.Dependents {
-		attested := o.attested(op, d.ID, version)
-		if !attested && (d.Unseen() || len(o.s.w.blind(d.ID)) > 0) {
-			o.violated("retired unseen", d.Kind+o.mixed(op)+o.standing(op), fmt.Sprintf("%s of %s, and nobody can say of %s whether it needs it", version, key.ID, d.ID))
+	for _, d := range o.s.estate.resources(op.KeyID) {
+		o.leaves(op, key, &d, version)
+	}
+	if key.Undiscovered {
+		o.violated("policy", "retired, although nobody searches for what is not listed", key.Name)
+	}
+}
+
+// writes checks that nobody is written to without consent: an update is decided on only
+// for what is listed.
+func (o *oracle) writes(i *engine.Intent) {
+	key, ok := o.s.estate.configured(i.KeyID)
+	if ok && !lists(&key, i.Dependent) {
+		o.violated("consent", "an update of what nobody lists", fmt.Sprintf("%s is to write to %s", i.Operation, i.Dependent))
+	}
+}
+
+// leaves checks that a resource does not need a version that is being retired, or that a
+// person said so where nobody can see it.
+func (o *oracle) leaves(op *rotator.Operation, key *rotator.Key, d *rotator.Dependent, version string) {
+	listed := slices.ContainsFunc(key.Dependents, func(k rotator.Dependent) bool { return k.Same(d.ID) })
+	how := o.mixed(op) + o.standing(op)
+	switch attested := o.attested(op, d.ID, version); {
+	case attested || !listed && o.s.w.gone(d.ID):
+		return
+	case listed && (d.Unseen() || len(o.s.w.blind(d.ID)) > 0):
+		o.violated("retired unseen", d.Kind+how, fmt.Sprintf("%s of %s, and nobody can say of %s whether it needs it", version, key.ID, d.ID))
+	}
+	if !listed {
+		how = ", unlisted" + how
+	}
+	if o.s.w.silent(d.ID) {
+		if op.Retirer != "" {
+			return // on the word of a person
 		}
-		if attested || op.Retirer != "" && o.s.w.silent(d.ID) {
-			continue // on the word of a person
-		}
-		if o.s.w.silent(d.ID) {
-			o.violated("retired on inference", d.Kind+o.mixed(op)+o.standing(op), fmt.Sprintf("%s of %s, which %s does not tell", version, key.ID, d.ID))
-		}
-		if slices.Contains(o.s.w.Needs(d.ID), version) {
-			o.violated("retired in use", d.Kind+o.mixed(op)+o.standing(op), fmt.Sprintf("%s of %s is needed by %s", version, key.ID, d.ID))
-		}
+		o.violated("retired on inference", d.Kind+how, fmt.Sprintf("%s of %s, which %s does not tell", version, key.ID, d.ID))
+	}
+	if slices.Contains(o.s.w.Needs(d.ID), version) {
+		o.violated("retired in use", d.Kind+how, fmt.Sprintf("%s of %s is needed by %s", version, key.ID, d.ID))
 	}
 }
 
@@ -375,9 +404,11 @@ func (o *oracle) waits(p *engine.Progress) bool {
 		return true
 	case p.Operation.Problem != nil && p.Operation.Problem.Code == rotator.ReasonRevocationUndone:
 		return true // somebody made a version that is not revoked
-	case p.Operation.Problem != nil && slices.Contains(
-		[]rotator.Reason{rotator.ReasonNotAttested, rotator.ReasonBlindSpot, rotator.ReasonAttestedByRetirer}, p.Operation.Problem.Code):
-		return true // for a person to attest
+	case p.Operation.Problem != nil && slices.Contains([]rotator.Reason{
+		rotator.ReasonNotAttested, rotator.ReasonBlindSpot, rotator.ReasonAttestedByRetirer, // to attest
+		rotator.ReasonDependentDiscovered, rotator.ReasonDiscoveryOff, // to list, or to search for
+	}, p.Operation.Problem.Code):
+		return true
 	case !configured && p.Operation.Kind == rotator.KindRotation:
 		return true // to be put back, or cancelled
 	}

@@ -84,7 +84,8 @@ func (o *oracle) compare(detour string, before, after derived) {
 		if !ok || !still {
 			continue
 		}
-		if len(b.live) < len(a.live) && a.live[0].state == rotator.StatePending {
+		pending := func(op derivedOperation) bool { return op.state == rotator.StatePending }
+		if len(b.live) < len(a.live) && slices.ContainsFunc(a.live, pending) {
 			continue
 		}
 		for _, f := range differences(&a, &b) {

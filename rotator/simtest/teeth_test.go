@@ -41,6 +41,11 @@ var teeth = []tooth{
 		},
 	}},
 	{"the soak is measured by those left out", "guard.go", [][2]string{{"g.trackers[i].State != rotator.TrackerExcluded {", "true {"}}},
+	{"what only a search found is written to", "look.go", [][2]string{{"case d.Dependent.Discovered:", "case false:"}}},
+	{"nobody searches before a version is retired", "guard.go", [][2]string{{"l.sweep.begun.Before(l.verify)", "false"}}},
+	{"what nobody listed holds nothing", "search.go", [][2]string{{"!d.Discovered || t.State == rotator.TrackerLeft", "true || t.State == rotator.TrackerLeft"}}},
+	{"what a search could not see holds nothing", "search.go", [][2]string{{"for i := range g.op.Inventory.Unchecked {", "for i := range g.op.Inventory.Unchecked[:0] {"}}},
+	{"a search counts though a dependent was taken out", "configure.go", [][2]string{{"	searching(c).void(l)\n	detail", "	detail"}}},
 	{"a time that was served is served again", "schedule.go", [][2]string{{"next.IsZero() || served.Before(next), ", "true, "}}},
 }
 

@@ -214,6 +214,13 @@ func (w *world) silent(id string) (silent bool) {
 	return silent
 }
 
+// gone reports whether a resource is not there now: nothing can see it, and it needs
+// nothing.
+func (w *world) gone(id string) (gone bool) {
+	w.Change(id, func(r *rotatortest.Resource) { gone = r.Gone })
+	return gone
+}
+
 // mend makes a resource healthy.
 func (w *world) mend(id string) {
 	delete(w.ails, id)

@@ -19,6 +19,7 @@ import (
 type azure struct {
 	vault    *keyvault.Vault
 	services []rotator.Service
+	lister   rotator.Lister
 }
 
 func newAzure(c configs.Azure, clock rotator.Clock, observe func(arm.Call)) (*azure, error) {
@@ -37,6 +38,7 @@ func newAzure(c configs.Azure, clock rotator.Clock, observe func(arm.Call)) (*az
 	return &azure{
 		vault:    keyvault.New(cred, keyvault.Options{Cloud: where, Clock: clock, Observe: observe}),
 		services: kind.Services(kind.Deps{ARM: client, Blob: blob}),
+		lister:   client,
 	}, nil
 }
 

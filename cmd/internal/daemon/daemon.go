@@ -151,7 +151,7 @@ func (d *daemon) open() error {
 	}
 	d.defers("close the store", d.store.Close)
 	d.engine = engine.New(engine.Options{
-		Store: d.metrics.Store(d.store), Vault: d.azure.vault, Services: d.azure.services, Clock: d.clock, Keys: keys,
+		Store: d.metrics.Store(d.store), Vault: d.azure.vault, Services: d.azure.services, Lister: d.azure.lister, Clock: d.clock, Keys: keys,
 		Limits:  engine.Limits{Calls: config.Limits.Calls, RotationsPerVault: config.Limits.RotationsPerVault},
 		Observe: d.observe, Prioritize: prioritize, Alerting: alerting, Stepped: d.metrics.Stepped, Took: d.metrics.Took,
 	})

@@ -82,10 +82,21 @@ function facts(op) {
     fact('Previous version is', { manual: 'retired by a person', auto: 'retired once nothing uses it', off: 'left enabled' }[op.retire]),
     fact('Retirement asked by', op.retirer),
     fact('All were there', when(op.settled)),
+    fact('Searched for others', when(op.searched)),
+    fact('Nobody listed', op.unlisted ? number(op.unlisted) : ''),
+    fact('Not checked', unchecked(op)),
     fact('Versions', (op.versions ?? []).map((v) => [short(v), op.changed?.includes(v) ? ' changed ' : ' '])),
     fact('In effect', when(op.effect)),
     fact('Undoes', op.revocation ? link(['operations', op.revocation], op.revocation) : ''),
     fact('Cancelled by', op.cancelled_by)));
+}
+
+// unchecked names what a search for dependents that nobody listed could not look at.
+function unchecked(op) {
+  const i = op.inventory ?? {};
+  if (i.off) return 'everything: discover is off';
+  const list = (i.unchecked ?? []).map((u) => h('div', { title: u.problem.message }, u.kind ?? 'every kind', ' in ', u.subscription ?? 'subscriptions that could not be listed', ': ', u.problem.code));
+  return i.more ? [...list, h('div', null, `and ${number(i.more)} more`)] : list;
 }
 
 function dependents(op) {
