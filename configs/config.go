@@ -195,6 +195,9 @@ type Defaults struct {
 	Soak Duration `yaml:"soak" range:"0s|8760h"`
 	// Require is the weakest evidence that counts as done.
 	Require string `yaml:"require" enum:"inferred|observed|confirmed"`
+	// OnTamper says what is done about a version that somebody else disabled while a
+	// dependent uses it: alert, or re-enable, once for each time.
+	OnTamper string `yaml:"on_tamper" enum:"alert|re-enable"`
 	// Nudge says when a dependent may be made to re-read its key, which needs write
 	// permission on it.
 	Nudge string `yaml:"nudge" enum:"never|when-stalled|always"`
@@ -233,6 +236,9 @@ type Key struct {
 	TwoPerson bool `yaml:"two_person"`
 	// Require is the weakest evidence that counts as done.
 	Require string `yaml:"require" enum:"inferred|observed|confirmed"`
+	// OnTamper says what is done about a version that somebody else disabled while a
+	// dependent uses it: alert, or re-enable, once for each time.
+	OnTamper string `yaml:"on_tamper" enum:"alert|re-enable"`
 	// Nudge is the default of the key's dependents.
 	Nudge string `yaml:"nudge" enum:"never|when-stalled|always"`
 	// Discover names the subscriptions searched for unlisted dependents before a
@@ -286,7 +292,7 @@ func Default() *Config {
 		},
 		Defaults: Defaults{
 			Timezone: "UTC", Misfire: "catch-up", Retire: "manual", Method: "auto",
-			Soak: Duration(time.Hour), Require: "inferred", Nudge: "never",
+			Soak: Duration(time.Hour), Require: "inferred", OnTamper: "alert", Nudge: "never",
 		},
 	}
 }

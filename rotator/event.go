@@ -22,6 +22,8 @@ const (
 	EventVersionDisabled    EventType = "version-disabled"
 	EventVersionEnabled     EventType = "version-enabled"
 	EventVersionReenabled   EventType = "version-reenabled"
+	EventVersionTampered    EventType = "version-tampered"
+	EventVersionBack        EventType = "version-back"
 	EventCallUncertain      EventType = "call-uncertain"
 	EventDependentFound     EventType = "dependent-found"
 	EventDependentUpdated   EventType = "dependent-updated"

@@ -39,6 +39,12 @@ type PolicyReader interface {
 	RotationPolicy(ctx context.Context, key KeyID) (RotationPolicy, error)
 }
 
+// VersionReader is a [Vault] that can tell of one version what a list does not.
+type VersionReader interface {
+	// Version returns a version with its type, size and operations.
+	Version(ctx context.Context, key KeyID, version string) (Version, error)
+}
+
 // Ask says what an observation is for.
 type Ask struct {
 	// Key is the key of the operation.

@@ -21,6 +21,7 @@ const (
 	ReasonRevocationUndone       Reason = "revocation-undone"
 	ReasonScheduleMissed         Reason = "schedule-missed"
 	ReasonVaultUnreachable       Reason = "vault-unreachable"
+	ReasonWatchBehind            Reason = "watch-behind"
 	ReasonDefect                 Reason = "defect"
 )
 
@@ -150,6 +151,11 @@ func Reasons() []ReasonInfo {
 			ReasonVaultUnreachable, "The vault of the key has not answered for some time.",
 			"The network, the DNS, a proxy or the firewall between this machine and the vault; seldom an outage of Azure.",
 			"`cmkd status KEY` shows the last answer; check from this machine that the vault's host can be reached.",
+		},
+		{
+			ReasonWatchBehind, "The versions of the key are listed less often than every five minutes.",
+			"More keys are watched than the limit on calls or the quota of the vault allows, or the vault hardly answers.",
+			"Raise `limits.calls`; `cmkd status` shows whether Azure throttles. What somebody does to a version meanwhile is found late.",
 		},
 		{
 			ReasonDefect, "An operation has nothing that would move it: a defect of cmkd.",

@@ -17,6 +17,8 @@ const (
 	RuleUnreachable        Rule = "dependent-unreachable"
 	RulePermissionLost     Rule = "permission-lost"
 	RuleAutoRotationError  Rule = "auto-rotation-error"
+	RuleVersionTampered    Rule = "version-tampered"
+	RuleUsedTampered       Rule = "used-version-tampered"
 	RuleRetirementBlocked  Rule = "retirement-blocked"
 	RuleKeyUnusable        Rule = "key-unusable"
 	RuleStoreNearFull      Rule = "store-near-full"

@@ -187,6 +187,7 @@ func (d *draft) finished(l *live) {
 			state.Failed = l.op.ID
 		}
 	}
+	tampering{d.of}.superseded(&l.op)
 	for i := range l.trackers {
 		if !l.trackers[i].Due.IsZero() {
 			d.observed(l, withDue(l.trackers[i], time.Time{}), false)
@@ -278,6 +279,9 @@ func (d *draft) listed(l *live, number uint32, detail bool) {
 func (d *draft) intended(l *live, t task) {
 	t.operation, t.key, t.keyID = l.op.ID, l.op.Key, l.op.KeyID
 	d.of.out[l.op.ID]++
+	if t.kind == taskSetEnabled {
+		tampering{d.of}.intends(l.op.KeyID, t.version.ID, t.enable)
+	}
 	d.tasks = append(d.tasks, t)
 }
 

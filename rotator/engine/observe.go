@@ -59,6 +59,10 @@ func (c observing) looked(l *live, r *result) {
 		now: c.now, room: &c.room, op: &l.op, traits: c.traits[old.Detail.Dependent.Kind], seen: r.observation, err: r.err,
 		applyErr: r.applyErr, require: c.guardView(l).require,
 	}
+	if state := c.stateOf(l.op.KeyID); state != nil {
+		target, known := rotator.FindVersion(state.Versions, l.op.Target.ID)
+		lk.shut = known && !target.Enabled
+	}
 	if r.kind == taskApply && r.task.version.ID == l.op.Target.ID {
 		lk.applied = r.action
 	}

@@ -155,8 +155,11 @@ func (c rotation) intend(l *live) {
 	c.draft.entered(l, rotator.StateCreating, actorDaemon, "preflight passed")
 	l.op.Base = base
 	l.op.Previous = []string{newest.ID}
+	if used, ok := rotator.FindVersion(versions, c.stateOf(l.op.KeyID).Current.ID); ok && used.Enabled && used.ID != newest.ID {
+		l.op.Previous = append(l.op.Previous, used.ID) // the newest is somebody else's, and nobody was to go there
+	}
 	for _, old := range c.stateOf(l.op.KeyID).Unretired {
-		if v, ok := rotator.FindVersion(versions, old); ok && v.Enabled && old != newest.ID {
+		if v, ok := rotator.FindVersion(versions, old); ok && v.Enabled && !slices.Contains(l.op.Previous, old) {
 			l.op.Previous = append(l.op.Previous, old)
 		}
 	}

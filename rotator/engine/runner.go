@@ -38,6 +38,7 @@ func newRunner(o Options, b *board, w *world) *runner {
 		commits: newPipeline(o.Store), crew: newCrew(w, o.Limits.Calls+revocationReserve),
 	}
 	_, r.core.readsPolicy = o.Vault.(rotator.PolicyReader)
+	_, r.core.readsVersions = o.Vault.(rotator.VersionReader)
 	r.core.took = o.Took
 	return r
 }
@@ -169,7 +170,7 @@ func (r *runner) priority(t *task) Priority {
 	switch {
 	case l != nil && l.op.Kind != rotator.KindRotation, t.kind == taskNotify:
 		return PriorityRevocation
-	case t.dependent == nil && t.operation != 0, l != nil && l.op.Cause == rotator.CauseOperator:
+	case t.dependent == nil && t.operation != 0, t.kind == taskSetEnabled, l != nil && l.op.Cause == rotator.CauseOperator:
 		return PriorityPerson
 	default:
 		return PriorityGrid

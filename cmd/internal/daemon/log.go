@@ -52,7 +52,7 @@ func levelOf(e *rotator.Event) zerolog.Level {
 	case rotator.EventStoreBlocked, rotator.EventVersionReenabled:
 		return zerolog.ErrorLevel
 	case rotator.EventScheduleMissed, rotator.EventCallUncertain, rotator.EventRetirementHeld, rotator.EventPreflightFailed,
-		rotator.EventClockJumped, rotator.EventKeyProblem, rotator.EventAlertFiring, rotator.EventDependentFound, rotator.EventVersionAdopted:
+		rotator.EventClockJumped, rotator.EventKeyProblem, rotator.EventAlertFiring, rotator.EventDependentFound, rotator.EventVersionAdopted, rotator.EventVersionTampered:
 		return zerolog.WarnLevel
 	case rotator.EventTrackerChanged, rotator.EventStateChanged:
 		switch rotator.TrackerState(e.Data["to"]) {
