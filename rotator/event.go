@@ -24,6 +24,8 @@ const (
 	EventVersionReenabled   EventType = "version-reenabled"
 	EventVersionTampered    EventType = "version-tampered"
 	EventVersionBack        EventType = "version-back"
+	EventDependentDrifted   EventType = "dependent-drifted"
+	EventDriftOver          EventType = "drift-over"
 	EventCallUncertain      EventType = "call-uncertain"
 	EventDependentFound     EventType = "dependent-found"
 	EventDependentUpdated   EventType = "dependent-updated"

@@ -277,6 +277,13 @@ type KeyState struct {
 	Effects []Effect `json:"effects,omitempty"`
 	// Tampered is what somebody else did to versions, for as long as it lasts.
 	Tampered []Tampering `json:"tampered,omitempty"`
+	// Observed is when the dependents were last observed between operations, by the
+	// daemon's clock; Changed when an operation on the key ended or a dependent drifted:
+	// for a day after that they are observed more often.
+	Observed time.Time `json:"observed,omitzero"`
+	Changed  time.Time `json:"changed,omitzero"`
+	// Drift is what changed of dependents without an operation.
+	Drift []Drifted `json:"drift,omitempty"`
 }
 
 // VersionsKept is how many versions are kept in mind of a key: the enabled ones first,
@@ -331,16 +338,36 @@ func (t *Tampering) String() string {
 	}
 }
 
-// Trouble returns why the key needs somebody, nil if it does not: its problem, or
-// a scheduled rotation that did not take place.
+// Trouble returns why the key needs somebody, nil if it does not: its problem, what
+// somebody else did to its versions or dependents, or a scheduled rotation that did not
+// take place.
 func (s *KeyState) Trouble() *Problem {
-	if s.Problem != nil || s.Missed.IsZero() {
+	switch {
+	case s.Problem != nil:
 		return s.Problem
+	case len(s.Tampered) > 0:
+		return &Problem{
+			Code: ReasonVersionTampered, Message: s.Tampered[0].String() + more(len(s.Tampered)),
+			Hint: "cmkd events --key " + s.Name,
+		}
+	case len(s.Drift) > 0:
+		d := &s.Drift[0]
+		return &Problem{Code: d.Change, Message: d.Affected[0].Kind + " " + d.Affected[0].Name + " " + d.Message + more(max(d.Count, len(s.Drift))), Hint: "cmkd events --key " + s.Name}
+	case s.Missed.IsZero():
+		return nil
 	}
 	return &Problem{
 		Code: ReasonScheduleMissed, Message: "no rotation began at " + s.Missed.UTC().Format(time.RFC3339),
 		Hint: "cmkd rotate " + s.Name + ", or wait for the next",
 	}
+}
+
+// more says that there is more than the one that is told.
+func more(n int) string {
+	if n < 2 {
+		return ""
+	}
+	return fmt.Sprintf(" (and %d more)", n-1)
 }
 
 // RotationPolicy is what a vault does to a key by itself.

@@ -79,6 +79,9 @@ type Traits struct {
 	Best Evidence
 	// CanNudge is true if ActionNudge works.
 	CanNudge bool
+	// CheapAccess is true if it takes at most one call more to see whether a dependent can
+	// use its key.
+	CheapAccess bool
 	// Revoked says in half a sentence what a dependent can no longer do once its
 	// key is revoked, for instance "VMs shut down".
 	Revoked string

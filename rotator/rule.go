@@ -19,6 +19,8 @@ const (
 	RuleAutoRotationError  Rule = "auto-rotation-error"
 	RuleVersionTampered    Rule = "version-tampered"
 	RuleUsedTampered       Rule = "used-version-tampered"
+	RuleDrift              Rule = "drift"
+	RuleAccessLost         Rule = "access-lost"
 	RuleRetirementBlocked  Rule = "retirement-blocked"
 	RuleKeyUnusable        Rule = "key-unusable"
 	RuleStoreNearFull      Rule = "store-near-full"

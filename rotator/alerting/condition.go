@@ -286,6 +286,31 @@ func (v *KeyView) ofTampering(add func(rule rotator.Rule, code rotator.Reason, n
 	}
 }
 
+// ofDrift tells of what changed of dependents without an operation.
+func (v *KeyView) ofDrift(add func(rotator.Rule, rotator.Reason, string, string, ...any) *rotator.Alert) {
+	for i := range v.State.Drift {
+		d := &v.State.Drift[i]
+		rule := rotator.RuleDrift
+		switch {
+		case d.Change == rotator.ReasonAccessDenied:
+			rule = rotator.RuleAccessLost
+		case d.Class == rotator.ClassAutoRotation:
+			rule = rotator.RuleAutoRotationError
+		case d.Class == rotator.CodeForbidden:
+			rule = rotator.RulePermissionLost
+		case d.Class == rotator.CodeNotFound, d.Change == rotator.ReasonNotObserved:
+			rule = rotator.RuleUnreachable
+		}
+		who, such := d.Affected[0].Kind+" "+d.Affected[0].Name, ""
+		if d.Count > 1 {
+			such = fmt.Sprintf(" (and %d more)", d.Count-1)
+		}
+		a := add(rule, d.Change, "cmkd events --key "+v.State.Name, "%s of %s %s%s", who, v.State.Name, d.Message, such)
+		a.Affected, a.Count = slices.Clone(d.Affected), d.Count
+		a.Hint = rotator.InfoOf(d.Change).NextFor(v.State.Name, 0)
+	}
+}
+
 // OfKey returns the alerts that a key is worth, apart from those of its
 // operation.
 func OfKey(v *KeyView) (found []rotator.Alert) {
@@ -321,6 +346,7 @@ func OfKey(v *KeyView) (found []rotator.Alert) {
 		a.Hint = hint(p, s.Name, s.Operation)
 	}
 	v.ofTampering(add)
+	v.ofDrift(add)
 	if left, soon := v.expiring(); soon {
 		add(rotator.RuleVersionExpiring, "", "cmkd rotate "+s.Name, "version %s of key %s %s on %s, and no rotation is scheduled before",
 			s.Current.ID, s.Name, expires(left), s.Current.Expires.Format(time.RFC3339))

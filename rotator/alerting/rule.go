@@ -184,6 +184,37 @@ func Rules() []RuleInfo {
 			Resolves: "the version is seen as it was, or a rotation that began after it has completed",
 		},
 		{
+			Rule: rotator.RuleAccessLost, Severity: rotator.SeverityCritical, Title: "A dependent lost access to its key",
+			Meaning: "Between operations a dependent was seen to have no access to its key. Its data cannot be read, or soon cannot.",
+			Causes: []string{
+				"its identity or the role of that was removed",
+				"the vault's firewall shuts it out",
+				"the version that it uses was disabled, or has expired",
+			},
+			Steps: []string{
+				"`cmkd events --key KEY` shows which dependents, since when, and the service's own code.",
+				"Grant its identity Get, Wrap Key and Unwrap Key on the key again, or open the firewall to trusted services.",
+				"`cmkd status KEY` shows whether a version is disabled.",
+			},
+			Resolves: "the dependent is seen with access again; it is observed hourly for a day after a change, and every six hours later",
+		},
+		{
+			Rule: rotator.RuleDrift, Severity: rotator.SeverityWarning, Title: "A dependent changed without an operation",
+			Meaning: "Between operations a dependent was seen on another version or key, bound in another way, complaining, or not telling any more what it uses. " +
+				"What was said of it when the last operation ended is not so any more.",
+			Causes: []string{
+				"a pipeline deployed the resource as it was before the rotation",
+				"somebody pinned it to a version, or switched auto-rotation off",
+				"somebody moved it to another key",
+			},
+			Steps: []string{
+				"`cmkd events --key KEY` shows what it was like and what it is like now.",
+				"Do not disable the version that it is on.",
+				"Put it back and mend what would do it again; or take it out of the configuration if that is meant to be.",
+			},
+			Resolves: "the dependent is seen as it was before, on the current version, or a rotation completes",
+		},
+		{
 			Rule: rotator.RuleOperationFailed, Severity: rotator.SeverityWarning, Title: "An operation failed",
 			Meaning: "A rotation, revocation or reinstatement ended without doing what it was to do. A failed rotation has made no new version.",
 			Causes: []string{

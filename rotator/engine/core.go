@@ -31,6 +31,7 @@ func newCore(store rotator.Store, services []rotator.Service, limits Limits) *co
 		out: map[rotator.OperationID]int{}, kinds: newKindCounts(), blind: map[string]time.Time{},
 		asking: map[string]time.Time{}, fresh: map[string]time.Time{}, unread: map[string]bool{},
 	}}
+	c.sweeps, c.drifting = map[string]*sweep{}, map[string]map[string][]rotator.Drift{}
 	c.draft = &draft{of: c.state}
 	c.pace, c.overview = newPace(limits), newOverview()
 	c.draft.clear()
@@ -74,6 +75,8 @@ func (c *core) reset(ctx context.Context, keys []rotator.Key, now time.Time) err
 	c.now = now
 	c.live = map[rotator.OperationID]*live{}
 	c.agenda, c.filled = nil, time.Time{}
+	clear(c.sweeps) // what is out is asked for again
+	clear(c.drifting)
 	c.withdraw(c.draft.tasks)
 	c.kinds, c.alarm.outbox.planned = newKindCounts(), time.Time{}
 	c.draft.clear()
@@ -232,6 +235,9 @@ func (c *core) handle(r *result) error {
 		return nil
 	case r.kind == taskSetEnabled && r.operation == 0:
 		foreign{c.state}.reenabled(r)
+		return nil
+	case r.kind == taskObserve && r.operation == 0:
+		standings{c.state}.observed(r)
 		return nil
 	case r.operation == 0:
 		watch{c.state}.watched(r)

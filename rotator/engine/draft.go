@@ -188,6 +188,7 @@ func (d *draft) finished(l *live) {
 		}
 	}
 	tampering{d.of}.superseded(&l.op)
+	standings{d.of}.after(&l.op)
 	for i := range l.trackers {
 		if !l.trackers[i].Due.IsZero() {
 			d.observed(l, withDue(l.trackers[i], time.Time{}), false)
@@ -328,6 +329,18 @@ func (d *draft) learned(t rotator.Timing) {
 	d.soon()
 }
 
+// stood has what is known of a dependent between operations kept.
+func (d *draft) stood(st rotator.Standing) {
+	d.change.Standings = append(d.change.Standings, st)
+	d.soon()
+}
+
+// stoodNoMore forgets what was known of a dependent.
+func (d *draft) stoodNoMore(id rotator.StandingID) {
+	d.forget.Standings = append(d.forget.Standings, id)
+	d.soon()
+}
+
 // free returns the tasks that need not wait for a commit: looks, which rest on
 // nothing.
 func (d *draft) free() []task {
@@ -447,6 +460,7 @@ func (d *draft) takeBook() {
 	back := func(id string) bool { return d.alertsTo[id] != nil || d.silences[id] != nil }
 	d.change.Forget = rotator.Forget{
 		Alerts: slices.DeleteFunc(d.forget.Alerts, back), Silences: slices.DeleteFunc(d.forget.Silences, back),
+		Standings: d.forget.Standings,
 	}
 }
 

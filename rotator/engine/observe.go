@@ -67,6 +67,9 @@ func (c observing) looked(l *live, r *result) {
 		lk.applied = r.action
 	}
 	t, action := decide(old, lk)
+	if settledNow := t.State == rotator.TrackerDone || t.State == rotator.TrackerLeft; settledNow && t.Due.IsZero() {
+		t.Due = standings(c).next(l, &t)
+	}
 	t = c.store(l, &old, t)
 	switch {
 	case l.stale[t.Number] && r.asked.Before(l.verify):
@@ -87,7 +90,7 @@ func (c observing) looked(l *live, r *result) {
 	if r.err == nil && strange(&l.op, r.observation) && !c.busy(l) {
 		c.draft.intended(l, task{kind: taskVersions})
 	}
-	if l.op.State == rotator.StateSoaking && !t.State.Settled() {
+	if (l.op.State == rotator.StateSoaking || awaitsRetirement(&l.op)) && !t.State.Settled() {
 		c.draft.entered(l, rotator.StatePropagating, actorDaemon, t.Detail.Dependent.DisplayName()+" left the target")
 	}
 }

@@ -59,6 +59,7 @@ func (c rotation) newOperation(key *rotator.Key, op rotator.Operation) *live {
 	for _, d := range key.Dependents {
 		c.draft.joined(l, d, look)
 	}
+	standings(c).seed(l)
 	c.draft.changed(l)
 	return l
 }
@@ -374,6 +375,11 @@ func (c rotation) propagating(l *live) {
 	soak := c.soak(l)
 	c.draft.entered(l, rotator.StateSoaking, actorDaemon, fmt.Sprintf("every dependent is on %s: %s", l.op.Target.ID, l.evidence()))
 	l.op.Settled, l.op.Held = settled, nil
+	for i := range l.trackers {
+		if t := &l.trackers[i]; t.State == rotator.TrackerDone || t.State == rotator.TrackerLeft {
+			c.draft.observed(l, withDue(*t, standings(c).next(l, t)), false)
+		}
+	}
 	if soak <= 0 {
 		c.soaked(l)
 		return

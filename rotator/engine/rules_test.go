@@ -194,6 +194,19 @@ func ruleCases(t *testing.T) map[rotator.Rule]ruleCase {
 			poll: 5 * time.Minute, id: "used-version-tampered/contoso.vault.azure.net/payments/" + firstVersion,
 			mend: func(s *estate) { s.azure.Enable(keyID, firstVersion, true) }, mended: 5 * time.Minute,
 		},
+		rotator.RuleDrift: {
+			prepare: func(s *estate) { s.azure.Outside(keyID); s.pass(time.Hour) },
+			trouble: once(change(func(r *rotatortest.Resource) {
+				r.Binding, r.Pinned = rotator.BindingPinned, "00000000000000000000000000000002"
+			})),
+			poll: 6 * time.Hour, id: "drift/contoso.vault.azure.net/payments/binding-changed",
+			mend: change(func(r *rotatortest.Resource) { r.Binding = rotator.BindingFollows }), mended: time.Hour,
+		},
+		rotator.RuleAccessLost: {
+			trouble: once(change(func(r *rotatortest.Resource) { r.Denied = true })),
+			poll:    6 * time.Hour, id: "access-lost/contoso.vault.azure.net/payments/access-denied",
+			mend: change(func(r *rotatortest.Resource) { r.Denied = false }), mended: time.Hour,
+		},
 		rotator.RuleStoreNearFull: {
 			trouble: once(func(s *estate) { s.store.SetSpace(rotator.Space{Used: 1 << 20, Free: 1 << 20, Total: 1 << 40}) }),
 			poll:    time.Minute, id: "store-near-full/daemon",

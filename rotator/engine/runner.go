@@ -172,6 +172,8 @@ func (r *runner) priority(t *task) Priority {
 		return PriorityRevocation
 	case t.dependent == nil && t.operation != 0, t.kind == taskSetEnabled, l != nil && l.op.Cause == rotator.CauseOperator:
 		return PriorityPerson
+	case t.operation == 0 && t.kind == taskObserve:
+		return PriorityWatch
 	default:
 		return PriorityGrid
 	}

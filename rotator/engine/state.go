@@ -61,6 +61,10 @@ type state struct {
 	fresh map[string]time.Time
 	// unread are the versions of which the vault did not tell type and size.
 	unread map[string]bool
+	// sweeps observe the dependents of keys between operations, by the key's canonical id;
+	// drifting is what of them drifted, by that and by dependent.
+	sweeps   map[string]*sweep
+	drifting map[string]map[string][]rotator.Drift
 	// out are the vault tasks under way, which survive a reset.
 	out map[rotator.OperationID]int
 	// overview is the engine in numbers.
@@ -82,6 +86,7 @@ type (
 	watch       struct{ *state } // watch.go, ahead.go
 	tampering   struct{ *state } // tamper.go
 	foreign     struct{ *state } // foreign.go
+	standings   struct{ *state } // standing.go, drift.go
 	schedule    struct{ *state } // schedule.go
 	alerts      struct{ *state } // alarm.go, silence.go, learn.go
 	posting     struct{ *state } // outbox.go

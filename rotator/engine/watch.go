@@ -16,6 +16,7 @@ func (c watch) key(id string) {
 	c.agenda.add(agendaItem{key: id, watch: true, at: c.now.Add(watchEvery).UnixNano()})
 	alerts(c).judgeKey(id)
 	c.ahead(key)
+	standings(c).turn(key)
 	if l := c.liveOf(key); l != nil && !watchedBeside(&l.op) {
 		return
 	}

@@ -56,6 +56,8 @@ type Resource struct {
 	NoAccess bool
 	// Deaf is true if it accepts updates and goes on as before.
 	Deaf bool
+	// Denied is true if it has no access to its key, whatever the key is like.
+	Denied bool
 	// Gone, Forbidden, Problem: what a look meets.
 	Gone, Forbidden bool
 	Problem         *rotator.Problem
@@ -245,7 +247,9 @@ func (a *Azure) PutBack(key rotator.KeyID, v rotator.Version) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	a.versions[key] = append(a.versions[key], v)
-	slices.SortFunc(a.versions[key], func(x, y rotator.Version) int { return cmp.Or(x.Created.Compare(y.Created), strings.Compare(x.ID, y.ID)) })
+	slices.SortFunc(a.versions[key], func(x, y rotator.Version) int {
+		return cmp.Or(x.Created.Compare(y.Created), strings.Compare(x.ID, y.ID))
+	})
 }
 
 // Version implements [rotator.VersionReader].
@@ -453,7 +457,7 @@ func (a *Azure) look(r *Resource) rotator.Observation {
 		if u.Shown != BlankCut {
 			o.Uses = append(o.Uses, a.see(u, now))
 		}
-		if !r.NoAccess && a.denied(u, now) {
+		if !r.NoAccess && (r.Denied || a.denied(u, now)) {
 			o.Access, o.AccessCode = rotator.AccessDenied, "KeyDisabled"
 		}
 	}
