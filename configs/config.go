@@ -198,6 +198,9 @@ type Defaults struct {
 	Soak Duration `yaml:"soak" range:"0s|8760h"`
 	// Require is the weakest evidence that counts as done.
 	Require string `yaml:"require" enum:"inferred|observed|confirmed"`
+	// OnTamper says what is done about a version that somebody else disabled while a
+	// dependent uses it: alert, or re-enable, once for each time.
+	OnTamper string `yaml:"on_tamper" enum:"alert|re-enable"`
 	// Nudge says when a dependent may be made to re-read its key, which needs write
 	// permission on it.
 	Nudge string `yaml:"nudge" enum:"never|when-stalled|always"`
@@ -237,6 +240,9 @@ type Key struct {
 	TwoPerson bool `yaml:"two_person"`
 	// Require is the weakest evidence that counts as done.
 	Require string `yaml:"require" enum:"inferred|observed|confirmed"`
+	// OnTamper says what is done about a version that somebody else disabled while a
+	// dependent uses it: alert, or re-enable, once for each time.
+	OnTamper string `yaml:"on_tamper" enum:"alert|re-enable"`
 	// Nudge is the default of the key's dependents.
 	Nudge string `yaml:"nudge" enum:"never|when-stalled|always"`
 	// Discover says where to search for dependents that nobody listed: a list of
@@ -298,7 +304,7 @@ func Default() *Config {
 		},
 		Defaults: Defaults{
 			Timezone: "UTC", Misfire: "catch-up", Retire: "manual", Method: "auto",
-			Soak: Duration(time.Hour), Require: "inferred", Nudge: "never",
+			Soak: Duration(time.Hour), Require: "inferred", OnTamper: "alert", Nudge: "never",
 		},
 	}
 }

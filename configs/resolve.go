@@ -42,6 +42,7 @@ func (v *validator) resolveKey(k *Key, path string) {
 	inherit(v, path+".method", &k.Method, from.Method)
 	inherit(v, path+".soak", &k.Soak, from.Soak)
 	inherit(v, path+".require", &k.Require, from.Require)
+	inherit(v, path+".on_tamper", &k.OnTamper, from.OnTamper)
 	inherit(v, path+".nudge", &k.Nudge, from.Nudge)
 	if !v.usable(path + ".discover") {
 		k.Discover = Discover{Off: from.Discover.Off, In: slices.Clone(from.Discover.In)}

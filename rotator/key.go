@@ -89,6 +89,15 @@ type Version struct {
 	// HSM is true when the vault says that the key is in an HSM: it makes fewer
 	// versions of such keys.
 	HSM bool `json:"hsm,omitempty"`
+	// Type is the type of the key as the vault writes it, for instance RSA-HSM, Size that
+	// of an RSA key in bits, Ops the operations that it may be used for, in order and
+	// separated by commas. They are empty where that is not known: a list does not tell,
+	// see [VersionReader].
+	Type string `json:"type,omitempty"`
+	Size int    `json:"size,omitempty"`
+	Ops  string `json:"ops,omitempty"`
+	// Exportable is true if the private key may leave the vault.
+	Exportable bool `json:"exportable,omitempty"`
 	// Operation is the operation that tagged this version as its own, see
 	// [TagOperation].
 	Operation string `json:"operation,omitempty"`
@@ -131,6 +140,46 @@ func FindVersion(versions []Version, id string) (Version, bool) {
 	return versions[i], true
 }
 
+// With returns the version with what is known of it besides, where the vault did not tell
+// it this time.
+func (v Version) With(known Version) Version {
+	if v.ID == known.ID && v.Type == "" {
+		v.Type, v.Size, v.Ops = known.Type, known.Size, known.Ops
+		v.HSM, v.Exportable = v.HSM || known.HSM, v.Exportable || known.Exportable
+	}
+	return v
+}
+
+// Valid reports whether a version may be used at a time: it is enabled, not expired, and
+// its time has come.
+func (v Version) Valid(now time.Time) bool {
+	return v.Enabled && (v.Expires.IsZero() || now.Before(v.Expires)) && !now.Before(v.NotBefore)
+}
+
+// Weaker returns in which way a version is weaker than another one, or fits less what the
+// other served for; empty if in none that is known.
+func (v Version) Weaker(than Version) string {
+	family := func(t string) string { return strings.TrimSuffix(strings.ToUpper(t), "-HSM") }
+	switch {
+	case than.HSM && !v.HSM:
+		return "is not in an HSM, as " + than.ID + " is"
+	case v.Exportable && !than.Exportable:
+		return "may be exported, unlike " + than.ID
+	case v.Type == "" || than.Type == "":
+		return ""
+	case family(v.Type) != family(than.Type):
+		return "is of type " + v.Type + ", and " + than.ID + " of type " + than.Type
+	case v.Size > 0 && v.Size < than.Size:
+		return fmt.Sprintf("has %d bits, and %s has %d", v.Size, than.ID, than.Size)
+	}
+	for op := range strings.SplitSeq(than.Ops, ",") {
+		if op != "" && !slices.Contains(strings.Split(v.Ops, ","), op) {
+			return "may not be used for " + op + ", as " + than.ID + " may"
+		}
+	}
+	return ""
+}
+
 // Retire says what becomes of the previous version once every dependent has
 // left it.
 type Retire string
@@ -153,6 +202,16 @@ const (
 	MethodCreate Method = "create" // POST …/create with the current version's parameters
 )
 
+// OnTamper says what is done about a version that somebody else disabled while a
+// dependent uses it.
+type OnTamper string
+
+// What to do about it.
+const (
+	OnTamperAlert    OnTamper = "alert"     // tell of it; the default
+	OnTamperReenable OnTamper = "re-enable" // enable it again, once for each time
+)
+
 // Key is a key under management, as configured.
 type Key struct {
 	// Name is the short name by which people and commands call the key.
@@ -162,6 +221,7 @@ type Key struct {
 	Schedule Schedule
 	Retire   Retire
 	Method   Method
+	OnTamper OnTamper
 	// Soak is how long all dependents must have been on the new version before
 	// the old one may be retired.
 	Soak time.Duration
@@ -211,18 +271,105 @@ type KeyState struct {
 	// not be read; PolicyAt is when it was read.
 	Policy   RotationPolicy `json:"policy,omitzero"`
 	PolicyAt time.Time      `json:"policy_at,omitzero"`
+	// Versions are those that the vault listed last, newest first, as they were known
+	// then; at most [VersionsKept].
+	Versions []Version `json:"versions,omitempty"`
+	// Effects are the changes of versions by cmkd of which it is not known yet whether
+	// they came about.
+	Effects []Effect `json:"effects,omitempty"`
+	// Tampered is what somebody else did to versions, for as long as it lasts.
+	Tampered []Tampering `json:"tampered,omitempty"`
+	// Observed is when the dependents were last observed between operations, by the
+	// daemon's clock; Changed when an operation on the key ended or a dependent drifted:
+	// for a day after that they are observed more often.
+	Observed time.Time `json:"observed,omitzero"`
+	Changed  time.Time `json:"changed,omitzero"`
+	// Drift is what changed of dependents without an operation.
+	Drift []Drifted `json:"drift,omitempty"`
 }
 
-// Trouble returns why the key needs somebody, nil if it does not: its problem, or
-// a scheduled rotation that did not take place.
+// VersionsKept is how many versions are kept in mind of a key: the enabled ones first,
+// then the newest.
+const VersionsKept = 64
+
+// Effect is a change of a version by cmkd.
+type Effect struct {
+	Version string `json:"version"`
+	// Enable is true if it is to be enabled, else it is to be disabled.
+	Enable bool `json:"enable,omitempty"`
+	// At is when it was intended.
+	At time.Time `json:"at"`
+}
+
+// Tamper is what somebody else did to a version.
+type Tamper string
+
+// What may be done to a version.
+const (
+	TamperDisabled Tamper = "disabled"
+	TamperEnabled  Tamper = "enabled"  // again, after it was disabled
+	TamperVanished Tamper = "vanished" // the vault does not list it any more
+	TamperMade     Tamper = "made"     // and it is none that dependents should go to
+)
+
+// Tampering is a version that somebody else changed.
+type Tampering struct {
+	Version string `json:"version"`
+	Change  Tamper `json:"change"`
+	// Seen is when it was found, by the daemon's clock; At when the vault says that the
+	// version was changed, zero if it does not.
+	Seen time.Time `json:"seen"`
+	At   time.Time `json:"at,omitzero"`
+	// Why is what is wrong with a version that was made.
+	Why string `json:"why,omitempty"`
+	// Mended is when cmkd intended to enable the version again, zero if it did not.
+	Mended time.Time `json:"mended,omitzero"`
+}
+
+// String says what happened, as a sentence.
+func (t *Tampering) String() string {
+	switch t.Change {
+	case TamperVanished:
+		return "the vault does not list version " + t.Version + " any more: restored, purged, or another vault behind the name"
+	case TamperMade:
+		return "somebody made version " + t.Version + ", which is not followed: it " + t.Why
+	case TamperEnabled:
+		return "somebody enabled version " + t.Version + " again"
+	default:
+		return "somebody disabled version " + t.Version
+	}
+}
+
+// Trouble returns why the key needs somebody, nil if it does not: its problem, what
+// somebody else did to its versions or dependents, or a scheduled rotation that did not
+// take place.
 func (s *KeyState) Trouble() *Problem {
-	if s.Problem != nil || s.Missed.IsZero() {
+	switch {
+	case s.Problem != nil:
 		return s.Problem
+	case len(s.Tampered) > 0:
+		return &Problem{
+			Code: ReasonVersionTampered, Message: s.Tampered[0].String() + more(len(s.Tampered)),
+			Hint: "cmkd events --key " + s.Name,
+		}
+	case len(s.Drift) > 0:
+		d := &s.Drift[0]
+		return &Problem{Code: d.Change, Message: d.Affected[0].Kind + " " + d.Affected[0].Name + " " + d.Message + more(max(d.Count, len(s.Drift))), Hint: "cmkd events --key " + s.Name}
+	case s.Missed.IsZero():
+		return nil
 	}
 	return &Problem{
 		Code: ReasonScheduleMissed, Message: "no rotation began at " + s.Missed.UTC().Format(time.RFC3339),
 		Hint: "cmkd rotate " + s.Name + ", or wait for the next",
 	}
+}
+
+// more says that there is more than the one that is told.
+func more(n int) string {
+	if n < 2 {
+		return ""
+	}
+	return fmt.Sprintf(" (and %d more)", n-1)
 }
 
 // RotationPolicy is what a vault does to a key by itself.

@@ -40,6 +40,12 @@ type PolicyReader interface {
 	RotationPolicy(ctx context.Context, key KeyID) (RotationPolicy, error)
 }
 
+// VersionReader is a [Vault] that can tell of one version what a list does not.
+type VersionReader interface {
+	// Version returns a version with its type, size and operations.
+	Version(ctx context.Context, key KeyID, version string) (Version, error)
+}
+
 // Ask says what an observation is for.
 type Ask struct {
 	// Key is the key of the operation.
@@ -74,6 +80,9 @@ type Traits struct {
 	Best Evidence
 	// CanNudge is true if ActionNudge works.
 	CanNudge bool
+	// CheapAccess is true if it takes at most one call more to see whether a dependent can
+	// use its key.
+	CheapAccess bool
 	// Revoked says in half a sentence what a dependent can no longer do once its
 	// key is revoked, for instance "VMs shut down".
 	Revoked string

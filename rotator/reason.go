@@ -21,6 +21,8 @@ const (
 	ReasonRevocationUndone       Reason = "revocation-undone"
 	ReasonScheduleMissed         Reason = "schedule-missed"
 	ReasonVaultUnreachable       Reason = "vault-unreachable"
+	ReasonWatchBehind            Reason = "watch-behind"
+	ReasonVersionTampered        Reason = "version-tampered"
 	ReasonDefect                 Reason = "defect"
 )
 
@@ -36,6 +38,9 @@ const (
 	ReasonKeyNotShown        Reason = "key-not-shown"
 	ReasonVersionNotShown    Reason = "version-not-shown"
 	ReasonBindingChanged     Reason = "binding-changed"
+	ReasonVersionChanged     Reason = "version-changed"
+	ReasonKeyLeft            Reason = "key-left"
+	ReasonNotObserved        Reason = "not-observed"
 	ReasonUpdateByHand       Reason = "update-by-hand"
 	ReasonProvisioningFailed Reason = "provisioning-failed"
 	ReasonExcluded           Reason = "excluded"
@@ -160,6 +165,16 @@ func Reasons() []ReasonInfo {
 			"`cmkd status KEY` shows the last answer; check from this machine that the vault's host can be reached.",
 		},
 		{
+			ReasonWatchBehind, "The versions of the key are listed less often than every five minutes.",
+			"More keys are watched than the limit on calls or the quota of the vault allows, or the vault hardly answers.",
+			"Raise `limits.calls`; `cmkd status` shows whether Azure throttles. What somebody does to a version meanwhile is found late.",
+		},
+		{
+			ReasonVersionTampered, "Somebody else disabled, enabled or made a version of the key, or the vault does not list it any more.",
+			"A clean-up by hand or by a script, a restored vault, or an attack.",
+			"`cmkd events --key KEY` says which version and since when; the vault's audit log says who. Put it back as it was, or `cmkd rotate KEY`.",
+		},
+		{
 			ReasonDefect, "An operation has nothing that would move it: a defect of cmkd.",
 			"A fault of cmkd itself; it tries again every minute.",
 			"Please report it with the output of `cmkd events --operation OPERATION`.",
@@ -214,6 +229,21 @@ func Reasons() []ReasonInfo {
 			ReasonBindingChanged, "The dependent followed its key by itself and names a version for good now, or the other way round.",
 			"Somebody changed its settings while the rotation was under way.",
 			"Find out who pinned DEPENDENT in its activity log. Let it follow its key again, or `cmkd cancel OPERATION` and rotate anew: then cmkd re-pins it.",
+		},
+		{
+			ReasonVersionChanged, "A dependent went to another version of its key without an operation.",
+			"Somebody pinned it to that version, or a pipeline deployed it as it was before.",
+			"Find out who did it; put it back, or `cmkd rotate KEY`. Do not disable the version that it is on.",
+		},
+		{
+			ReasonKeyLeft, "A dependent that was under the key is not any more, and no operation took it away.",
+			"Somebody gave it another key, or a key of Microsoft's.",
+			"If that is meant to be: take it out of the configuration. If not, give it the key again.",
+		},
+		{
+			ReasonNotObserved, "A dependent could not be observed, again and again.",
+			"Azure does not answer, throttles, or does not let cmkd read it.",
+			"`cmkd doctor` checks the permissions. What happens to the dependent meanwhile is not seen.",
 		},
 		{
 			ReasonUpdateByHand, "The dependent names a version that cmkd cannot change; a person has to.",

@@ -86,4 +86,36 @@ type Standing struct {
 	// Held are versions that it needs beside those that it shows, and that nobody shows:
 	// cmkd remembers them (azure/facts-services.md A2, the previous key of an etcd).
 	Held []Held `json:"held,omitempty"`
+	// Drift is what changed without an operation, for as long as it has not changed back.
+	Drift []Drift `json:"drift,omitempty"`
+}
+
+// Drift is what of a standing changed without an operation.
+type Drift struct {
+	// Change is what did, for instance [ReasonVersionChanged]; a service's own code if it
+	// complains.
+	Change Reason `json:"change"`
+	// Use names the use, empty if it is about the dependent as a whole; From is what it
+	// was like, To what it is like now.
+	Use  string `json:"use,omitempty"`
+	From string `json:"from,omitempty"`
+	To   string `json:"to,omitempty"`
+	// Message says it in words, without the dependent.
+	Message string `json:"message"`
+	// Class is that of the problem, if it is one.
+	Class Code `json:"class,omitempty"`
+	// Since is when it was seen first, by the daemon's clock.
+	Since time.Time `json:"since"`
+}
+
+// Drifted is what changed of dependents of a key without an operation, one for each kind
+// of change.
+type Drifted struct {
+	Change Reason `json:"change"`
+	Class  Code   `json:"class,omitempty"`
+	// Affected are the dependents, at most [AffectedMost]; Count is how many there are.
+	Affected []Affected `json:"affected"`
+	Count    int        `json:"count"`
+	// Message says it of the first of them.
+	Message string `json:"message"`
 }

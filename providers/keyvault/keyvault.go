@@ -50,7 +50,10 @@ type Vault struct {
 	fresh   map[string]freshTags      // by version URI, see [Vault.Tag]
 }
 
-var _ rotator.Vault = (*Vault)(nil)
+var (
+	_ rotator.Vault         = (*Vault)(nil)
+	_ rotator.VersionReader = (*Vault)(nil)
+)
 
 // freshTags are the tags of a version as of its making.
 type freshTags struct {
@@ -177,6 +180,22 @@ func endless(key rotator.KeyID) error {
 		Code: rotator.CodeUnavailable, Reason: rotator.ReasonEndlessList, NoEffect: true,
 		Message: fmt.Sprintf("list versions of %s: the pages do not end", key),
 	}
+}
+
+// Version implements [rotator.VersionReader]. It makes one call.
+func (v *Vault) Version(ctx context.Context, key rotator.KeyID, version string) (rotator.Version, error) {
+	c, err := v.client(key)
+	if err != nil {
+		return rotator.Version{}, err
+	}
+	if err := checkVersion(key, version); err != nil {
+		return rotator.Version{}, err
+	}
+	answer, err := c.GetKey(ctx, key.Name(), version, nil)
+	if err != nil {
+		return rotator.Version{}, v.failure(ctx, c, key, call{"read a version of", false}, err)
+	}
+	return bundleVersion(answer.KeyBundle, key)
 }
 
 // SetEnabled implements [rotator.Vault]. It makes one call, which changes

@@ -420,3 +420,18 @@ func FuzzVersions(f *testing.F) {
 		}
 	})
 }
+
+func TestVault_Version_tells_what_a_list_does_not(t *testing.T) {
+	t.Parallel()
+	v, transport := newVault(t, wiretest.NewClock(), wiretest.Queue(t, wiretest.Answer{
+		Body: `{"key":{"kid":"` + string(key) + `/` + v1 + `","kty":"RSA-HSM","key_ops":["wrapKey","unwrapKey"],"n":"` + strings.Repeat("A", 342) + `","e":"AQAB"},` +
+			`"attributes":{"enabled":true,"created":1656356446,"exportable":true}}`,
+	}))
+	got, err := v.Version(t.Context(), key, v1)
+	if err != nil || got.Type != "RSA-HSM" || got.Size != 2048 || got.Ops != "unwrapKey,wrapKey" || !got.HSM || !got.Exportable {
+		t.Fatalf("got %+v, %v", got, err)
+	}
+	if r := withToken(transport)[0]; r.Method != http.MethodGet || !strings.Contains(r.URL, "/keys/payments/"+v1+"?") {
+		t.Errorf("sent %+v", r)
+	}
+}

@@ -2,6 +2,7 @@ package keyvault
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -33,7 +34,17 @@ func bundleVersion(b azkeys.KeyBundle, key rotator.KeyID) (rotator.Version, erro
 		return rotator.Version{}, unreadable(key, "the answer holds no key")
 	}
 	v, err := decodeVersion(deref(b.Key.KID), b.Attributes, b.Tags, key)
-	v.HSM = v.HSM || strings.HasSuffix(strings.ToUpper(string(deref(b.Key.Kty))), "-HSM")
+	v.Type = string(deref(b.Key.Kty))
+	v.HSM = v.HSM || strings.HasSuffix(strings.ToUpper(v.Type), "-HSM")
+	// key.n is the modulus; key_size is only asked for, and never answered (azure/facts.md
+	// section 2).
+	v.Size = len(b.Key.N) * 8
+	var ops []string
+	for _, op := range b.Key.KeyOps {
+		ops = append(ops, string(deref(op)))
+	}
+	slices.Sort(ops)
+	v.Ops = strings.Join(ops, ",")
 	return v, err
 }
 
@@ -60,7 +71,7 @@ func decodeVersion(kid azkeys.ID, a *azkeys.KeyAttributes, tags map[string]*stri
 		return v, nil
 	}
 	v.Created, v.Updated, v.Expires, v.NotBefore = utc(a.Created), utc(a.Updated), utc(a.Expires), utc(a.NotBefore)
-	v.Enabled = deref(a.Enabled)
+	v.Enabled, v.Exportable = deref(a.Enabled), deref(a.Exportable)
 	level := strings.ToLower(deref(a.RecoveryLevel))
 	v.PurgeProtected = level != "" && !strings.Contains(level, "purgeable")
 	platform := deref(a.HSMPlatform)

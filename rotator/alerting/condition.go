@@ -269,6 +269,54 @@ type KeyView struct {
 	// expiryAhead is how long before its expiry a version is worth an alert; zero
 	// means never.
 	ExpiryAhead time.Duration
+	// Used reports whether a use of a dependent is on a version; nil if that is not known
+	// of any.
+	Used func(version string) bool
+	// Revoked is true while the key is revoked: it is then meant to be disabled.
+	Revoked bool
+}
+
+// ofTampering tells of what somebody else did to versions. That the current one is
+// disabled is told as that the key cannot be used.
+func (v *KeyView) ofTampering(add func(rule rotator.Rule, code rotator.Reason, next, format string, args ...any) *rotator.Alert) {
+	for i := range v.State.Tampered {
+		t := &v.State.Tampered[i]
+		unusable := v.State.Problem != nil && v.State.Problem.Code == rotator.ReasonCurrentVersionDisabled && t.Version == v.State.Current.ID
+		if t.Change == rotator.TamperDisabled && (v.Revoked || unusable) {
+			continue
+		}
+		rule, what := rotator.RuleVersionTampered, ""
+		if v.Used != nil && v.Used(t.Version) {
+			rule, what = rotator.RuleUsedTampered, ", and a dependent uses it"
+		}
+		a := add(rule, rotator.Reason(t.Version), "cmkd events --key "+v.State.Name, "%s: %s%s", v.State.Name, t, what)
+		a.Hint = "look into the vault's audit log for who did it"
+	}
+}
+
+// ofDrift tells of what changed of dependents without an operation.
+func (v *KeyView) ofDrift(add func(rotator.Rule, rotator.Reason, string, string, ...any) *rotator.Alert) {
+	for i := range v.State.Drift {
+		d := &v.State.Drift[i]
+		rule := rotator.RuleDrift
+		switch {
+		case d.Change == rotator.ReasonAccessDenied:
+			rule = rotator.RuleAccessLost
+		case d.Class == rotator.ClassAutoRotation:
+			rule = rotator.RuleAutoRotationError
+		case d.Class == rotator.CodeForbidden:
+			rule = rotator.RulePermissionLost
+		case d.Class == rotator.CodeNotFound, d.Change == rotator.ReasonNotObserved:
+			rule = rotator.RuleUnreachable
+		}
+		who, such := d.Affected[0].Kind+" "+d.Affected[0].Name, ""
+		if d.Count > 1 {
+			such = fmt.Sprintf(" (and %d more)", d.Count-1)
+		}
+		a := add(rule, d.Change, "cmkd events --key "+v.State.Name, "%s of %s %s%s", who, v.State.Name, d.Message, such)
+		a.Affected, a.Count = slices.Clone(d.Affected), d.Count
+		a.Hint = rotator.InfoOf(d.Change).NextFor(v.State.Name, 0)
+	}
 }
 
 // OfKey returns the alerts that a key is worth, apart from those of its
@@ -289,7 +337,7 @@ func OfKey(v *KeyView) (found []rotator.Alert) {
 		switch {
 		case p.Class == rotator.CodeForbidden:
 			rule, what = rotator.RulePermissionLost, "cmkd may not read key "+s.Name
-		case p.Code == rotator.ReasonVaultUnreachable:
+		case p.Code == rotator.ReasonVaultUnreachable, p.Code == rotator.ReasonWatchBehind:
 			rule, what = rotator.RuleUnreachable, "key "+s.Name+" cannot be read"
 		}
 		add(rule, p.Code, status, "%s: %s", what, p.Message).Hint = hint(p, s.Name, s.Operation)
@@ -305,6 +353,8 @@ func OfKey(v *KeyView) (found []rotator.Alert) {
 			"the rotation of %s on %s could not begin: %s", s.Name, s.NextRotation.Format(time.RFC3339), p.Message)
 		a.Hint = hint(p, s.Name, s.Operation)
 	}
+	v.ofTampering(add)
+	v.ofDrift(add)
 	if left, soon := v.expiring(); soon {
 		add(rotator.RuleVersionExpiring, "", "cmkd rotate "+s.Name, "version %s of key %s %s on %s, and no rotation is scheduled before",
 			s.Current.ID, s.Name, expires(left), s.Current.Expires.Format(time.RFC3339))

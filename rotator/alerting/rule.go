@@ -150,6 +150,71 @@ func Rules() []RuleInfo {
 			Resolves: "the current version is seen enabled, or the key is revoked with cmkd",
 		},
 		{
+			Rule: rotator.RuleUsedTampered, Severity: rotator.SeverityCritical, Title: "Somebody else changed a version that is in use",
+			Meaning: "A version of a key that a dependent uses was disabled or is not in the vault any more, and no operation of cmkd did it; " +
+				"or one that a dependent uses was enabled again or made by somebody and is not fit for use. Whoever uses a version that is gone loses its data within hours.",
+			Causes: []string{
+				"somebody cleaned up old versions in the portal or by a script",
+				"the vault was restored from a backup that does not have the version, or another vault answers under its name",
+				"an attack",
+			},
+			Steps: []string{
+				"`cmkd events --key KEY` shows which version, what happened to it and since when.",
+				"Look into the vault's audit log (AuditEvent, operations KeyUpdate, KeyDelete, KeyPurge, KeyRestore) for who did it.",
+				"If it is disabled: enable it in the vault, at once. With `on_tamper: re-enable` cmkd does so by itself, once for each time.",
+				"If it vanished: stop, and find out whether this is the right vault, before anything is rotated.",
+			},
+			Resolves: "the version is seen as it was, no dependent uses it any more, or a rotation has replaced it",
+		},
+		{
+			Rule: rotator.RuleVersionTampered, Severity: rotator.SeverityWarning, Title: "Somebody else changed a version of a key",
+			Meaning: "A version of a key was disabled, enabled again, made, or is not in the vault any more, and no operation of cmkd did it. " +
+				"No dependent is known to use it. Backups and what cmkd cannot see may need it.",
+			Causes: []string{
+				"somebody cleaned up old versions in the portal or by a script",
+				"somebody enabled a retired version again, to restore something old",
+				"somebody made a version that is disabled, expired, not valid yet or weaker than the current one",
+				"the vault was restored, or another vault answers under its name",
+			},
+			Steps: []string{
+				"`cmkd events --key KEY` shows which version, what happened to it and since when.",
+				"Look into the vault's audit log (AuditEvent, operations KeyUpdate, KeyCreate, KeyPurge, KeyRestore) for who did it.",
+				"Put it back as it was, or rotate: `cmkd rotate KEY`. A completed rotation leaves it behind.",
+			},
+			Resolves: "the version is seen as it was, or a rotation that began after it has completed",
+		},
+		{
+			Rule: rotator.RuleAccessLost, Severity: rotator.SeverityCritical, Title: "A dependent lost access to its key",
+			Meaning: "Between operations a dependent was seen to have no access to its key. Its data cannot be read, or soon cannot.",
+			Causes: []string{
+				"its identity or the role of that was removed",
+				"the vault's firewall shuts it out",
+				"the version that it uses was disabled, or has expired",
+			},
+			Steps: []string{
+				"`cmkd events --key KEY` shows which dependents, since when, and the service's own code.",
+				"Grant its identity Get, Wrap Key and Unwrap Key on the key again, or open the firewall to trusted services.",
+				"`cmkd status KEY` shows whether a version is disabled.",
+			},
+			Resolves: "the dependent is seen with access again; it is observed hourly for a day after a change, and every six hours later",
+		},
+		{
+			Rule: rotator.RuleDrift, Severity: rotator.SeverityWarning, Title: "A dependent changed without an operation",
+			Meaning: "Between operations a dependent was seen on another version or key, bound in another way, complaining, or not telling any more what it uses. " +
+				"What was said of it when the last operation ended is not so any more.",
+			Causes: []string{
+				"a pipeline deployed the resource as it was before the rotation",
+				"somebody pinned it to a version, or switched auto-rotation off",
+				"somebody moved it to another key",
+			},
+			Steps: []string{
+				"`cmkd events --key KEY` shows what it was like and what it is like now.",
+				"Do not disable the version that it is on.",
+				"Put it back and mend what would do it again; or take it out of the configuration if that is meant to be.",
+			},
+			Resolves: "the dependent is seen as it was before, on the current version, or a rotation completes",
+		},
+		{
 			Rule: rotator.RuleOperationFailed, Severity: rotator.SeverityWarning, Title: "An operation failed",
 			Meaning: "A rotation, revocation or reinstatement ended without doing what it was to do. A failed rotation has made no new version.",
 			Causes: []string{

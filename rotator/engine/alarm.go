@@ -215,6 +215,11 @@ func (c alerts) judgeKey(id string) {
 	if v.State.Preflight != nil { // else nobody asks
 		v.Busy = c.liveOf(v.Key) != nil
 	}
+	if len(v.State.Tampered) > 0 {
+		l := c.liveOf(v.Key)
+		v.Revoked = l != nil && l.op.Kind != rotator.KindRotation
+		v.Used = func(version string) bool { return foreign(c).used(v.State, version) }
+	}
 	c.reconcile(alerting.ScopeOfKey(v.State.ID), alerting.OfKey(&v))
 }
 

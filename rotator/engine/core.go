@@ -14,9 +14,9 @@ import (
 const (
 	// horizon is how much of the due index is held in memory.
 	horizon = 10 * time.Minute
-	// watchEvery is how often the versions of a key are read while nothing is
-	// under way, so that a version made by someone else is found.
-	watchEvery = 10 * time.Minute
+	// watchEvery is how often the versions of a key are read, so that what somebody else
+	// does to one is found.
+	watchEvery = 5 * time.Minute
 )
 
 // core is the engine without its loop: it turns results, requests and the
@@ -29,7 +29,9 @@ func newCore(store rotator.Store, services []rotator.Service, limits Limits) *co
 	c := &core{&state{
 		store: store, traits: map[string]rotator.Traits{}, limits: limits,
 		out: map[rotator.OperationID]int{}, kinds: newKindCounts(), blind: map[string]time.Time{},
+		asking: map[string]time.Time{}, fresh: map[string]time.Time{}, unread: map[string]bool{},
 	}}
+	c.rounds, c.drifting = map[string]*round{}, map[string]map[string][]rotator.Drift{}
 	c.draft = &draft{of: c.state}
 	c.pace, c.overview = newPace(limits), newOverview()
 	c.draft.clear()
@@ -55,6 +57,10 @@ func (c *core) withdraw(tasks []task) {
 			c.rehearsing--
 		case taskCreate:
 			c.pace.give(t.operation, false, c.steady)
+		case taskVersions:
+			if t.operation == 0 {
+				delete(c.asking, canonical(t.keyID))
+			}
 		default: // its operation is read anew
 		}
 	}
@@ -69,6 +75,8 @@ func (c *core) reset(ctx context.Context, keys []rotator.Key, now time.Time) err
 	c.now = now
 	c.live = map[rotator.OperationID]*live{}
 	c.agenda, c.filled = nil, time.Time{}
+	clear(c.rounds) // what is out is asked for again
+	clear(c.drifting)
 	c.withdraw(c.draft.tasks)
 	c.kinds, c.alarm.outbox.planned = newKindCounts(), time.Time{}
 	c.draft.clear()
@@ -226,9 +234,20 @@ func (c *core) handle(r *result) error {
 	case r.kind == taskPolicy:
 		watch{c.state}.policyRead(r)
 		return nil
+	case r.kind == taskInspect:
+		foreign{c.state}.inspected(r)
+		return nil
+	case r.kind == taskSetEnabled && r.operation == 0:
+		foreign{c.state}.reenabled(r)
+		return nil
+	case r.kind == taskObserve && r.operation == 0:
+		standings{c.state}.observed(r)
+		return nil
 	case r.operation == 0:
 		watch{c.state}.watched(r)
 		return nil
+	case r.kind == taskSetEnabled:
+		tampering{c.state}.answered(r)
 	}
 	if r.kind == taskCreate {
 		c.pace.give(r.operation, true, c.steady)
@@ -266,7 +285,7 @@ func (c *core) handle(r *result) error {
 		} else {
 			revocation{c.state}.setEnabled(l, r)
 		}
-	case taskPolicy, taskRehearse, taskNotify: // of no operation
+	case taskPolicy, taskRehearse, taskInspect, taskNotify: // of no operation
 	}
 	c.advance(l, false)
 	return nil
@@ -292,6 +311,7 @@ func (c *core) tooLate(r *result) {
 // listed hands a list of versions to the phase that asked for it.
 func (c *core) listed(l *live, r *result) {
 	if r.err == nil {
+		tampering{c.state}.listed(l.op.KeyID, r.versions)
 		l.versions, l.listErr = r.versions, nil
 		if state := c.stateOf(l.op.KeyID); state != nil {
 			watch{c.state}.sawKey(state)
@@ -307,7 +327,7 @@ func (c *core) listed(l *live, r *result) {
 		}
 	case rotator.StatePropagating, rotator.StateSoaking, rotator.StateRetiring:
 		if r.err == nil {
-			rotation{c.state}.outside(l, r.versions)
+			rotation{c.state}.outside(l, c.candidates(l, r.versions))
 		}
 	case rotator.StateDisabling:
 		revocation{c.state}.changeListed(l, r, revocation{c.state}.listedToDisable)
@@ -315,6 +335,15 @@ func (c *core) listed(l *live, r *result) {
 		revocation{c.state}.changeListed(l, r, revocation{c.state}.listedRevoked)
 	default: // pending looks at l.versions itself
 	}
+}
+
+// candidates returns the versions of a list that an operation may follow.
+func (c *core) candidates(l *live, versions []rotator.Version) []rotator.Version {
+	state := c.stateOf(l.op.KeyID)
+	if state == nil {
+		return versions
+	}
+	return foreign{c.state}.candidates(state, versions, []string{l.op.Target.ID})
 }
 
 // changeListed handles a list of versions of a revocation, or tries again.

@@ -111,7 +111,7 @@ func TestCrash_AtEveryMoment(t *testing.T) {
 				s.azure.ReadLag = time.Minute
 				s.key.Schedule = schedule(t, "30 1 1 1 *", rotator.MisfireCatchUp)
 				c := newCrasher(s, moment)
-				came = c.runThroughCrash(func() {}, 6*time.Hour)
+				came = c.runThroughCrash(func() {}, 4*time.Hour)
 				s.pass(6 * time.Hour)
 				s.wantVersions("-+")
 				s.completes(s.last())

@@ -199,6 +199,8 @@ func (d *draft) finished(l *live) {
 			state.Failed = l.op.ID
 		}
 	}
+	tampering{d.of}.superseded(&l.op)
+	standings{d.of}.after(&l.op)
 	for i := range l.trackers {
 		if !l.trackers[i].Due.IsZero() {
 			d.observed(l, withDue(l.trackers[i], time.Time{}), false)
@@ -307,6 +309,9 @@ func (d *draft) listed(l *live, number uint32, detail bool) {
 func (d *draft) intended(l *live, t task) {
 	t.operation, t.key, t.keyID = l.op.ID, l.op.Key, l.op.KeyID
 	d.of.out[l.op.ID]++
+	if t.kind == taskSetEnabled {
+		tampering{d.of}.intends(l.op.KeyID, t.version.ID, t.enable)
+	}
 	d.tasks = append(d.tasks, t)
 }
 
@@ -350,6 +355,18 @@ func (d *draft) unanswered(replies []func(error)) { d.replies = append(replies, 
 // learned has what was learned of how long changes take kept.
 func (d *draft) learned(t rotator.Timing) {
 	d.change.Timings = append(d.change.Timings, t)
+	d.soon()
+}
+
+// stood has what is known of a dependent between operations kept.
+func (d *draft) stood(st rotator.Standing) {
+	d.change.Standings = append(d.change.Standings, st)
+	d.soon()
+}
+
+// stoodNoMore forgets what was known of a dependent.
+func (d *draft) stoodNoMore(id rotator.StandingID) {
+	d.forget.Standings = append(d.forget.Standings, id)
 	d.soon()
 }
 
@@ -475,6 +492,7 @@ func (d *draft) takeBook() {
 	back := func(id string) bool { return d.alertsTo[id] != nil || d.silences[id] != nil }
 	d.change.Forget = rotator.Forget{
 		Alerts: slices.DeleteFunc(d.forget.Alerts, back), Silences: slices.DeleteFunc(d.forget.Silences, back),
+		Standings: d.forget.Standings,
 	}
 }
 

@@ -44,7 +44,8 @@ type Priority int
 const (
 	PriorityRevocation Priority = iota // revocations and reinstatements
 	PriorityPerson                     // what a person waits for, and the vault
-	PriorityGrid                       // everything else
+	PriorityGrid                       // what follows a change
+	PriorityWatch                      // what is observed between operations
 	priorities
 )
 

@@ -31,13 +31,13 @@ type rush struct {
 	listed map[string]int
 }
 
-// rushInto has so many keys in each of the vaults due at 01:25, when no key is
-// watched, and waits for four minutes. Each takes the vault a second to make.
+// rushInto has so many keys in each of the vaults due at 01:21, when no key is
+// watched, and waits until they are watched again. Each takes the vault a second to make.
 func (s *estate) rushInto(each int, hosts ...string) *rush {
 	s.t.Helper()
 	r := &rush{estate: s, listed: map[string]int{}}
 	r.queue(each, hosts...)
-	s.pass(4 * time.Minute)
+	s.pass(4*time.Minute - time.Second)
 	return r
 }
 
@@ -49,7 +49,7 @@ func (r *rush) queue(each int, hosts ...string) {
 		for i := range each {
 			key := rotator.Key{
 				Name: fmt.Sprintf("%s-%02d", host, i), ID: rotator.KeyID(fmt.Sprintf("https://%s/keys/key%02d", host, i)),
-				Retire: rotator.RetireOff, Schedule: schedule(s.t, "25 1 1 1 *", rotator.MisfireCatchUp),
+				Retire: rotator.RetireOff, Schedule: schedule(s.t, "21 1 1 1 *", rotator.MisfireCatchUp),
 			}
 			s.azure.AddKey(key.ID)
 			r.keys = append(r.keys, key)
@@ -57,9 +57,9 @@ func (r *rush) queue(each int, hosts ...string) {
 	}
 	s.start()
 	s.reload(r.keys...)
-	s.pass(24 * time.Minute)
+	s.pass(20*time.Minute + 40*time.Second)
 	s.azure.FailWith(r.record)
-	s.pass(time.Minute)
+	s.pass(20 * time.Second)
 }
 
 func (r *rush) record(call, of string) *rotatortest.Fault {
@@ -155,7 +155,7 @@ func TestVault_NoVaultWaitsForAnother(t *testing.T) {
 	inBubble(t, func(s *estate) {
 		late := rotator.Key{
 			Name: "late", ID: "https://zzz.vault.azure.net/keys/late", Retire: rotator.RetireOff,
-			Schedule: schedule(t, "26 1 1 1 *", rotator.MisfireCatchUp),
+			Schedule: schedule(t, "22 1 1 1 *", rotator.MisfireCatchUp),
 		}
 		s.azure.AddKey(late.ID)
 		r := &rush{estate: s, listed: map[string]int{}, keys: []rotator.Key{late}}

@@ -33,6 +33,8 @@ type look struct {
 	// applyErr what came of it.
 	applied  rotator.Action
 	applyErr *rotator.Error
+	// shut is true if the target is known to be disabled: nobody is sent there.
+	shut bool
 }
 
 // settling is how long after an update of ours a 404 or an old answer proves
@@ -416,6 +418,12 @@ func (t tracker) nudgeOrWait(l look) (tracker, rotator.Action) {
 func (t tracker) tell(a rotator.Action, l look) (tracker, rotator.Action) {
 	if t.told(a, l) {
 		return t.pending(l), ""
+	}
+	if l.shut {
+		return t.block(rotator.TrackerNeedsAction, &rotator.Problem{
+			Code: rotator.ReasonCurrentVersionDisabled, Message: "is not told to use version " + l.op.Target.ID + ", which is disabled",
+			Hint: "enable it in the vault, or cancel and rotate anew",
+		}, l), ""
 	}
 	return t.enter(rotator.TrackerApplying, l.now, l.now), a
 }

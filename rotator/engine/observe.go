@@ -60,10 +60,17 @@ func (c observing) looked(l *live, r *result) {
 		now: c.now, room: &c.room, op: &l.op, traits: c.traits[old.Detail.Dependent.Kind], seen: r.observation, err: r.err,
 		applyErr: r.applyErr, require: c.guardView(l).require,
 	}
+	if state := c.stateOf(l.op.KeyID); state != nil {
+		target, known := rotator.FindVersion(state.Versions, l.op.Target.ID)
+		lk.shut = known && !target.Enabled
+	}
 	if r.kind == taskApply && r.task.version.ID == l.op.Target.ID {
 		lk.applied = r.action
 	}
 	t, action := decide(old, lk)
+	if settledNow := t.State == rotator.TrackerDone || t.State == rotator.TrackerLeft; settledNow && t.Due.IsZero() {
+		t.Due = standings(c).next(l, &t)
+	}
 	t = c.store(l, &old, t)
 	switch {
 	case l.stale[t.Number] && r.asked.Before(l.verify):
@@ -87,7 +94,7 @@ func (c observing) looked(l *live, r *result) {
 	if r.err == nil && strange(&l.op, r.observation) && !c.busy(l) {
 		c.draft.intended(l, task{kind: taskVersions})
 	}
-	if l.op.State == rotator.StateSoaking && !t.State.Settled() && !t.Detail.Dependent.Discovered {
+	if (l.op.State == rotator.StateSoaking || l.op.AwaitsRetirement()) && !t.State.Settled() && !t.Detail.Dependent.Discovered {
 		c.draft.entered(l, rotator.StatePropagating, actorDaemon, t.Detail.Dependent.DisplayName()+" left the target")
 	}
 }

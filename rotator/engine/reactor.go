@@ -57,6 +57,7 @@ func NewReactor(o Options, now time.Time) (*Reactor, error) {
 	o.Limits.RotationsPerVault = cmp.Or(o.Limits.RotationsPerVault, 4)
 	r := &Reactor{core: newCore(o.Store, o.Services, o.Limits), world: newWorld(&o), keys: o.Keys}
 	_, r.core.readsPolicy = o.Vault.(rotator.PolicyReader)
+	_, r.core.readsVersions = o.Vault.(rotator.VersionReader)
 	r.core.took = o.Took
 	o.Alerting.PreflightAhead = 0
 	alerts{r.core.state}.configure(o.Alerting)

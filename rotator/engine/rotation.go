@@ -59,6 +59,7 @@ func (c rotation) newOperation(key *rotator.Key, op rotator.Operation) *live {
 	for _, d := range key.Dependents {
 		c.draft.joined(l, d, look)
 	}
+	standings(c).seed(l)
 	c.draft.changed(l)
 	return l
 }
@@ -156,8 +157,11 @@ func (c rotation) intend(l *live) {
 	c.draft.entered(l, rotator.StateCreating, actorDaemon, "preflight passed")
 	l.op.Base = base
 	l.op.Previous = []string{newest.ID}
+	if used, ok := rotator.FindVersion(versions, c.stateOf(l.op.KeyID).Current.ID); ok && used.Enabled && used.ID != newest.ID {
+		l.op.Previous = append(l.op.Previous, used.ID) // the newest is somebody else's, and nobody was to go there
+	}
 	for _, old := range c.stateOf(l.op.KeyID).Unretired {
-		if v, ok := rotator.FindVersion(versions, old); ok && v.Enabled && old != newest.ID {
+		if v, ok := rotator.FindVersion(versions, old); ok && v.Enabled && !slices.Contains(l.op.Previous, old) {
 			l.op.Previous = append(l.op.Previous, old)
 		}
 	}
@@ -372,6 +376,11 @@ func (c rotation) propagating(l *live) {
 	soak := c.soak(l)
 	c.draft.entered(l, rotator.StateSoaking, actorDaemon, fmt.Sprintf("every dependent is on %s: %s", l.op.Target.ID, l.evidence()))
 	l.op.Settled, l.op.Held = settled, nil
+	for i := range l.trackers {
+		if t := &l.trackers[i]; t.State == rotator.TrackerDone || t.State == rotator.TrackerLeft {
+			c.draft.observed(l, withDue(*t, standings(c).next(l, t)), false)
+		}
+	}
 	if soak <= 0 {
 		c.soaked(l)
 		return

@@ -175,6 +175,38 @@ func ruleCases(t *testing.T) map[rotator.Rule]ruleCase {
 			poll:    10 * time.Minute, id: "key-unusable/contoso.vault.azure.net/payments/current-version-disabled",
 			mend: func(s *estate) { s.azure.Enable(keyID, s.azure.List(keyID)[0].ID, true) }, mended: 10 * time.Minute,
 		},
+		rotator.RuleVersionTampered: {
+			prepare: func(s *estate) { s.azure.Outside(keyID) },
+			trouble: once(func(s *estate) { s.azure.Enable(keyID, firstVersion, false) }),
+			poll:    5 * time.Minute, id: "version-tampered/contoso.vault.azure.net/payments/" + firstVersion,
+			mend: func(s *estate) { s.azure.Enable(keyID, firstVersion, true) }, mended: 5 * time.Minute,
+		},
+		rotator.RuleUsedTampered: {
+			trouble: func(s *estate) time.Time {
+				s.azure.Change(storageID, func(r *rotatortest.Resource) { r.Delay = -1 })
+				s.key.Dependents[0].Window = 12 * time.Hour
+				s.reload(s.key)
+				s.rotate()
+				s.pass(15 * time.Minute)
+				s.azure.Enable(keyID, firstVersion, false)
+				return s.clock.Now()
+			},
+			poll: 5 * time.Minute, id: "used-version-tampered/contoso.vault.azure.net/payments/" + firstVersion,
+			mend: func(s *estate) { s.azure.Enable(keyID, firstVersion, true) }, mended: 5 * time.Minute,
+		},
+		rotator.RuleDrift: {
+			prepare: func(s *estate) { s.azure.Outside(keyID); s.pass(time.Hour) },
+			trouble: once(change(func(r *rotatortest.Resource) {
+				r.Binding, r.Pinned = rotator.BindingPinned, "00000000000000000000000000000002"
+			})),
+			poll: 6 * time.Hour, id: "drift/contoso.vault.azure.net/payments/binding-changed",
+			mend: change(func(r *rotatortest.Resource) { r.Binding = rotator.BindingFollows }), mended: time.Hour,
+		},
+		rotator.RuleAccessLost: {
+			trouble: once(change(func(r *rotatortest.Resource) { r.Denied = true })),
+			poll:    6 * time.Hour, id: "access-lost/contoso.vault.azure.net/payments/access-denied",
+			mend: change(func(r *rotatortest.Resource) { r.Denied = false }), mended: time.Hour,
+		},
 		rotator.RuleStoreNearFull: {
 			trouble: once(func(s *estate) { s.store.SetSpace(rotator.Space{Used: 1 << 20, Free: 1 << 20, Total: 1 << 40}) }),
 			poll:    time.Minute, id: "store-near-full/daemon",

@@ -38,6 +38,7 @@ func newRunner(o Options, b *board, w *world) *runner {
 		commits: newPipeline(o.Store), crew: newCrew(w, o.Limits.Calls+revocationReserve),
 	}
 	_, r.core.readsPolicy = o.Vault.(rotator.PolicyReader)
+	_, r.core.readsVersions = o.Vault.(rotator.VersionReader)
 	r.core.took = o.Took
 	return r
 }
@@ -171,8 +172,10 @@ func (r *runner) priority(t *task) Priority {
 		return PriorityRevocation
 	case t.kind == taskFind && l != nil && len(l.retirers) == 0:
 		return PriorityGrid // nobody waits for it
-	case t.dependent == nil && t.operation != 0, l != nil && l.op.Cause == rotator.CauseOperator:
+	case t.dependent == nil && t.operation != 0, t.kind == taskSetEnabled, l != nil && l.op.Cause == rotator.CauseOperator:
 		return PriorityPerson
+	case t.operation == 0 && t.kind == taskObserve:
+		return PriorityWatch
 	default:
 		return PriorityGrid
 	}

@@ -49,11 +49,25 @@ type state struct {
 	took func(kind string, change rotator.OperationKind, took time.Duration)
 	// readsPolicy is true if the vault can tell its rotation policy.
 	readsPolicy bool
+	// readsVersions is true if the vault can tell of one version what a list does not.
+	readsVersions bool
 	// rehearsing counts the rehearsals under way, see [watch.ahead].
 	rehearsing int
 	// blind is since when the versions of a key could not be read, by its canonical id and
 	// the steady clock. It is found anew after a restart.
 	blind map[string]time.Time
+	// asking is since when a list of the versions of a key is out that no operation asked
+	// for, by its canonical id and the steady clock.
+	asking map[string]time.Time
+	// fresh is since when a version is listed, by the steady clock, for as long as a list
+	// may lag.
+	fresh map[string]time.Time
+	// unread are the versions of which the vault did not tell type and size.
+	unread map[string]bool
+	// rounds observe the dependents of keys between operations, by the key's canonical id;
+	// drifting is what of them drifted, by that and by dependent.
+	rounds   map[string]*round
+	drifting map[string]map[string][]rotator.Drift
 	// out are the vault tasks under way, which survive a reset.
 	out map[rotator.OperationID]int
 	// sweeps counts the searches begun since the daemon started.
@@ -76,6 +90,9 @@ type (
 	searching   struct{ *state } // search.go
 	observing   struct{ *state } // observe.go
 	watch       struct{ *state } // watch.go, ahead.go
+	tampering   struct{ *state } // tamper.go
+	foreign     struct{ *state } // foreign.go
+	standings   struct{ *state } // standing.go, drift.go
 	schedule    struct{ *state } // schedule.go
 	alerts      struct{ *state } // alarm.go, silence.go, learn.go
 	posting     struct{ *state } // outbox.go

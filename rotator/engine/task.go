@@ -19,6 +19,7 @@ const (
 	taskFind       taskKind = "find dependents"
 	taskWhere      taskKind = "list subscriptions"
 	taskPolicy     taskKind = "read rotation policy"
+	taskInspect    taskKind = "read version"
 	taskRehearse   taskKind = "rehearse rotation"
 	taskNotify     taskKind = "notify"
 )
@@ -81,6 +82,8 @@ type effect struct {
 	enable  bool
 
 	subscription string
+	// inspect are versions to read.
+	inspect []string
 }
 
 // result is what came of a task.
@@ -177,6 +180,8 @@ func (w *world) do(ctx context.Context, t *task) *result {
 		r.observation, err = w.observe(ctx, t)
 	case taskPolicy:
 		r.policy, err = w.vault.(rotator.PolicyReader).RotationPolicy(ctx, t.keyID)
+	case taskInspect:
+		r.versions, err = w.inspect(ctx, t)
 	case taskRehearse:
 		r.problem, err = w.rehearse(ctx, t.key)
 	case taskNotify:
@@ -217,3 +222,16 @@ func (w *world) create(ctx context.Context, t *task) (rotator.Version, error) {
 	}
 	return v, nil
 }
+
+// inspect reads of versions what a list does not tell.
+func (w *world) inspect(ctx context.Context, t *task) (all []rotator.Version, err error) {
+	for _, id := range t.inspect {
+		v, err := w.vault.(rotator.VersionReader).Version(ctx, t.keyID, id)
+		if err != nil {
+			return all, err
+		}
+		all = append(all, v)
+	}
+	return all, nil
+}
+

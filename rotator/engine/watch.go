@@ -7,8 +7,7 @@ import (
 	"cmkd/rotator"
 )
 
-// key reads the versions of a key that nothing is under way for, or whose
-// dependents are being followed.
+// key reads the versions of a key, unless its operation reads them itself.
 func (c watch) key(id string) {
 	key := c.byID[id]
 	if key == nil {
@@ -17,10 +16,27 @@ func (c watch) key(id string) {
 	c.agenda.add(agendaItem{key: id, watch: true, at: c.now.Add(watchEvery).UnixNano()})
 	alerts(c).judgeKey(id)
 	c.ahead(key)
+	standings(c).turn(key)
 	if l := c.liveOf(key); l != nil && !watchedBeside(&l.op) {
-		return // the operation reads the versions itself
+		return
 	}
-	c.draft.intendedApart(task{kind: taskVersions, key: key.Name, keyID: key.ID})
+	c.ask(key)
+}
+
+// ask has the versions of a key listed. A list that is out already is waited for; one
+// that stays out for long says that cmkd does not keep up.
+func (c watch) ask(key *rotator.Key) {
+	since, out := c.asking[canonical(key.ID)]
+	switch waited := c.steady.Sub(since); {
+	case !out || waited >= 4*blindAfter: // or the answer was lost
+		c.asking[canonical(key.ID)] = c.steady
+		c.draft.intendedApart(task{kind: taskVersions, key: key.Name, keyID: key.ID})
+	case waited >= 2*watchEvery:
+		c.problem(c.stateOf(key.ID), &rotator.Problem{
+			Code: rotator.ReasonWatchBehind, Message: "its versions were to be listed at " + c.now.Add(-waited).UTC().Format(time.RFC3339) + ", and the call has not ended yet",
+			Hint: "raise limits.calls, or see with cmkd status whether Azure throttles",
+		})
+	}
 }
 
 func watchedBeside(op *rotator.Operation) bool {
@@ -29,6 +45,7 @@ func watchedBeside(op *rotator.Operation) bool {
 
 // watched handles a list of versions that no operation asked for.
 func (c watch) watched(r *result) {
+	delete(c.asking, canonical(r.keyID))
 	key, state := c.byID[canonical(r.keyID)], c.stateOf(r.keyID)
 	if key == nil {
 		return
@@ -38,30 +55,37 @@ func (c watch) watched(r *result) {
 		return
 	}
 	c.sawKey(state)
-	newest, ok := rotator.Newest(r.versions, func(v rotator.Version) bool { return v.ID == state.Current.ID })
+	tampering(c).listed(r.keyID, r.versions)
+	l := c.liveOf(key)
+	var ours []string
+	if l != nil {
+		ours = append(ours, l.op.Target.ID)
+	}
+	candidates := foreign(c).candidates(state, r.versions, ours)
+	newest, ok := rotator.Newest(candidates, func(v rotator.Version) bool { return v.ID == state.Current.ID })
 	if !ok {
 		return
 	}
 	c.problem(state, currentProblem(key, newest))
-	l := c.liveOf(key)
 	switch {
 	case l != nil && watchedBeside(&l.op):
-		rotation(c).outside(l, r.versions)
+		rotation(c).outside(l, candidates)
 	case l != nil: // it looks for itself
 	case state.Current.ID == "":
 		c.draft.changedKey(r.keyID).Current = newest
 	case newest.ID != state.Current.ID && newest.Created.Before(state.Current.Created):
-		// An old answer, or the newest version was deleted.
+		// An old answer, or the newest version is gone, which is told apart.
 	case newest.ID != state.Current.ID:
-		c.rotatedOutside(key, state, newest, r.versions)
-	case newest != state.Current:
-		c.draft.changedKey(r.keyID).Current = newest
+		c.rotatedOutside(key, state, newest, candidates)
+	case newest.With(state.Current) != state.Current && !newest.Updated.Before(state.Current.Updated):
+		c.draft.changedKey(r.keyID).Current = newest.With(state.Current)
 	}
+	foreign(c).reenable(key, state)
 }
 
 // blindAfter is how long every try to read the versions of a key may fail before
 // that is a problem of its own.
-const blindAfter = 2 * watchEvery
+const blindAfter = 20 * time.Minute
 
 // sawKey notes that the versions of a key were read.
 func (c watch) sawKey(state *rotator.KeyState) {
@@ -124,7 +148,22 @@ func (c watch) rotatedOutside(key *rotator.Key, state *rotator.KeyState, v rotat
 		}
 	}
 	l.op.Previous = newestFirst(before, state.Unretired)
+	for _, other := range between(versions, v, state.Current) {
+		l.op.Previous = newestFirst(other.ID, l.op.Previous)
+	}
 	rotation(c).adopt(l, v, false)
+}
+
+// between returns the enabled versions that were made after one and before another, oldest
+// first: dependents may have gone to each of them.
+func between(versions []rotator.Version, before, after rotator.Version) (all []rotator.Version) {
+	for _, v := range versions {
+		if v.Enabled && v.ID != before.ID && v.ID != after.ID && v.Created.After(after.Created) && !v.Created.After(before.Created) {
+			all = append(all, v)
+		}
+	}
+	slices.SortFunc(all, func(a, b rotator.Version) int { return a.Created.Compare(b.Created) })
+	return all
 }
 
 // strange reports whether a dependent uses a version of the key that the operation

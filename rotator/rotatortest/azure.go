@@ -58,6 +58,8 @@ type Resource struct {
 	NoAccess bool
 	// Deaf is true if it accepts updates and goes on as before.
 	Deaf bool
+	// Denied is true if it has no access to its key, whatever the key is like.
+	Denied bool
 	// Gone, Forbidden, Problem: what a look meets.
 	Gone, Forbidden bool
 	Problem         *rotator.Problem
@@ -146,7 +148,7 @@ func NewAzure() *Azure {
 }
 
 // FailWith has f asked before each call: "create", "versions", "set-enabled",
-// "tag", "policy", "observe", "apply", "subscriptions" or "find", and what it concerns.
+// "tag", "policy", "version", "observe", "apply", "subscriptions" or "find", and what it concerns.
 func (a *Azure) FailWith(f func(call, of string) *Fault) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
@@ -226,6 +228,51 @@ func (a *Azure) Enable(key rotator.KeyID, version string, enabled bool) {
 	a.set(key, version, enabled)
 }
 
+// OutsideAs makes a version as somebody else would, and as f says.
+func (a *Azure) OutsideAs(key rotator.KeyID, f func(*rotator.Version)) rotator.Version {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.make(key, "")
+	v := &a.versions[key][len(a.versions[key])-1]
+	f(v)
+	return *v
+}
+
+// Vanish takes a version out of the vault, as the restoring of an old backup would.
+func (a *Azure) Vanish(key rotator.KeyID, version string) (gone rotator.Version) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.versions[key] = slices.DeleteFunc(slices.Clone(a.versions[key]), func(v rotator.Version) bool {
+		if v.ID == version {
+			gone = v
+		}
+		return v.ID == version
+	})
+	return gone
+}
+
+// PutBack puts a version back that vanished.
+func (a *Azure) PutBack(key rotator.KeyID, v rotator.Version) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.versions[key] = append(a.versions[key], v)
+	slices.SortFunc(a.versions[key], func(x, y rotator.Version) int {
+		return cmp.Or(x.Created.Compare(y.Created), strings.Compare(x.ID, y.ID))
+	})
+}
+
+// Version implements [rotator.VersionReader].
+func (a *Azure) Version(_ context.Context, key rotator.KeyID, version string) (v rotator.Version, err error) {
+	err = a.call("version", version, func() error {
+		var ok bool
+		if v, ok = rotator.FindVersion(a.versions[key], version); !ok {
+			return rotator.Errorf(rotator.CodeNotFound, "version %s does not exist", version)
+		}
+		return nil
+	})
+	return v, err
+}
+
 // Expire gives the newest version of a key an expiry.
 func (a *Azure) Expire(key rotator.KeyID, at time.Time) {
 	a.mu.Lock()
@@ -272,7 +319,7 @@ func (a *Azure) make(key rotator.KeyID, tag string) rotator.Version {
 	a.made++
 	v := rotator.Version{
 		ID: fmt.Sprintf("%032x", a.made), Created: a.Clock.Now().Truncate(time.Second).UTC(), Enabled: true,
-		PurgeProtected: true, Operation: tag,
+		PurgeProtected: true, Operation: tag, Type: "RSA", Size: 3072, Ops: "unwrapKey,wrapKey",
 	}
 	v.Updated = v.Created
 	a.versions[key] = append(a.versions[key], v)
@@ -323,6 +370,9 @@ func (a *Azure) Versions(_ context.Context, key rotator.KeyID) (all []rotator.Ve
 		all = slices.DeleteFunc(slices.Clone(a.versions[key]), func(v rotator.Version) bool {
 			return a.Clock.Now().Sub(v.Created) < a.ReadLag
 		})
+		for i := range all {
+			all[i].Type, all[i].Size, all[i].Ops = "", 0, "" // a list does not tell
+		}
 		slices.Reverse(all)
 		if len(all) == 0 {
 			return rotator.Errorf(rotator.CodeNotFound, "key %s does not exist", key).WithHint("check the uri of the key")
@@ -419,7 +469,7 @@ func (a *Azure) look(r *Resource) rotator.Observation {
 		if u.Shown != BlankCut {
 			o.Uses = append(o.Uses, a.see(u, now))
 		}
-		if !r.NoAccess && a.denied(u, now) {
+		if !r.NoAccess && (r.Denied || a.denied(u, now)) {
 			o.Access, o.AccessCode = rotator.AccessDenied, "KeyDisabled"
 		}
 	}

@@ -68,7 +68,7 @@ func prioritize(ctx context.Context, p engine.Priority) context.Context {
 	switch p {
 	case engine.PriorityRevocation:
 		return arm.WithPriority(ctx, arm.High)
-	case engine.PriorityGrid:
+	case engine.PriorityGrid, engine.PriorityWatch:
 		return arm.WithPriority(ctx, arm.Low)
 	default:
 		return arm.WithPriority(ctx, arm.Normal)

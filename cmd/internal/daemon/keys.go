@@ -67,7 +67,7 @@ func keyOf(c *configs.Config, k *configs.Key) (rotator.Key, error) {
 	key := rotator.Key{
 		Name: k.Name, ID: id, Schedule: schedule,
 		Retire: rotator.Retire(k.Retire), Method: rotator.Method(k.Method), Soak: time.Duration(k.Soak),
-		TwoPerson: k.TwoPerson, Discover: k.Discover.In, Undiscovered: k.Discover.Off, Require: rotator.Evidence(k.Require),
+		TwoPerson: k.TwoPerson, OnTamper: rotator.OnTamper(k.OnTamper), Discover: k.Discover.In, Undiscovered: k.Discover.Off, Require: rotator.Evidence(k.Require),
 		Dependents: make([]rotator.Dependent, 0, len(k.Dependents)),
 	}
 	for i := range k.Dependents {

@@ -53,7 +53,7 @@ func levelOf(e *rotator.Event) zerolog.Level {
 		return zerolog.ErrorLevel
 	case rotator.EventScheduleMissed, rotator.EventCallUncertain, rotator.EventRetirementHeld, rotator.EventPreflightFailed,
 		rotator.EventClockJumped, rotator.EventKeyProblem, rotator.EventAlertFiring, rotator.EventDependentFound,
-		rotator.EventSearchIncomplete, rotator.EventVersionAdopted:
+		rotator.EventSearchIncomplete, rotator.EventVersionAdopted, rotator.EventVersionTampered:
 		return zerolog.WarnLevel
 	case rotator.EventTrackerChanged, rotator.EventStateChanged:
 		switch rotator.TrackerState(e.Data["to"]) {

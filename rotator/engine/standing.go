@@ -1,0 +1,342 @@
+package engine
+
+import (
+	"context"
+	"maps"
+	"slices"
+	"strings"
+	"time"
+
+	"cmkd/rotator"
+)
+
+const (
+	// soonEvery is how often the dependents of a key are observed between operations for
+	// soonFor after a change, seldomEvery afterwards.
+	soonEvery, seldomEvery, soonFor = time.Hour, 6 * time.Hour, 24 * time.Hour
+	// soakEvery is how often a dependent is observed while its rotation soaks.
+	soakEvery = 15 * time.Minute
+	// observeAgain is how often a dependent is observed once more that could not be read or
+	// did not tell, before that is told of.
+	observeAgain = 2
+)
+
+// round is one look at all dependents of a key.
+type round struct {
+	// before are the standings, by resource id in lower case. They are in memory only as
+	// long as the round lasts.
+	before map[string]*rotator.Standing
+	// out are the observations asked for that have not come, tries how often one came to
+	// nothing.
+	out   map[string]bool
+	tries map[string]int
+}
+
+// turn observes the dependents of a key, if it is time and no operation does.
+func (c standings) turn(key *rotator.Key) {
+	id, state := canonical(key.ID), c.stateOf(key.ID)
+	if state == nil || c.liveOf(key) != nil {
+		delete(c.rounds, id) // the operation observes them
+		return
+	}
+	if s := c.rounds[id]; s != nil {
+		c.again(key, s)
+		return
+	}
+	every := seldomEvery
+	if !state.Changed.IsZero() && !c.over(state.Changed, soonFor) {
+		every = soonEvery
+	}
+	if len(key.Dependents) > 0 && c.over(state.Observed, every-watchEvery/2) {
+		c.begin(key, state)
+	}
+}
+
+// begin asks for an observation of each dependent of a key.
+func (c standings) begin(key *rotator.Key, state *rotator.KeyState) {
+	before, err := c.standingsOf(key)
+	if err != nil {
+		return // with the next turn
+	}
+	s := &round{before: before, out: map[string]bool{}, tries: map[string]int{}}
+	id := canonical(key.ID)
+	c.rounds[id], c.drifting[id] = s, map[string][]rotator.Drift{}
+	c.draft.changedKey(key.ID).Observed = c.now
+	for i := range key.Dependents {
+		d := &key.Dependents[i]
+		if d.Excluded != "" {
+			continue
+		}
+		if st := before[strings.ToLower(d.ID)]; st != nil && len(st.Drift) > 0 {
+			c.drifting[id][strings.ToLower(d.ID)] = st.Drift
+		}
+		c.observe(key, s, d)
+	}
+	c.sum(key, state)
+}
+
+func (c standings) observe(key *rotator.Key, s *round, d *rotator.Dependent) {
+	s.out[strings.ToLower(d.ID)] = true
+	c.draft.intendedApart(task{
+		kind: taskObserve, asked: c.steady, key: key.Name, keyID: key.ID, dependent: d, access: c.traits[d.Kind].CheapAccess,
+	})
+}
+
+// again asks once more for what came to nothing.
+func (c standings) again(key *rotator.Key, s *round) {
+	for i := range key.Dependents {
+		d := &key.Dependents[i]
+		if id := strings.ToLower(d.ID); d.Excluded == "" && s.tries[id] > 0 && !s.out[id] {
+			c.observe(key, s, d)
+		}
+	}
+	if len(s.out) == 0 {
+		delete(c.rounds, canonical(key.ID))
+	}
+}
+
+// standingsOf reads what is known of the dependents of a key: from the store, and of what
+// the last operation saw since.
+func (c standings) standingsOf(key *rotator.Key) (map[string]*rotator.Standing, error) {
+	ctx := context.Background()
+	stored, err := c.store.Standings(ctx, key.ID)
+	if err != nil {
+		return nil, err
+	}
+	all := map[string]*rotator.Standing{}
+	for i := range stored {
+		all[strings.ToLower(stored[i].Dependent)] = &stored[i]
+	}
+	ops, err := c.store.Operations(ctx, rotator.OperationFilter{KeyID: key.ID, Limit: 1})
+	if err != nil || len(ops) == 0 || !ops[0].State.Final() {
+		return all, err
+	}
+	trackers, err := c.store.Trackers(ctx, ops[0].ID, 0, 0)
+	for i := range trackers {
+		d := trackers[i].Detail
+		if d.Last == nil || d.Removed {
+			continue
+		}
+		id := strings.ToLower(d.Dependent.ID)
+		st := all[id]
+		if st == nil {
+			st = &rotator.Standing{KeyID: key.ID, Dependent: d.Dependent.ID}
+			all[id] = st
+		}
+		if st.Last == nil || d.Last.At.After(st.Last.At) {
+			st.Last, st.Since, st.Known, st.Drift = d.Last, d.DoneAt, remembered(st.Known, d.Known), nil
+		}
+	}
+	return all, err
+}
+
+// observed takes in an observation that no operation asked for.
+func (c standings) observed(r *result) {
+	key, state := c.byID[canonical(r.keyID)], c.stateOf(r.keyID)
+	s := c.rounds[canonical(r.keyID)]
+	id := strings.ToLower(r.dependent.ID)
+	if key == nil || state == nil || s == nil || !s.out[id] {
+		return
+	}
+	delete(s.out, id)
+	defer c.ended(key, s)
+	if c.liveOf(key) != nil || !slices.ContainsFunc(key.Dependents, func(d rotator.Dependent) bool { return d.Same(r.dependent.ID) }) {
+		delete(s.tries, id)
+		return
+	}
+	st := rotator.Standing{KeyID: key.ID, Dependent: r.dependent.ID}
+	if old := s.before[id]; old != nil {
+		st = *old
+	}
+	v := &driftView{key: key.ID, current: state.Current.ID, now: c.now}
+	if r.err != nil {
+		if s.tries[id]++; s.tries[id] <= observeAgain {
+			return
+		}
+		delete(s.tries, id)
+		c.stood(key, s, &st, r.dependent, st.Last, v.unobserved(&st, r.err))
+		return
+	}
+	o, unknown := r.observation, r.observation.Unknown(st.Known)
+	if unknown != nil || c.unheard(state, o) {
+		if s.tries[id]++; s.tries[id] <= observeAgain {
+			watch(c).ask(key) // somebody may have made a version
+			return
+		}
+	}
+	delete(s.tries, id)
+	drift := v.drift(&st, o, unknown)
+	if unknown == nil {
+		st.Known = remembered(st.Known, o.KnownUses())
+	}
+	if unknown != nil || leftKey(drift) {
+		o = st.Last // the last one that told, or that there was something to tell of
+	}
+	c.stood(key, s, &st, r.dependent, o, drift)
+}
+
+// leftKey reports whether a dependent that used the key uses it no more.
+func leftKey(drift []rotator.Drift) bool {
+	return slices.ContainsFunc(drift, func(d rotator.Drift) bool { return d.Change == rotator.ReasonKeyLeft })
+}
+
+// unheard reports whether a use is on a version of the key that the vault has not listed.
+func (c standings) unheard(state *rotator.KeyState, o *rotator.Observation) bool {
+	for u := range o.UsesOf(state.ID) {
+		if _, known := rotator.FindVersion(state.Versions, u.Version); !known && u.Version != "" {
+			return true
+		}
+	}
+	return false
+}
+
+// stood keeps what is known of a dependent, if that is news, and tells of drift.
+func (c standings) stood(key *rotator.Key, s *round, st *rotator.Standing, d *rotator.Dependent, o *rotator.Observation, drift []rotator.Drift) {
+	id := strings.ToLower(d.ID)
+	old := s.before[id]
+	news := old == nil || len(old.Known) != len(st.Known) || !slices.Equal(old.Drift, drift)
+	if st.Last == nil || o != nil && shows(o) != shows(st.Last) {
+		st.Since, news = c.now, true
+	}
+	is := func(d rotator.Drift) func(rotator.Drift) bool {
+		return func(o rotator.Drift) bool { return o.Change == d.Change && o.Use == d.Use && o.To == d.To }
+	}
+	for _, x := range drift {
+		if !slices.ContainsFunc(st.Drift, is(x)) {
+			c.told(key, d, rotator.EventDependentDrifted, x)
+		}
+	}
+	for _, x := range st.Drift {
+		if !slices.ContainsFunc(drift, is(x)) {
+			c.told(key, d, rotator.EventDriftOver, x)
+		}
+	}
+	st.Last, st.Drift = o, drift
+	kept := *st
+	s.before[id] = &kept
+	if news {
+		c.draft.stood(kept)
+	}
+	all := c.drifting[canonical(key.ID)]
+	if len(drift) == 0 && all[id] == nil {
+		return
+	}
+	if all[id] = drift; len(drift) == 0 {
+		delete(all, id)
+	}
+	c.sum(key, c.stateOf(key.ID))
+}
+
+func (c standings) told(key *rotator.Key, d *rotator.Dependent, t rotator.EventType, x rotator.Drift) {
+	message := d.Kind + " " + d.DisplayName() + " " + x.Message
+	if t == rotator.EventDriftOver {
+		message = "over: " + message
+	} else {
+		c.draft.changedKey(key.ID).Changed = c.now
+	}
+	e := c.draft.notedOfKey(key.Name, t, "%s", message)
+	e.Dependent, e.Data = d.ID, map[string]string{"change": string(x.Change)}
+	for name, value := range map[string]string{"use": x.Use, "from": x.From, "to": x.To} {
+		if value != "" {
+			e.Data[name] = value
+		}
+	}
+}
+
+// sum sums up the drift of a key.
+func (c standings) sum(key *rotator.Key, state *rotator.KeyState) {
+	var all []rotator.Drifted
+	drifting := c.drifting[canonical(key.ID)]
+	for i := range key.Dependents {
+		d := &key.Dependents[i]
+		for _, x := range drifting[strings.ToLower(d.ID)] {
+			n := slices.IndexFunc(all, func(a rotator.Drifted) bool { return a.Change == x.Change })
+			if n < 0 {
+				n = len(all)
+				all = append(all, rotator.Drifted{Change: x.Change, Class: x.Class, Message: x.Message})
+			}
+			all[n].Count++
+			if len(all[n].Affected) < rotator.AffectedMost {
+				all[n].Affected = append(all[n].Affected, rotator.Affected{ID: d.ID, Kind: d.Kind, Name: d.DisplayName()})
+			}
+		}
+	}
+	same := slices.EqualFunc(all, state.Drift, func(a, b rotator.Drifted) bool {
+		return a.Change == b.Change && a.Class == b.Class && a.Count == b.Count && a.Message == b.Message && slices.Equal(a.Affected, b.Affected)
+	})
+	if !same {
+		c.draft.changedKey(key.ID).Drift = all
+	}
+}
+
+// ended takes leave of a round at which everything was seen, and forgets those who are not
+// configured any more.
+func (c standings) ended(key *rotator.Key, s *round) {
+	if len(s.out) > 0 || len(s.tries) > 0 {
+		return
+	}
+	delete(c.rounds, canonical(key.ID))
+	for _, d := range key.Dependents {
+		delete(s.before, strings.ToLower(d.ID))
+	}
+	for _, id := range slices.Sorted(maps.Keys(s.before)) {
+		c.draft.stoodNoMore(rotator.StandingID{KeyID: key.ID, Dependent: s.before[id].Dependent})
+	}
+}
+
+// after forgets what drifted before an operation that brought everybody where they belong,
+// and has them observed more often for a while.
+func (c standings) after(op *rotator.Operation) {
+	state := c.stateOf(op.KeyID)
+	if state == nil {
+		return
+	}
+	state = c.draft.changedKey(op.KeyID)
+	state.Changed = c.now
+	if op.State == rotator.StateCompleted && op.Kind == rotator.KindRotation && len(state.Drift) > 0 {
+		state.Drift = nil
+		c.draft.notedOfKey(state.Name, rotator.EventDriftOver, "over: what drifted before %s", op.ID)
+	}
+}
+
+// seed lets an operation know what was known of its dependents before: a use that was
+// known once and is not shown any more is unknown, and not gone.
+func (c standings) seed(l *live) {
+	if len(l.trackers) == 0 {
+		return
+	}
+	stored, err := c.store.Standings(context.Background(), l.op.KeyID)
+	if err != nil {
+		c.fault = err
+		return
+	}
+	known := make(map[string][]string, len(stored))
+	for i := range stored {
+		known[strings.ToLower(stored[i].Dependent)] = stored[i].Known
+	}
+	for i := range l.trackers {
+		if names := known[strings.ToLower(l.trackers[i].Detail.Dependent.ID)]; len(names) > 0 {
+			d := *l.trackers[i].Detail
+			d.Known = names
+			l.trackers[i].Detail = &d // it is new, and to be committed whole
+		}
+	}
+}
+
+// next is when a dependent that is where it should be is observed again: while it soaks
+// every [soakEvery]; while a person is waited for as often as
+// between operations. Zero if the guard asks, or nobody.
+func (c standings) next(l *live, t *rotator.Tracker) time.Time {
+	switch {
+	case l.op.Kind != rotator.KindRotation:
+		return time.Time{}
+	case l.op.State == rotator.StateSoaking:
+		return nextOnGrid(c.now, soakEvery)
+	case l.op.AwaitsRetirement() && !c.over(l.op.Since, soonFor):
+		return nextOnGrid(c.now, soonEvery)
+	case l.op.AwaitsRetirement():
+		return nextOnGrid(c.now, seldomEvery)
+	default:
+		return time.Time{}
+	}
+}

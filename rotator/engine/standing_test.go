@@ -1,0 +1,191 @@
+package engine_test
+
+import (
+	"strings"
+	"testing"
+	"time"
+
+	"cmkd/rotator"
+	"cmkd/rotator/rotatortest"
+)
+
+const keyScope = "/contoso.vault.azure.net/payments/"
+
+// TestDrift_WithinAnHour: whatever changes of a dependent after an operation is said
+// within an hour, once, over a restart too, and taken back once it is as it was.
+func TestDrift_WithinAnHour(t *testing.T) {
+	t.Parallel()
+	const other = keyID + "-other"
+	for name, c := range map[string]struct {
+		do, undo func(r *rotatortest.Resource)
+		firing   string
+		says     string
+	}{
+		"pinned to the version before": {
+			func(r *rotatortest.Resource) { r.Binding, r.Pinned = rotator.BindingPinned, firstVersion },
+			func(r *rotatortest.Resource) { r.Binding = rotator.BindingFollows },
+			"drift" + keyScope + "binding-changed drift" + keyScope + "version-changed", "went from version 00000000000000000000000000000003 to " + firstVersion,
+		},
+		"pinned to the current version": {
+			func(r *rotatortest.Resource) {
+				r.Binding, r.Pinned = rotator.BindingPinned, "00000000000000000000000000000003"
+			},
+			func(r *rotatortest.Resource) { r.Binding = rotator.BindingFollows },
+			"drift" + keyScope + "binding-changed", "is pinned, and was follows",
+		},
+		"given another key": {
+			func(r *rotatortest.Resource) { r.Key = other }, func(r *rotatortest.Resource) { r.Key = keyID },
+			"drift" + keyScope + "key-left", "does not use the key any more",
+		},
+		"given a key of Microsoft's": {
+			func(r *rotatortest.Resource) { r.Microsoft = true }, func(r *rotatortest.Resource) { r.Microsoft = false },
+			"drift" + keyScope + "key-left", "does not use the key any more",
+		},
+		"does not show its key": {
+			func(r *rotatortest.Resource) { r.Shown = rotatortest.BlankNull }, func(r *rotatortest.Resource) { r.Shown = "" },
+			"drift" + keyScope + "key-not-shown", "is missing",
+		},
+		"gone": {
+			func(r *rotatortest.Resource) { r.Gone = true }, func(r *rotatortest.Resource) { r.Gone = false },
+			"dependent-unreachable" + keyScope + "not-found", "does not exist",
+		},
+		"not to be read": {
+			func(r *rotatortest.Resource) { r.Forbidden = true }, func(r *rotatortest.Resource) { r.Forbidden = false },
+			"permission-lost" + keyScope + "forbidden", "may not be read",
+		},
+		"without access": {
+			func(r *rotatortest.Resource) { r.Denied = true }, func(r *rotatortest.Resource) { r.Denied = false },
+			"access-lost" + keyScope + "access-denied", "has no access to its key now",
+		},
+		"auto-rotation failed": {
+			func(r *rotatortest.Resource) {
+				r.Problem = &rotator.Problem{Code: "KeyVaultAccessError", Message: "auto-rotation is off", Class: rotator.ClassAutoRotation}
+			},
+			func(r *rotatortest.Resource) { r.Problem = nil },
+			"auto-rotation-error" + keyScope + "KeyVaultAccessError", "auto-rotation is off",
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			inBubble(t, func(s *estate) {
+				s.azure.AddKey(other)
+				s.key.Dependents, s.key.Retire = s.key.Dependents[:1], rotator.RetireOff
+				s.start()
+				op := s.rotate()
+				s.pass(3 * time.Hour)
+				s.want(op, rotator.StateCompleted)
+				s.pass(10 * time.Hour)
+				s.wantFiring("")
+				s.azure.Change(storageID, c.do)
+				s.pass(time.Hour + 10*time.Minute + settlingTime)
+				s.wantFiring(c.firing)
+				if status := s.status("payments"); status.Trouble() == nil {
+					t.Error("the key needs nobody")
+				}
+				events := s.events(rotator.EventDependentDrifted)
+				if n := strings.Count(c.firing, " ") + 1; len(events) != n || !strings.Contains(events[n-1].Message, c.says) || events[0].Dependent != storageID {
+					t.Errorf("events %+v", events)
+				}
+				s.restart(time.Minute)
+				s.pass(3 * time.Hour)
+				s.wantFiring(c.firing)
+				s.azure.Change(storageID, c.undo)
+				s.pass(time.Hour + settlingTime)
+				s.wantFiring("")
+				if n, back := len(s.events(rotator.EventDependentDrifted)), len(s.events(rotator.EventDriftOver)); n != len(events) || back != n {
+					t.Errorf("told %d times, taken back %d times\n%s", n, back, s.log())
+				}
+			})
+		})
+	}
+}
+
+// TestStanding_ObservesNoMoreThanNeeded: hourly for a day after a change, then every six
+// hours.
+func TestStanding_ObservesNoMoreThanNeeded(t *testing.T) {
+	t.Parallel()
+	inBubble(t, func(s *estate) {
+		s.key.Dependents, s.key.Retire = s.key.Dependents[:1], rotator.RetireOff
+		s.start()
+		s.rotate()
+		s.pass(3 * time.Hour)
+		for _, c := range []struct {
+			for_        time.Duration
+			least, most int
+		}{{20 * time.Hour, 19, 21}, {8 * time.Hour, 2, 6}, {48 * time.Hour, 7, 9}} {
+			before := s.azure.Calls("observe")
+			s.pass(c.for_)
+			if n := s.azure.Calls("observe") - before; n < c.least || n > c.most {
+				t.Errorf("%d observations in %s, want %d to %d", n, c.for_, c.least, c.most)
+			}
+		}
+	})
+}
+
+// TestStanding_OnceKnownIsUnknownWhenAbsent, also in the next operation.
+func TestStanding_OnceKnownIsUnknownWhenAbsent(t *testing.T) {
+	t.Parallel()
+	inBubble(t, func(s *estate) {
+		second := &rotatortest.Use{Delay: time.Minute}
+		s.uses(second)
+		s.start()
+		s.pass(time.Minute) // seen by nothing but the standing watch
+		s.azure.Change(storageID, func(*rotatortest.Resource) { second.Shown = rotatortest.BlankCut })
+		op := s.rotate()
+		s.pass(10 * time.Minute)
+		s.want(op, rotator.StateFailed)
+		if p := s.operation(op).Problem; p == nil || p.Code != rotator.ReasonKeyNotShown {
+			t.Errorf("problem %v", p)
+		}
+	})
+}
+
+// TestStanding_LateFollowersAreNoDrift: whoever goes to the current version does what is
+// expected.
+func TestStanding_LateFollowersAreNoDrift(t *testing.T) {
+	t.Parallel()
+	inBubble(t, func(s *estate) {
+		s.key.Dependents = s.key.Dependents[:1]
+		s.azure.Change(storageID, func(r *rotatortest.Resource) { r.Delay = 5 * time.Hour })
+		s.start()
+		op := s.rotate()
+		s.pass(10 * time.Minute)
+		if _, err := s.engine.Cancel(s.t.Context(), rotator.OperationRequest{Operation: op, Actor: "alice"}); err != nil {
+			t.Fatal(err)
+		}
+		s.pass(30 * time.Hour)
+		s.wantFiring("")
+	})
+}
+
+// TestStanding_ARepinBreaksTheSoak, also while a person is waited for, within an hour.
+func TestStanding_ARepinBreaksTheSoak(t *testing.T) {
+	t.Parallel()
+	for name, c := range map[string]struct {
+		soak, after time.Duration
+		state       rotator.OperationState
+	}{
+		"soaking":              {6 * time.Hour, 2 * time.Hour, rotator.StateSoaking},
+		"waiting for a person": {time.Hour, 5 * time.Hour, rotator.StateRetiring},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			inBubble(t, func(s *estate) {
+				s.key.Dependents, s.key.Soak, s.key.Retire = s.key.Dependents[:1], c.soak, rotator.RetireManual
+				s.start()
+				op := s.rotate()
+				s.pass(c.after)
+				s.want(op, c.state)
+				s.azure.Change(storageID, func(r *rotatortest.Resource) { r.Binding, r.Pinned = rotator.BindingPinned, firstVersion })
+				s.pass(time.Hour + settlingTime)
+				s.want(op, rotator.StatePropagating)
+				s.wantTracker(op, storageID, rotator.TrackerNeedsAction, rotator.EvidenceNone)
+				s.wantFiring("needs-action/op-1/binding-changed")
+				s.azure.Change(storageID, func(r *rotatortest.Resource) { r.Binding = rotator.BindingFollows })
+				s.pass(2 * time.Hour)
+				s.wantFiring("")
+				s.wantTracker(op, storageID, rotator.TrackerDone, rotator.EvidenceConfirmed)
+			})
+		})
+	}
+}

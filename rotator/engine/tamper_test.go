@@ -1,0 +1,347 @@
+package engine_test
+
+import (
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"cmkd/rotator"
+	"cmkd/rotator/rotatortest"
+)
+
+const tamperedAlert = "version-tampered/contoso.vault.azure.net/payments/"
+
+// TestTamper_WithinFiveMinutes: whatever somebody else does to a version is said, once,
+// and taken back once it is as it was.
+func TestTamper_WithinFiveMinutes(t *testing.T) {
+	t.Parallel()
+	const v1, v2 = firstVersion, "00000000000000000000000000000002"
+	var gone rotator.Version
+	for name, c := range map[string]struct {
+		do, undo func(s *estate)
+		says     string
+		version  string
+	}{
+		"an old version is disabled": {
+			func(s *estate) { s.azure.Enable(keyID, v1, false) }, func(s *estate) { s.azure.Enable(keyID, v1, true) }, "somebody disabled version", v1,
+		},
+		"a version vanishes": {
+			func(s *estate) { gone = s.azure.Vanish(keyID, v1) }, func(s *estate) { s.azure.PutBack(keyID, gone) },
+			"restored, purged, or another vault behind the name", v1,
+		},
+		"a retired version is enabled again": {
+			func(s *estate) { s.azure.Enable(keyID, v2, true) }, func(s *estate) { s.azure.Enable(keyID, v2, false) }, "somebody enabled version", v2,
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			inBubble(t, func(s *estate) {
+				s.key.Dependents = nil
+				s.azure.Outside(keyID)
+				s.start()
+				s.pass(time.Minute)
+				s.rotate() // retires the second one
+				s.pass(2 * time.Hour)
+				s.wantVersions("+-+")
+				s.wantFiring("")
+				c.do(s)
+				s.pass(5*time.Minute + settlingTime)
+				s.wantFiring(tamperedAlert + c.version)
+				events := s.events(rotator.EventVersionTampered)
+				if len(events) != 1 || !strings.Contains(events[0].Message, c.says) || events[0].Data["version"] != c.version {
+					t.Fatalf("events %+v", events)
+				}
+				s.restart(time.Minute)
+				s.pass(time.Hour)
+				s.wantFiring(tamperedAlert + c.version)
+				c.undo(s)
+				s.pass(5*time.Minute + settlingTime)
+				s.wantFiring("")
+				if n := len(s.events(rotator.EventAlertFiring)); n != 1 {
+					t.Errorf("fired %d times\n%s", n, s.log())
+				}
+				if n := len(s.events(rotator.EventVersionBack)); n != 1 {
+					t.Errorf("taken back %d times\n%s", n, s.log())
+				}
+			})
+		})
+	}
+}
+
+// TestTamper_WhileTheDaemonWasStopped is found when it starts.
+func TestTamper_WhileTheDaemonWasStopped(t *testing.T) {
+	t.Parallel()
+	inBubble(t, func(s *estate) {
+		s.azure.Outside(keyID)
+		s.start()
+		s.pass(time.Minute)
+		s.stop()
+		s.azure.Enable(keyID, firstVersion, false)
+		s.pass(3 * time.Hour)
+		s.start()
+		s.pass(5 * time.Second)
+		s.wantFiring(tamperedAlert + firstVersion)
+	})
+}
+
+// TestTamper_OurOwnChangesAreNone, also those whose answers are lost, late or wrong.
+func TestTamper_OurOwnChangesAreNone(t *testing.T) {
+	t.Parallel()
+	for name, fault := range map[string]*rotatortest.Fault{
+		"answered": nil, "lost": {Err: refused(rotator.CodeUnavailable, false), AfterEffect: true},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			inBubble(t, func(s *estate) {
+				s.key.Dependents = s.key.Dependents[:1]
+				s.key.Soak = 0
+				failed := 0
+				s.azure.FailWith(func(call, _ string) *rotatortest.Fault {
+					if call == "set-enabled" && failed < 2 {
+						failed++
+						return fault
+					}
+					return nil
+				})
+				s.start()
+				op := s.rotate()
+				s.pass(3 * time.Hour)
+				s.want(op, rotator.StateCompleted)
+				s.revoke("alice")
+				s.pass(3 * time.Hour)
+				s.reinstate()
+				s.pass(3 * time.Hour)
+				s.wantVersions("-+")
+				s.wantFiring("")
+				if events := s.events(rotator.EventVersionTampered); len(events) > 0 {
+					t.Errorf("%+v\n%s", events, s.log())
+				}
+			})
+		})
+	}
+}
+
+// TestTamper_AcknowledgedByARotation that began after it.
+func TestTamper_AcknowledgedByARotation(t *testing.T) {
+	t.Parallel()
+	inBubble(t, func(s *estate) {
+		s.key.Dependents = s.key.Dependents[:1]
+		s.azure.Outside(keyID)
+		s.start()
+		s.pass(time.Minute)
+		s.azure.Vanish(keyID, firstVersion)
+		s.pass(6 * time.Minute)
+		s.wantFiring(tamperedAlert + firstVersion)
+		op := s.rotate()
+		s.pass(3 * time.Hour)
+		s.want(op, rotator.StateCompleted)
+		s.wantFiring("")
+	})
+}
+
+// TestTamper_ReenablesWhatIsInUse, once for each time, and nothing else.
+func TestTamper_ReenablesWhatIsInUse(t *testing.T) {
+	t.Parallel()
+	inBubble(t, func(s *estate) {
+		s.key.OnTamper = rotator.OnTamperReenable
+		s.key.Dependents = s.key.Dependents[:1]
+		s.key.Dependents[0].Window = 24 * time.Hour
+		s.azure.Change(storageID, func(r *rotatortest.Resource) { r.Delay = -1 })
+		s.start()
+		s.rotate()
+		s.pass(10 * time.Minute)
+		s.azure.Enable(keyID, firstVersion, false)
+		s.pass(6 * time.Minute)
+		s.wantVersions("++")
+		s.wantFiring("")
+		if n := len(s.events(rotator.EventVersionEnabled)); n != 1 {
+			t.Errorf("enabled %d times\n%s", n, s.log())
+		}
+		s.azure.Enable(keyID, firstVersion, false) // once more
+		s.pass(6 * time.Minute)
+		s.wantVersions("++")
+		s.azure.FailWith(func(call, _ string) *rotatortest.Fault {
+			if call == "set-enabled" {
+				return &rotatortest.Fault{Err: refused(rotator.CodeForbidden, true)}
+			}
+			return nil
+		})
+		calls := s.azure.Calls("set-enabled")
+		s.azure.Enable(keyID, firstVersion, false)
+		s.pass(time.Hour)
+		s.wantFiring("used-" + tamperedAlert + firstVersion)
+		if n := s.azure.Calls("set-enabled") - calls; n != 1 {
+			t.Errorf("tried %d times, want once", n)
+		}
+	})
+}
+
+// TestTamper_NeverReenablesWhatWeDisabled: what a revocation or a retirement of ours
+// disabled stays so.
+func TestTamper_NeverReenablesWhatWeDisabled(t *testing.T) {
+	t.Parallel()
+	inBubble(t, func(s *estate) {
+		s.key.OnTamper = rotator.OnTamperReenable
+		s.key.Dependents = s.key.Dependents[:1]
+		s.start()
+		s.rotate()
+		s.pass(3 * time.Hour)
+		s.wantVersions("-+")
+		s.azure.Change(storageID, func(r *rotatortest.Resource) { r.Binding, r.Pinned = rotator.BindingPinned, firstVersion })
+		s.pass(12 * time.Hour)
+		s.revoke("alice")
+		s.pass(3 * time.Hour)
+		s.wantVersions("--")
+	})
+}
+
+// TestForeign_AdoptedOnlyIfFit: a version that somebody else made is followed only if it
+// can be used and is not weaker; otherwise it is noted and told of.
+func TestForeign_AdoptedOnlyIfFit(t *testing.T) {
+	t.Parallel()
+	soon := func(d time.Duration) time.Time { return time.Now().Add(d).UTC() }
+	for name, c := range map[string]struct {
+		as  func(v *rotator.Version)
+		why string // empty if it is adopted
+	}{
+		"like the current one": {func(*rotator.Version) {}, ""},
+		"stronger":             {func(v *rotator.Version) { v.Size, v.HSM, v.Type = 4096, true, "RSA-HSM" }, ""},
+		"disabled":             {func(v *rotator.Version) { v.Enabled = false }, "is disabled"},
+		"expired":              {func(v *rotator.Version) { v.Expires = soon(-time.Hour) }, "has expired"},
+		"not valid yet":        {func(v *rotator.Version) { v.NotBefore = soon(24 * time.Hour) }, "is not valid before"},
+		"smaller":              {func(v *rotator.Version) { v.Size = 2048 }, "has 2048 bits"},
+		"of another type":      {func(v *rotator.Version) { v.Type = "EC" }, "is of type EC"},
+		"for less":             {func(v *rotator.Version) { v.Ops = "wrapKey" }, "may not be used for unwrapKey"},
+		"exportable":           {func(v *rotator.Version) { v.Exportable = true }, "may be exported"},
+	} {
+		for _, during := range []bool{false, true} {
+			t.Run(name, func(t *testing.T) {
+				t.Parallel()
+				inBubble(t, func(s *estate) {
+					s.key.Retire = rotator.RetireManual
+					s.start()
+					s.pass(time.Minute)
+					var op rotator.OperationID
+					if during {
+						op = s.rotate()
+						s.pass(10 * time.Minute)
+					}
+					s.pass(time.Second)
+					v := s.azure.OutsideAs(keyID, c.as)
+					s.pass(5*time.Minute + settlingTime)
+					adopted := len(s.events(rotator.EventVersionAdopted)) > 0
+					if adopted != (c.why == "") {
+						t.Fatalf("adopted: %t\n%s", adopted, s.log())
+					}
+					if c.why == "" {
+						if got := s.operation(s.last()); got.Target.ID != v.ID {
+							t.Errorf("the target is %s\n%s", got.Target.ID, s.log())
+						}
+						s.wantFiring("")
+						return
+					}
+					s.wantFiring(tamperedAlert + v.ID)
+					events := s.events(rotator.EventVersionTampered)
+					if len(events) != 1 || !strings.Contains(events[0].Message, c.why) {
+						t.Errorf("events %+v", events)
+					}
+					if during && s.operation(op).Target.ID == v.ID {
+						t.Errorf("the rotation goes to it")
+					}
+				})
+			})
+		}
+	}
+}
+
+// TestForeign_AdoptedOnceItIsFit, and the alert is taken back.
+func TestForeign_AdoptedOnceItIsFit(t *testing.T) {
+	t.Parallel()
+	inBubble(t, func(s *estate) {
+		s.key.Dependents = s.key.Dependents[:1]
+		s.start()
+		s.pass(time.Minute)
+		v := s.azure.OutsideAs(keyID, func(v *rotator.Version) { v.Enabled = false })
+		s.pass(10 * time.Minute)
+		s.wantFiring(tamperedAlert + v.ID)
+		s.azure.Enable(keyID, v.ID, true)
+		s.pass(6 * time.Minute)
+		s.wantFiring("")
+		if got := s.operation(s.last()); got.Target.ID != v.ID || got.Cause != rotator.CauseVault {
+			t.Errorf("no rotation follows it: %+v\n%s", got.Operation, s.log())
+		}
+	})
+}
+
+// TestForeign_TwoBetweenTwoLists: both are accounted for, the older one is to be retired.
+func TestForeign_TwoBetweenTwoLists(t *testing.T) {
+	t.Parallel()
+	inBubble(t, func(s *estate) {
+		s.key.Dependents = s.key.Dependents[:1]
+		s.start()
+		s.pass(time.Minute)
+		first := s.azure.Outside(keyID)
+		s.pass(time.Minute)
+		second := s.azure.Outside(keyID)
+		s.pass(5 * time.Minute)
+		op := s.operation(s.last())
+		if op.Target.ID != second.ID || !slices.Equal(op.Previous, []string{first.ID, firstVersion}) {
+			t.Fatalf("target %s, previous %v", op.Target.ID, op.Previous)
+		}
+		s.pass(3 * time.Hour)
+		s.wantVersions("--+")
+		s.wantFiring("")
+	})
+}
+
+// TestForeign_NobodyIsSentToADisabledVersion.
+func TestForeign_NobodyIsSentToADisabledVersion(t *testing.T) {
+	t.Parallel()
+	inBubble(t, func(s *estate) {
+		s.key.Dependents = s.key.Dependents[:1]
+		s.azure.Change(storageID, func(r *rotatortest.Resource) { r.Binding, r.Pinned = rotator.BindingPinned, firstVersion })
+		busy := true
+		s.azure.FailWith(func(call, _ string) *rotatortest.Fault {
+			if call == "apply" && busy {
+				return &rotatortest.Fault{Err: refused(rotator.CodeUnavailable, true)}
+			}
+			return nil
+		})
+		s.start()
+		op := s.rotateNow()
+		s.pass(10 * time.Second)
+		s.azure.Enable(keyID, s.operation(op).Target.ID, false)
+		s.pass(10 * time.Minute)
+		busy = false
+		s.pass(30 * time.Minute)
+		s.wantTracker(op, storageID, rotator.TrackerNeedsAction, rotator.EvidenceNone)
+		if needs := s.azure.Needs(storageID); !slices.Equal(needs, []string{firstVersion}) {
+			t.Errorf("it was sent to %v", needs)
+		}
+	})
+}
+
+// TestWatch_AListThatIsOutIsNotAskedForAgain, and one that stays out is told of.
+func TestWatch_AListThatIsOutIsNotAskedForAgain(t *testing.T) {
+	t.Parallel()
+	inBubble(t, func(s *estate) {
+		s.start()
+		s.pass(time.Minute)
+		calls := s.azure.Calls("versions")
+		s.azure.FailWith(func(call, _ string) *rotatortest.Fault {
+			if call == "versions" {
+				<-time.After(30 * time.Minute)
+			}
+			return nil
+		})
+		s.pass(20 * time.Minute)
+		s.wantFiring("dependent-unreachable/contoso.vault.azure.net/payments/watch-behind")
+		s.azure.FailWith(nil)
+		s.pass(20 * time.Minute)
+		if n := s.azure.Calls("versions") - calls; n > 2 {
+			t.Errorf("%d lists, want no second one while the first is out", n)
+		}
+		s.wantFiring("")
+	})
+}
