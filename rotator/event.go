@@ -37,6 +37,8 @@ const (
 	EventAlertResolved      EventType = "alert-resolved"
 	EventSilenced           EventType = "silenced"
 	EventSilenceEnded       EventType = "silence-ended"
+	EventFrozen             EventType = "frozen"
+	EventFreezeEnded        EventType = "freeze-ended"
 )
 
 // Event is one line of the audit trail.

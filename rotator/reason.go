@@ -21,6 +21,7 @@ const (
 	ReasonRevocationUndone       Reason = "revocation-undone"
 	ReasonScheduleMissed         Reason = "schedule-missed"
 	ReasonVaultUnreachable       Reason = "vault-unreachable"
+	ReasonFrozen                 Reason = "frozen"
 	ReasonDefect                 Reason = "defect"
 )
 
@@ -150,6 +151,11 @@ func Reasons() []ReasonInfo {
 			ReasonVaultUnreachable, "The vault of the key has not answered for some time.",
 			"The network, the DNS, a proxy or the firewall between this machine and the vault; seldom an outage of Azure.",
 			"`cmkd status KEY` shows the last answer; check from this machine that the vault's host can be reached.",
+		},
+		{
+			ReasonFrozen, "A freeze stops every write to the key but those of a revocation or reinstatement.",
+			"Somebody began it with cmkd freeze, or cmkd itself because a dependent lost access to its key.",
+			"Ask whoever began it, which `cmkd freeze list` shows. What waits goes on by itself when it ends: by its time, or with `cmkd unfreeze FREEZE --reason REASON`.",
 		},
 		{
 			ReasonDefect, "An operation has nothing that would move it: a defect of cmkd.",

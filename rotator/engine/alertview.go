@@ -16,6 +16,7 @@ import (
 type bookView struct {
 	alerts    []rotator.AlertStatus
 	silences  []rotator.Silence
+	freezes   []rotator.Freeze
 	receivers []rotator.ReceiverStatus
 	timings   []rotator.TimingStatus
 	expected  map[timingKey]rotator.TimingStatus

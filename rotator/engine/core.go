@@ -76,6 +76,7 @@ func (c *core) reset(ctx context.Context, keys []rotator.Key, now time.Time) err
 	book, err := c.store.Book(ctx)
 	if err == nil {
 		err = c.alarm.restore(book)
+		freezing{c.state}.restore(book)
 	}
 	if err != nil {
 		return fmt.Errorf("read alerts: %w", err)
@@ -122,6 +123,7 @@ func (c *core) reset(ctx context.Context, keys []rotator.Key, now time.Time) err
 	if err := c.resume(); err != nil {
 		return err
 	}
+	freezing{c.state}.expire()
 	for _, id := range c.liveIDs() {
 		c.planOperation(c.live[id])
 	}
@@ -196,6 +198,8 @@ func (c *core) tick(ctx context.Context) error {
 			alerts{c.state}.chores()
 		case item.post:
 			posting{c.state}.all()
+		case item.thaw:
+			freezing{c.state}.expire()
 		case item.room:
 			c.pace.planned = time.Time{}
 			making{c.state}.room()

@@ -23,6 +23,7 @@ type draft struct {
 	keysTo   map[string]bool
 	alertsTo map[string]*rotator.Alert
 	silences map[string]*rotator.Silence
+	freezes  map[string]*rotator.Freeze
 	forget   rotator.Forget
 	// softSince is since when there are changes that may wait, zero if there are
 	// none; hard is true if there is one that may not.
@@ -93,6 +94,39 @@ func (d *draft) notedOfSilence(s *rotator.Silence, t rotator.EventType, actor, r
 		Data: map[string]string{"silence": s.ID, "reason": reason},
 	})
 	posting{d.of}.soon(d.of.now)
+}
+
+// frozen notes that a freeze began.
+func (d *draft) frozen(f *rotator.Freeze) {
+	d.freezes[f.ID] = f
+	e := d.notedOfFreeze(f, rotator.EventFrozen, f.Actor, "frozen "+f.Ends()+": "+f.Subject())
+	e.Data["reason"] = f.Reason
+	if !f.Until.IsZero() {
+		e.Data["until"] = f.Until.UTC().Format(time.RFC3339)
+	}
+}
+
+// thawed notes that a freeze ended, and forgets it.
+func (d *draft) thawed(f *rotator.Freeze, actor, reason string) {
+	delete(d.freezes, f.ID)
+	d.forget.Freezes = append(d.forget.Freezes, f.ID)
+	d.notedOfFreeze(f, rotator.EventFreezeEnded, actor, "the freeze of "+f.Subject()+" by "+f.Actor+" is over").Data["reason"] = reason
+}
+
+func (d *draft) notedOfFreeze(f *rotator.Freeze, t rotator.EventType, actor, message string) *rotator.Event {
+	d.of.alarm.published = false
+	d.hard = true
+	d.change.Events = append(d.change.Events, rotator.Event{
+		At: d.of.now, Type: t, Key: f.Key, Actor: actor, Message: message, Data: map[string]string{"freeze": f.ID},
+	})
+	return &d.change.Events[len(d.change.Events)-1]
+}
+
+// freezeChanged has a freeze kept as it is now.
+func (d *draft) freezeChanged(f *rotator.Freeze) {
+	d.freezes[f.ID] = f
+	d.of.alarm.published = false
+	d.soon()
 }
 
 // silenceChanged has a silence kept as it is now.
@@ -355,7 +389,7 @@ func (d *draft) settle() {
 		}
 	}
 	for _, id := range slices.Sorted(maps.Keys(d.dirty)) {
-		if l := d.dirty[id]; l.stuck() && !d.of.busy(l) && !d.of.queued(l) {
+		if l := d.dirty[id]; l.stuck() && !d.of.busy(l) && !d.of.queued(l) && !(freezing{d.of}).holds(l) {
 			d.stuck(l)
 		}
 	}
@@ -439,10 +473,13 @@ func (d *draft) takeBook() {
 	for _, id := range slices.Sorted(maps.Keys(d.silences)) {
 		d.change.Silences = append(d.change.Silences, *d.silences[id])
 	}
+	for _, id := range slices.Sorted(maps.Keys(d.freezes)) {
+		d.change.Freezes = append(d.change.Freezes, *d.freezes[id])
+	}
 	// What is forgotten and comes back at once is kept.
 	back := func(id string) bool { return d.alertsTo[id] != nil || d.silences[id] != nil }
 	d.change.Forget = rotator.Forget{
-		Alerts: slices.DeleteFunc(d.forget.Alerts, back), Silences: slices.DeleteFunc(d.forget.Silences, back),
+		Alerts: slices.DeleteFunc(d.forget.Alerts, back), Silences: slices.DeleteFunc(d.forget.Silences, back), Freezes: d.forget.Freezes,
 	}
 }
 
@@ -460,6 +497,7 @@ func (d *draft) clear() {
 	d.change, d.spare = d.spare, rotator.Change{}
 	d.tasks, d.replies, d.moved = nil, nil, nil
 	d.alertsTo, d.silences, d.forget = map[string]*rotator.Alert{}, map[string]*rotator.Silence{}, rotator.Forget{}
+	d.freezes = map[string]*rotator.Freeze{}
 	d.dirty, d.keysTo = map[rotator.OperationID]*live{}, map[string]bool{}
 	d.softSince, d.hard, d.pendingTrackers = time.Time{}, false, 0
 }

@@ -185,6 +185,8 @@ func (c retirement) advance(l *live) {
 			l.op.Waiting.For = rotator.WaitRetire
 			c.draft.changed(l)
 		}
+	case freezing(c).stops(l) != nil:
+		c.frozen(l, freezing(c).stops(l))
 	case !l.guarding:
 		c.beginGuard(l)
 	case c.busy(l) || len(l.stale) > 0 || l.askedN > 0:
@@ -338,6 +340,8 @@ func (c retirement) disabledPrevious(l *live, r *result) {
 		c.draft.noted(l, rotator.EventVersionDisabled, l.retirer(), "version %s is retired", r.task.version.ID).
 			Data = map[string]string{"version": r.task.version.ID}
 	case l.op.State != rotator.StateRetiring:
+	case r.err != nil && r.err.Reason == rotator.ReasonFrozen:
+		l.guarding = false // it was not called; the freeze is met again, or the guard begins anew
 	case r.err == nil:
 		c.notRetired(l, &rotator.Error{
 			Code: rotator.CodeRefused, Reason: rotator.ReasonVersionUnchanged, Message: "version " + r.task.version.ID + " is still enabled after it was disabled",

@@ -62,6 +62,10 @@ func (c observing) looked(l *live, r *result) {
 	if r.kind == taskApply && r.task.version.ID == l.op.Target.ID {
 		lk.applied = r.action
 	}
+	lk.freeze = freezing(c).stops(l)
+	if lk.applyErr != nil && lk.applyErr.Reason == rotator.ReasonFrozen {
+		lk.applied, lk.applyErr = "", nil // nothing was done
+	}
 	t, action := decide(old, lk)
 	t = c.store(l, &old, t)
 	switch {
@@ -73,6 +77,9 @@ func (c observing) looked(l *live, r *result) {
 	// One that is only throttled does not fail, and may be so for long.
 	if l.op.State == rotator.StatePending && (t.Failures >= unanswered || r.err != nil && c.steady.Sub(l.lookedAt) > freshFor) {
 		making(c).aside(l)
+	}
+	if lk.freeze != nil && rotator.IsFrozen(t.Detail.Problem) {
+		freezing(c).hold(l, lk.freeze)
 	}
 	if action != "" {
 		e := c.draft.noted(l, rotator.EventDependentUpdated, actorDaemon, "%s %s: %s to version %s is intended",

@@ -38,6 +38,9 @@ func (r *runner) publishBook() {
 	slices.SortFunc(v.silences, func(a, b rotator.Silence) int {
 		return cmp.Compare(rotator.SequenceSilences.Number(a.ID), rotator.SequenceSilences.Number(b.ID))
 	})
+	for _, f := range c.freezes {
+		v.freezes = append(v.freezes, *f)
+	}
 	v.receivers = posting{c.state}.receiverStatus()
 	for key, t := range c.alarm.timings {
 		s := t.status(c.traits[key.kind])

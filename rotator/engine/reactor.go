@@ -119,6 +119,8 @@ const (
 	VerbApprove   Verb = "approve"
 	VerbCancel    Verb = "cancel"
 	VerbSilence   Verb = "silence"
+	VerbFreeze    Verb = "freeze"
+	VerbUnfreeze  Verb = "unfreeze"
 )
 
 // Command is what a person asks for. Each verb reads what it needs of it.
@@ -129,6 +131,8 @@ type Command struct {
 	Operation     rotator.OperationID
 	Actor, Reason string
 	For           time.Duration
+	// Vault is one to freeze, Freeze the id of a freeze.
+	Vault, Freeze string
 }
 
 // Command takes in what a person asks for and returns its number. It is answered
@@ -174,6 +178,18 @@ func (c *core) command(m Command, answer func(rotator.Operation, error)) (*live,
 		return commands{c.state}.cancel(of)
 	case VerbSilence:
 		_, err := alerts{c.state}.silence(rotator.SilenceRequest{Key: m.Key, For: m.For, Actor: m.Actor, Reason: m.Reason})
+		if err == nil {
+			c.draft.answered(func(err error) { answer(rotator.Operation{}, err) })
+		}
+		return nil, err
+	case VerbFreeze:
+		_, err := freezing{c.state}.begin(rotator.FreezeRequest{Key: m.Key, Vault: m.Vault, For: m.For, Actor: m.Actor, Reason: m.Reason})
+		if err == nil {
+			c.draft.answered(func(err error) { answer(rotator.Operation{}, err) })
+		}
+		return nil, err
+	case VerbUnfreeze:
+		_, err := freezing{c.state}.endBy(m.Freeze, m.Actor, m.Reason)
 		if err == nil {
 			c.draft.answered(func(err error) { answer(rotator.Operation{}, err) })
 		}
@@ -257,6 +273,7 @@ func (r *Reactor) Waiting() int { return len(r.waiting) }
 // out until it is answered.
 func (r *Reactor) Begin(n int) *Call {
 	call := r.waiting[n]
+	freezing{r.core.state}.gate(&call.task)
 	r.waiting = slices.Delete(r.waiting, n, n+1)
 	r.out = append(r.out, call)
 	return call

@@ -67,6 +67,8 @@ type effect struct {
 	tag     string
 	attempt int
 	enable  bool
+	// refused is why the call is not to be made after all.
+	refused *rotator.Error
 
 	subscription string
 }
@@ -145,6 +147,10 @@ func (d *deadline) done() {
 func (w *world) do(ctx context.Context, t *task) *result {
 	r := &result{task: t}
 	var err error
+	if t.effect != nil && t.refused != nil && t.kind != taskApply {
+		r.err = t.refused
+		return r
+	}
 	switch t.kind {
 	case taskVersions:
 		r.versions, err = w.vault.Versions(ctx, t.keyID)
@@ -163,7 +169,9 @@ func (w *world) do(ctx context.Context, t *task) *result {
 	case taskNotify:
 		err = t.notify.receiver.Notifier.Notify(ctx, t.notify.Notification)
 	case taskApply:
-		if err := w.services[t.dependent.Kind].Apply(ctx, t.dependent, t.action, t.keyID, *t.version); err != nil {
+		if t.refused != nil {
+			r.applyErr = t.refused
+		} else if err := w.services[t.dependent.Kind].Apply(ctx, t.dependent, t.action, t.keyID, *t.version); err != nil {
 			r.applyErr = rotator.AsError(err)
 		}
 		r.observation, err = w.observe(ctx, t)
