@@ -25,17 +25,17 @@ func (c freezing) restore(b rotator.Book) {
 	})
 }
 
-// begin begins a freeze that a person asks for.
-func (c freezing) begin(r rotator.FreezeRequest) (*rotator.Freeze, error) {
-	f, err := c.made(&r)
+// freeze begins a freeze that a person asks for.
+func (c commands) freeze(r rotator.FreezeRequest) (*rotator.Freeze, error) {
+	f, err := c.freezeOf(&r)
 	if err != nil {
 		return nil, err
 	}
-	return f, c.add(f)
+	return f, freezing(c).add(f)
 }
 
-// made checks what is asked for and makes a freeze of it, still without an id.
-func (c freezing) made(r *rotator.FreezeRequest) (*rotator.Freeze, error) {
+// freezeOf checks what is asked for and makes a freeze of it, still without an id.
+func (c commands) freezeOf(r *rotator.FreezeRequest) (*rotator.Freeze, error) {
 	f := &rotator.Freeze{Actor: r.Actor, Reason: strings.TrimSpace(r.Reason), Made: c.now, Until: r.Until}
 	switch {
 	case f.Reason == "":
@@ -58,7 +58,7 @@ func (c freezing) made(r *rotator.FreezeRequest) (*rotator.Freeze, error) {
 }
 
 // aim says what is frozen.
-func (c freezing) aim(f *rotator.Freeze, r *rotator.FreezeRequest) error {
+func (c commands) aim(f *rotator.Freeze, r *rotator.FreezeRequest) error {
 	switch {
 	case r.Key != "":
 		key := c.keys[r.Key]
@@ -105,8 +105,8 @@ func (c freezing) add(f *rotator.Freeze) error {
 	return nil
 }
 
-// endBy ends a freeze because a person says so.
-func (c freezing) endBy(id, actor, reason string) (*rotator.Freeze, error) {
+// unfreeze ends a freeze because a person says so.
+func (c commands) unfreeze(id, actor, reason string) (*rotator.Freeze, error) {
 	n := slices.IndexFunc(c.freezes, func(f *rotator.Freeze) bool { return strings.EqualFold(f.ID, id) })
 	switch {
 	case n < 0 && len(c.freezes) == 0:
@@ -121,8 +121,8 @@ func (c freezing) endBy(id, actor, reason string) (*rotator.Freeze, error) {
 		return nil, rotator.Errorf(rotator.CodeInvalid, "the end of a freeze needs a reason").WithHint("--reason REASON: whoever began the freeze reads it")
 	}
 	f := c.freezes[n]
-	c.end(f, actor, strings.TrimSpace(reason))
-	c.reconsider()
+	freezing(c).end(f, actor, strings.TrimSpace(reason))
+	freezing(c).reconsider()
 	return f, nil
 }
 
@@ -237,7 +237,11 @@ func frozen(key string, f *rotator.Freeze) *rotator.Error {
 func (c freezing) reconsider() {
 	for _, id := range c.liveIDs() {
 		l := c.live[id]
-		if l.op.Kind == rotator.KindRotation && (c.stops(l) != nil || l.op.Waiting.For == rotator.WaitFreeze) && c.load1(l) {
+		if l.op.Kind == rotator.KindRotation && (c.stops(l) != nil || l.op.Waiting.For == rotator.WaitFreeze) {
+			if err := c.load(l); err != nil {
+				c.fault = err // nothing can be committed either
+				return
+			}
 			c.reconsiderOne(l)
 		}
 	}
@@ -246,16 +250,6 @@ func (c freezing) reconsider() {
 			c.state.plan(agendaItem{key: id}, state.NextRotation)
 		}
 	}
-}
-
-// load1 reads the trackers of an operation. If they cannot be read, nothing can be
-// committed either.
-func (c freezing) load1(l *live) bool {
-	if err := c.load(l); err != nil {
-		c.fault = err
-		return false
-	}
-	return true
 }
 
 func (c freezing) reconsiderOne(l *live) {
@@ -326,17 +320,17 @@ func (c freezing) writes(t *task) bool {
 
 // Freeze stops every write but those of revocations and reinstatements.
 func (e *Engine) Freeze(ctx context.Context, r rotator.FreezeRequest) (rotator.Freeze, error) {
-	return e.askFreeze(ctx, func(c freezing) (*rotator.Freeze, error) { return c.begin(r) })
+	return e.askFreeze(ctx, func(c commands) (*rotator.Freeze, error) { return c.freeze(r) })
 }
 
 // EndFreeze ends a freeze; what waited for that goes on.
 func (e *Engine) EndFreeze(ctx context.Context, id, actor, reason string) (rotator.Freeze, error) {
-	return e.askFreeze(ctx, func(c freezing) (*rotator.Freeze, error) { return c.endBy(id, actor, reason) })
+	return e.askFreeze(ctx, func(c commands) (*rotator.Freeze, error) { return c.unfreeze(id, actor, reason) })
 }
 
-func (e *Engine) askFreeze(ctx context.Context, run func(freezing) (*rotator.Freeze, error)) (f rotator.Freeze, err error) {
+func (e *Engine) askFreeze(ctx context.Context, run func(commands) (*rotator.Freeze, error)) (f rotator.Freeze, err error) {
 	_, err = e.ask(ctx, func(c *core, answer func(rotator.Operation, error)) (*live, error) {
-		changed, err := run(freezing{c.state})
+		changed, err := run(commands{c.state})
 		if err != nil {
 			return nil, err
 		}

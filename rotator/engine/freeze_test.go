@@ -588,6 +588,9 @@ func TestFreeze_IsReadAgainBeforeEachEffect(t *testing.T) {
 				if n := s.azure.Calls(call); n != 0 {
 					t.Fatalf("%d calls under a freeze\n%s", n, s.log())
 				}
+				if n := len(s.events(rotator.EventAlertFiring)); n != 0 {
+					t.Errorf("%d alerts\n%s", n, s.log())
+				}
 				x.r.Command(engine.Command{Verb: engine.VerbUnfreeze, Freeze: "f-1", Actor: "amelie", Reason: "over"})
 				x.pass(200, nil)
 				s.wantVersions("-+")

@@ -183,13 +183,13 @@ func (c *core) command(m Command, answer func(rotator.Operation, error)) (*live,
 		}
 		return nil, err
 	case VerbFreeze:
-		_, err := freezing{c.state}.begin(rotator.FreezeRequest{Key: m.Key, Vault: m.Vault, For: m.For, Actor: m.Actor, Reason: m.Reason})
+		_, err := commands{c.state}.freeze(rotator.FreezeRequest{Key: m.Key, Vault: m.Vault, For: m.For, Actor: m.Actor, Reason: m.Reason})
 		if err == nil {
 			c.draft.answered(func(err error) { answer(rotator.Operation{}, err) })
 		}
 		return nil, err
 	case VerbUnfreeze:
-		_, err := freezing{c.state}.endBy(m.Freeze, m.Actor, m.Reason)
+		_, err := commands{c.state}.unfreeze(m.Freeze, m.Actor, m.Reason)
 		if err == nil {
 			c.draft.answered(func(err error) { answer(rotator.Operation{}, err) })
 		}
