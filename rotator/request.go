@@ -53,6 +53,8 @@ type KeyStatus struct {
 	Dependents []Dependent `json:"dependents"`
 	// Last is the newest operation, live or not; nil if there was none.
 	Last *Operation `json:"last,omitempty"`
+	// Freezes are those that hold for the key, oldest first.
+	Freezes []Freeze `json:"freezes,omitempty"`
 }
 
 // OperationStatus is an operation with its trackers.
@@ -133,4 +135,6 @@ type Summary struct {
 	// Alerts counts the firing alerts by severity, silenced ones apart.
 	Alerts   map[Severity]int `json:"alerts"`
 	Silenced int              `json:"silenced,omitempty"`
+	// Freezes are those that hold, oldest first.
+	Freezes []Freeze `json:"freezes,omitempty"`
 }

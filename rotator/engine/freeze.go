@@ -1,6 +1,7 @@
 package engine
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"maps"
@@ -9,6 +10,7 @@ import (
 	"time"
 
 	"cmkd/rotator"
+	"cmkd/rotator/alerting"
 )
 
 // freezeMost is how long a freeze with an end may last.
@@ -100,6 +102,9 @@ func (c freezing) add(f *rotator.Freeze) error {
 	f.ID = rotator.SequenceFreezes.ID(id)
 	c.freezes = append(c.freezes, f)
 	c.draft.frozen(f)
+	for _, alert := range alerting.OfFreeze(f, c.now) {
+		alerts(c).raise(&alert)
+	}
 	c.plan(f)
 	c.reconsider()
 	return nil
@@ -129,6 +134,30 @@ func (c commands) unfreeze(id, actor, reason string) (*rotator.Freeze, error) {
 func (c freezing) end(f *rotator.Freeze, actor, reason string) {
 	c.freezes = slices.DeleteFunc(slices.Clone(c.freezes), func(other *rotator.Freeze) bool { return other == f })
 	c.draft.thawed(f, actor, reason)
+	for _, rule := range []rotator.Rule{rotator.RuleFrozenByDaemon, rotator.RuleFreezeLasting} {
+		if alert := c.alarm.alerts[alerting.ScopeDaemon][alerting.ID(rule, alerting.ScopeDaemon, f.ID)]; alert != nil && alert.Firing() {
+			alerts(c).resolve(alert)
+		}
+	}
+}
+
+// lostAccess freezes what nobody asks for, everywhere, if a dependent is seen denied by
+// its key during a rotation and had access before: whatever took it away may meet others.
+// One such freeze is enough, until a person ends it. A key of ours that is revoked has no
+// rotation under way.
+func (c freezing) lostAccess(l *live, t *rotator.Tracker, o *rotator.Observation) {
+	if o.Access != rotator.AccessDenied || l.op.Kind != rotator.KindRotation || l.op.Target.ID == "" ||
+		slices.ContainsFunc(c.freezes, func(f *rotator.Freeze) bool { return f.Scheduled }) {
+		return
+	}
+	if before := c.lastSeen(l, t.Number); before == nil || before.Access != rotator.AccessAllowed {
+		return
+	}
+	d := &t.Detail.Dependent
+	reason := fmt.Sprintf("%s %s lost access to key %s while %s was %s (%s)", d.Kind, d.DisplayName(), l.op.Key, l.op.ID, l.op.State, cmp.Or(o.AccessCode, "without a code"))
+	if err := c.add(&rotator.Freeze{Actor: actorDaemon, Reason: reason, Made: c.now, Scheduled: true}); err != nil {
+		c.fault = err
+	}
 }
 
 // expire ends the freezes whose time is over, and plans for the others.
@@ -320,15 +349,15 @@ func (c freezing) writes(t *task) bool {
 
 // Freeze stops every write but those of revocations and reinstatements.
 func (e *Engine) Freeze(ctx context.Context, r rotator.FreezeRequest) (rotator.Freeze, error) {
-	return e.askFreeze(ctx, func(c commands) (*rotator.Freeze, error) { return c.freeze(r) })
+	return askFreeze(ctx, e, func(c commands) (*rotator.Freeze, error) { return c.freeze(r) })
 }
 
 // EndFreeze ends a freeze; what waited for that goes on.
 func (e *Engine) EndFreeze(ctx context.Context, id, actor, reason string) (rotator.Freeze, error) {
-	return e.askFreeze(ctx, func(c commands) (*rotator.Freeze, error) { return c.unfreeze(id, actor, reason) })
+	return askFreeze(ctx, e, func(c commands) (*rotator.Freeze, error) { return c.unfreeze(id, actor, reason) })
 }
 
-func (e *Engine) askFreeze(ctx context.Context, run func(commands) (*rotator.Freeze, error)) (f rotator.Freeze, err error) {
+func askFreeze(ctx context.Context, e *Engine, run func(commands) (*rotator.Freeze, error)) (f rotator.Freeze, err error) {
 	_, err = e.ask(ctx, func(c *core, answer func(rotator.Operation, error)) (*live, error) {
 		changed, err := run(commands{c.state})
 		if err != nil {
@@ -344,4 +373,25 @@ func (e *Engine) askFreeze(ctx context.Context, run func(commands) (*rotator.Fre
 // Freezes returns the freezes that hold, oldest first.
 func (e *Engine) Freezes(context.Context) ([]rotator.Freeze, error) {
 	return slices.Clone(e.book.Load().freezes), nil
+}
+
+// freezesOf returns the freezes that hold for a key now, by what is published.
+func freezesOf(v *bookView, key rotator.KeyID, now time.Time) (all []rotator.Freeze) {
+	for _, f := range v.freezes {
+		if f.Holds(key, now) {
+			all = append(all, f)
+		}
+	}
+	return all
+}
+
+// planFreeze adds to the plan of a rotation that a person asks for what freezes it.
+func planFreeze(p rotator.Plan, freezes []rotator.Freeze, now time.Time) rotator.Plan {
+	for i := range freezes {
+		if f := &freezes[i]; f.Stops(p.KeyID, true, now) {
+			p.Problems = append([]rotator.Problem{*f.Problem()}, p.Problems...)
+			break
+		}
+	}
+	return p
 }

@@ -601,3 +601,91 @@ func TestFreeze_IsReadAgainBeforeEachEffect(t *testing.T) {
 		})
 	}
 }
+
+// TestFreeze_LostAccessStopsWhatIsScheduled: everywhere, until a person has looked. What
+// people ask for goes on.
+func TestFreeze_LostAccessStopsWhatIsScheduled(t *testing.T) {
+	t.Parallel()
+	inBubble(t, func(s *estate) {
+		const otherID = "https://fabrikam.vault.azure.net/keys/other"
+		s.key.Dependents = s.key.Dependents[:1]
+		s.azure.AddKey(otherID)
+		s.also = []rotator.Key{{Name: "other", ID: otherID, Schedule: schedule(t, "0 3 1 1 *", rotator.MisfireCatchUp)}}
+		s.start()
+		s.rotate()
+		s.pass(time.Minute)
+		s.wantFreezes("")
+		s.azure.Change(storageID, func(r *rotatortest.Resource) { r.Delay = -1 }) // gets no access back
+		for _, enabled := range []bool{false, true} {
+			s.azure.Enable(keyID, s.azure.List(keyID)[0].ID, enabled)
+		}
+		s.pass(30 * time.Minute)
+		s.wantFreezes("f-1")
+		if e := s.events(rotator.EventFrozen)[0]; e.Actor != "cmkd" || !strings.Contains(e.Data["reason"], "storage lost access to key payments") || !strings.Contains(e.Data["reason"], "KeyDisabled") {
+			t.Errorf("event: %+v", e)
+		}
+		if !strings.Contains(s.firing(), "frozen-by-cmkd/daemon/f-1") {
+			t.Errorf("firing: %s", s.firing())
+		}
+		s.pass(3 * time.Hour)
+		if n := len(s.azure.List(otherID)); n != 1 {
+			t.Fatalf("%d versions: what is scheduled goes on", n)
+		}
+		s.unfreeze("f-1")
+		if strings.Contains(s.firing(), "frozen-by-cmkd") {
+			t.Errorf("firing: %s", s.firing())
+		}
+		s.pass(3 * time.Hour)
+		s.wantFreezes("") // it is no news that it has no access
+		if n := len(s.azure.List(otherID)); n != 2 {
+			t.Fatalf("%d versions: it does not go on", n)
+		}
+	})
+}
+
+// TestFreeze_OfWhatIsScheduledLetsPeopleThrough.
+func TestFreeze_OfWhatIsScheduledLetsPeopleThrough(t *testing.T) {
+	t.Parallel()
+	f := rotator.Freeze{Scheduled: true}
+	if !f.Stops(keyID, false, time.Now()) || f.Stops(keyID, true, time.Now()) {
+		t.Error("a freeze of what is scheduled is one of what nobody asks for")
+	}
+}
+
+// TestFreeze_WithoutAnEndIsAlarmedAfterAWeek.
+func TestFreeze_WithoutAnEndIsAlarmedAfterAWeek(t *testing.T) {
+	t.Parallel()
+	inBubble(t, func(s *estate) {
+		s.start()
+		s.freeze(rotator.FreezeRequest{})
+		s.freeze(rotator.FreezeRequest{For: 20 * 24 * time.Hour})
+		s.pass(6 * 24 * time.Hour)
+		s.wantFiring("")
+		s.pass(2 * 24 * time.Hour)
+		s.wantFiring("freeze-lasting/daemon/f-1")
+		s.unfreeze("f-1")
+		s.wantFiring("")
+	})
+}
+
+// TestFreeze_IsShown with its key, in the numbers and in a plan.
+func TestFreeze_IsShown(t *testing.T) {
+	t.Parallel()
+	inBubble(t, func(s *estate) {
+		s.start()
+		f := s.freeze(rotator.FreezeRequest{Key: "payments"})
+		if all := s.status("payments").Freezes; len(all) != 1 || all[0] != f {
+			t.Errorf("of the key: %+v", all)
+		}
+		if all := s.engine.Summary().Freezes; len(all) != 1 || all[0] != f {
+			t.Errorf("in the numbers: %+v", all)
+		}
+		p, err := s.engine.PlanRotation(s.t.Context(), "payments")
+		if err != nil || len(p.Problems) != 1 || p.Problems[0].Code != rotator.ReasonFrozen {
+			t.Errorf("in the plan: %+v (%v)", p.Problems, err)
+		}
+		if p, err = s.engine.PlanRevocation(s.t.Context(), "payments"); err != nil || len(p.Problems) != 0 {
+			t.Errorf("in the plan of a revocation: %+v (%v)", p.Problems, err)
+		}
+	})
+}

@@ -527,6 +527,7 @@ func shows(o *rotator.Observation) uint64 {
 			write("held", string(held.Key), held.Version)
 		}
 	}
+	write("access", string(o.Access))
 	for _, b := range o.BlindSpots {
 		write("blind spot", b.What, b.Why)
 	}

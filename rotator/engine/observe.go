@@ -62,6 +62,9 @@ func (c observing) looked(l *live, r *result) {
 	if r.kind == taskApply && r.task.version.ID == l.op.Target.ID {
 		lk.applied = r.action
 	}
+	if r.err == nil {
+		freezing(c).lostAccess(l, &old, r.observation)
+	}
 	lk.freeze = freezing(c).stops(l)
 	if lk.applyErr != nil && lk.applyErr.Reason == rotator.ReasonFrozen {
 		lk.applied, lk.applyErr = "", nil // nothing was done

@@ -15,6 +15,13 @@ type planner struct{ e *Engine }
 
 // PlanRotation says what Rotate would do, from fresh reads, and changes nothing.
 func (e *Engine) PlanRotation(ctx context.Context, name string) (rotator.Plan, error) {
+	p, err := e.rehearsal(ctx, name)
+	return planFreeze(p, e.book.Load().freezes, e.o.Clock.Now()), err
+}
+
+// rehearsal is the plan of a rotation, whatever is frozen: a freeze is shown by itself,
+// and may be over when the rotation is due.
+func (e *Engine) rehearsal(ctx context.Context, name string) (rotator.Plan, error) {
 	key, p, err := e.beginPlan(name, rotator.KindRotation)
 	if err != nil {
 		return rotator.Plan{}, err
