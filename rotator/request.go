@@ -130,6 +130,8 @@ type Summary struct {
 	// Next is the next scheduled rotation, zero if there is none.
 	Next    time.Time `json:"next,omitzero"`
 	NextKey string    `json:"next_key,omitempty"`
+	// NextFrozen is true if that waits for the end of a freeze.
+	NextFrozen bool `json:"next_frozen,omitempty"`
 	// Blocked says why nothing can be committed, empty if all is well.
 	Blocked string `json:"blocked,omitempty"`
 	// Alerts counts the firing alerts by severity, silenced ones apart.

@@ -672,6 +672,7 @@ func TestFreeze_WithoutAnEndIsAlarmedAfterAWeek(t *testing.T) {
 func TestFreeze_IsShown(t *testing.T) {
 	t.Parallel()
 	inBubble(t, func(s *estate) {
+		s.key.Schedule = schedule(t, "@daily", rotator.MisfireCatchUp)
 		s.start()
 		f := s.freeze(rotator.FreezeRequest{Key: "payments"})
 		if all := s.status("payments").Freezes; len(all) != 1 || all[0] != f {
@@ -679,6 +680,9 @@ func TestFreeze_IsShown(t *testing.T) {
 		}
 		if all := s.engine.Summary().Freezes; len(all) != 1 || all[0] != f {
 			t.Errorf("in the numbers: %+v", all)
+		}
+		if s.engine.Summary().NextFrozen != true {
+			t.Error("the next rotation does not wait")
 		}
 		p, err := s.engine.PlanRotation(s.t.Context(), "payments")
 		if err != nil || len(p.Problems) != 1 || p.Problems[0].Code != rotator.ReasonFrozen {

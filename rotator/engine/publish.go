@@ -16,6 +16,9 @@ func (r *runner) publish() {
 	r.publishBook()
 	s := c.overview.summary(c.states)
 	s.Keys, s.Kinds = len(c.keys), c.kinds.summary()
+	if next := c.overview.next.first(c.states); next != nil {
+		s.NextFrozen = freezing{c.state}.of(next.ID, false) != nil
+	}
 	r.book.Load().summarize(&s)
 	r.summary.Store(&s)
 }

@@ -92,6 +92,20 @@ func (e *fakeEngine) EndSilence(_ context.Context, id, actor, _ string) (rotator
 	return rotator.Silence{ID: id, Actor: actor}, err
 }
 
+func (e *fakeEngine) Freezes(context.Context) ([]rotator.Freeze, error) {
+	return []rotator.Freeze{{ID: "f-1", Key: "payments", Actor: "alice", Reason: "r"}}, e.err
+}
+
+func (e *fakeEngine) Freeze(_ context.Context, r rotator.FreezeRequest) (rotator.Freeze, error) {
+	_, err := e.note(r)
+	return rotator.Freeze{ID: "f-2", Key: r.Key, Actor: r.Actor, Reason: r.Reason}, err
+}
+
+func (e *fakeEngine) EndFreeze(_ context.Context, id, actor, _ string) (rotator.Freeze, error) {
+	_, err := e.note([2]string{id, actor})
+	return rotator.Freeze{ID: id, Actor: actor}, err
+}
+
 func (e *fakeEngine) Receivers() []rotator.ReceiverStatus {
 	return []rotator.ReceiverStatus{{Name: "pager", Kind: "exec", Pending: 2}}
 }
