@@ -44,6 +44,8 @@ const (
 	EventSilenceEnded       EventType = "silence-ended"
 	EventAttested           EventType = "attested"
 	EventAttestationVoid    EventType = "attestation-void"
+	EventFrozen             EventType = "frozen"
+	EventFreezeEnded        EventType = "freeze-ended"
 )
 
 // Event is one line of the audit trail.

@@ -23,6 +23,7 @@ const (
 	ReasonVaultUnreachable       Reason = "vault-unreachable"
 	ReasonWatchBehind            Reason = "watch-behind"
 	ReasonVersionTampered        Reason = "version-tampered"
+	ReasonFrozen                 Reason = "frozen"
 	ReasonDefect                 Reason = "defect"
 )
 
@@ -173,6 +174,11 @@ func Reasons() []ReasonInfo {
 			ReasonVersionTampered, "Somebody else disabled, enabled or made a version of the key, or the vault does not list it any more.",
 			"A clean-up by hand or by a script, a restored vault, or an attack.",
 			"`cmkd events --key KEY` says which version and since when; the vault's audit log says who. Put it back as it was, or `cmkd rotate KEY`.",
+		},
+		{
+			ReasonFrozen, "A freeze stops every write to the key but those of a revocation or reinstatement.",
+			"Somebody began it with cmkd freeze, or cmkd itself because a dependent lost access to its key.",
+			"Ask whoever began it, which `cmkd freeze list` shows. What waits goes on by itself when it ends: by its time, or with `cmkd unfreeze FREEZE --reason REASON`.",
 		},
 		{
 			ReasonDefect, "An operation has nothing that would move it: a defect of cmkd.",

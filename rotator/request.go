@@ -53,6 +53,8 @@ type KeyStatus struct {
 	Dependents []Dependent `json:"dependents"`
 	// Last is the newest operation, live or not; nil if there was none.
 	Last *Operation `json:"last,omitempty"`
+	// Freezes are those that hold for the key, oldest first.
+	Freezes []Freeze `json:"freezes,omitempty"`
 }
 
 // OperationStatus is an operation with its trackers.
@@ -135,11 +137,15 @@ type Summary struct {
 	// Next is the next scheduled rotation, zero if there is none.
 	Next    time.Time `json:"next,omitzero"`
 	NextKey string    `json:"next_key,omitempty"`
+	// NextFrozen is true if that waits for the end of a freeze.
+	NextFrozen bool `json:"next_frozen,omitempty"`
 	// Blocked says why nothing can be committed, empty if all is well.
 	Blocked string `json:"blocked,omitempty"`
 	// Alerts counts the firing alerts by severity, silenced ones apart.
 	Alerts   map[Severity]int `json:"alerts"`
 	Silenced int              `json:"silenced,omitempty"`
+	// Freezes are those that hold, oldest first.
+	Freezes []Freeze `json:"freezes,omitempty"`
 }
 
 // AttestRequest asks to take a person's word for a dependent, see [Attestation].

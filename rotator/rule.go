@@ -26,4 +26,6 @@ const (
 	RuleStoreNearFull      Rule = "store-near-full"
 	RuleStoreBlocked       Rule = "store-blocked"
 	RuleClockJumped        Rule = "clock-jumped"
+	RuleFrozenByDaemon     Rule = "frozen-by-cmkd"
+	RuleFreezeLasting      Rule = "freeze-lasting"
 )

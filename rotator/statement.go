@@ -1,6 +1,7 @@
 package rotator
 
 import (
+	"cmp"
 	"slices"
 	"strings"
 	"time"
@@ -70,6 +71,61 @@ func (f *Freeze) Holds(key KeyID, now time.Time) bool {
 		return false
 	}
 	return (f.Vault == "" || strings.EqualFold(f.Vault, key.Host())) && (f.KeyID == "" || f.KeyID.Same(key))
+}
+
+// Stops reports whether the freeze stops what somebody asked for, or nobody did, on a key
+// at a time.
+func (f *Freeze) Stops(key KeyID, asked bool, now time.Time) bool {
+	return f.Holds(key, now) && !(f.Scheduled && asked)
+}
+
+// Subject says what is frozen: everything, a vault or a key.
+func (f *Freeze) Subject() string {
+	subject := "everything"
+	switch {
+	case f.KeyID != "":
+		subject = "key " + cmp.Or(f.Key, string(f.KeyID))
+	case f.Vault != "":
+		subject = "vault " + f.Vault
+	}
+	if f.Scheduled {
+		subject += " that nobody asks for"
+	}
+	return subject
+}
+
+// Ends says when it ends.
+func (f *Freeze) Ends() string {
+	if f.Until.IsZero() {
+		return "until somebody ends it"
+	}
+	return "until " + f.Until.UTC().Format("2006-01-02 15:04 MST")
+}
+
+// Problem is what whoever waits for the end of the freeze is told: who, until when and
+// why.
+func (f *Freeze) Problem() *Problem {
+	return &Problem{
+		Code: ReasonFrozen, Message: "frozen by " + f.Actor + " " + f.Ends() + " (" + f.ID + "): " + f.Reason,
+		Hint: "cmkd unfreeze " + f.ID + " --reason REASON ends it",
+	}
+}
+
+// IsFrozen reports whether a problem is that a freeze stops an update.
+func IsFrozen(p *Problem) bool { return p != nil && p.Code == ReasonFrozen }
+
+// FreezeRequest asks for a freeze of everything, or of one vault or key.
+type FreezeRequest struct {
+	// Vault is a host, or its first label; Key is the short name of a key. At most one
+	// of them is given.
+	Vault string `json:"vault,omitempty"`
+	Key   string `json:"key,omitempty"`
+	// Until is when it is to end, or For after how long; with neither somebody has to
+	// end it.
+	Until  time.Time     `json:"until,omitzero"`
+	For    time.Duration `json:"for,omitempty"`
+	Actor  string        `json:"-"`
+	Reason string        `json:"reason"`
 }
 
 // Standing is what is known of a dependent of a key between operations.

@@ -19,6 +19,7 @@ const (
 	WaitRetire       WaitFor = "retire"       // somebody to say that the previous version may go
 	WaitObservations WaitFor = "observations" // fresh looks at every dependent, for the guard
 	WaitDisabled     WaitFor = "disabled"     // the vault to disable a version
+	WaitFreeze       WaitFor = "freeze"       // the end of a freeze
 )
 
 // Wait is what an operation waits for, with what belongs to it; the zero value if it
@@ -68,6 +69,8 @@ func (o *Operation) WaitingText() string {
 		return "for a fresh observation of every dependent"
 	case WaitDisabled:
 		return "for the vault to disable " + w.Version
+	case WaitFreeze:
+		return "for the end of a freeze" + w.why()
 	default: // of another version of cmkd, which may have worded it
 		return cmp.Or(w.Text, string(w.For))
 	}

@@ -23,6 +23,7 @@ func TestOperation_WaitingText(t *testing.T) {
 		{rotator.Wait{For: rotator.WaitRetire}, "for somebody to say: cmkd retire payments"},
 		{rotator.Wait{For: rotator.WaitObservations}, "for a fresh observation of every dependent"},
 		{rotator.Wait{For: rotator.WaitDisabled, Version: "v1"}, "for the vault to disable v1"},
+		{rotator.Wait{For: rotator.WaitFreeze, Problem: &rotator.Problem{Message: "frozen by amelie until somebody ends it (f-1): audit"}}, "for the end of a freeze: frozen by amelie until somebody ends it (f-1): audit"},
 		{rotator.Wait{For: "of-the-future", Text: "for the future"}, "for the future"},
 	} {
 		op := rotator.Operation{ID: 17, Key: "payments", KeyID: "https://contoso.vault.azure.net/keys/payments", Waiting: tt.wait}

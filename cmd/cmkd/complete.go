@@ -61,6 +61,11 @@ func silenceIDs(ctx context.Context, client *control.Client) ([]string, error) {
 	return texts(silences, func(s rotator.Silence) (string, string) { return s.ID, silenced(&s) }), err
 }
 
+func freezeIDs(ctx context.Context, client *control.Client) ([]string, error) {
+	freezes, err := client.Freezes(ctx)
+	return texts(freezes, func(f rotator.Freeze) (string, string) { return f.ID, f.Subject() + ": " + f.Reason }), err
+}
+
 func receiverNames(ctx context.Context, client *control.Client) ([]string, error) {
 	receivers, err := client.Receivers(ctx)
 	return texts(receivers, func(r rotator.ReceiverStatus) (string, string) { return r.Name, r.Kind }), err

@@ -10,9 +10,12 @@ import (
 // printKey shows what is known of a key.
 func (a *app) printKey(k *rotator.KeyStatus, now time.Time) {
 	a.say("%s  %s", a.bold(clean(k.Name)), clean(string(k.ID)))
+	for _, line := range frozenLines(k.Freezes) {
+		a.say("  %s", a.bold(line))
+	}
 	a.say("  version   %s, %s old", dash(k.Current.ID), age(k.Current.Created, now))
 	if k.Schedule != "" {
-		a.say("  schedule  %s, next %s (%s)", clean(k.Schedule), stamp(k.NextRotation), ahead(k.NextRotation, now))
+		a.say("  schedule  %s, next %s (%s)", clean(k.Schedule), stamp(k.NextRotation), nextOf(k, now))
 	} else {
 		a.say("  schedule  none: cmkd rotate %s", clean(k.Name))
 	}

@@ -152,6 +152,9 @@ func (a *app) printOverview(o overview, again bool) {
 		a.say("%s", a.bold(line))
 	}
 	a.say("%s", a.bold(headline(s)))
+	for _, line := range frozenLines(s.Freezes) {
+		a.say("%s", a.bold(line))
+	}
 	if s.SimulatedClock != "" {
 		a.say("SIMULATED CLOCK %s, now %s", clean(s.SimulatedClock), stamp(s.Now))
 	}
@@ -166,7 +169,7 @@ func (a *app) printOverview(o overview, again bool) {
 	g := newGrid(a.out, "key", "state", "dependents", "version", "age", "next rotation", "needs you")
 	for i := range o.Keys {
 		k := &o.Keys[i]
-		g.add(clean(k.Name), a.keyState(k), dependents(k), short(k.Current.ID), age(k.Current.Created, s.Now), ahead(k.NextRotation, s.Now), need(k))
+		g.add(clean(k.Name), a.keyState(k), dependents(k), short(k.Current.ID), age(k.Current.Created, s.Now), nextOf(k, s.Now), need(k))
 	}
 	g.render()
 }
@@ -206,7 +209,11 @@ func headline(s *control.Summary) string {
 		parts = append(parts, fmt.Sprintf("%d %s you", s.NeedsAction, verb))
 	}
 	if !s.Next.IsZero() {
-		parts = append(parts, "next rotation "+ahead(s.Next, s.Now)+" ("+clean(s.NextKey)+")")
+		when := ahead(s.Next, s.Now)
+		if s.NextFrozen && s.Next.Before(s.Now) {
+			when = "waits for the end of a freeze"
+		}
+		parts = append(parts, "next rotation "+when+" ("+clean(s.NextKey)+")")
 	}
 	return strings.Join(parts, ", ")
 }
@@ -226,6 +233,14 @@ func age(created, now time.Time) string {
 }
 
 func (a *app) keyState(k *rotator.KeyStatus) string {
+	state := a.plainState(k)
+	if len(k.Freezes) > 0 {
+		state += ", FROZEN (" + clean(k.Freezes[0].ID) + ")"
+	}
+	return state
+}
+
+func (a *app) plainState(k *rotator.KeyStatus) string {
 	switch {
 	case k.Last == nil || k.Last.State.Final():
 		return "idle"

@@ -325,6 +325,32 @@ func Rules() []RuleInfo {
 			Resolves: "a change is stored",
 		},
 		{
+			Rule: rotator.RuleFrozenByDaemon, Severity: rotator.SeverityCritical, Title: "cmkd stopped what is scheduled",
+			Meaning: "A dependent that had access to its key lost it during a rotation. Nothing that nobody asks for is written any more, " +
+				"of any key, until a person has looked. Whatever people ask for goes on.",
+			Causes: []string{
+				"the identity of the dependent lost its role on the vault",
+				"the vault's firewall or its private endpoint shuts the service out",
+				"somebody disabled a version that was still needed",
+			},
+			Steps: []string{
+				"`cmkd freeze list` names the key, the dependent and Azure's code.",
+				"`cmkd status KEY` shows what was seen of it; give it access again.",
+				"`cmkd unfreeze FREEZE --reason REASON` lets what is scheduled go on.",
+			},
+			Resolves: "somebody ends the freeze",
+		},
+		{
+			Rule: rotator.RuleFreezeLasting, Severity: rotator.SeverityWarning, Title: "A freeze without an end has lasted for a week",
+			Meaning: "Nothing is rotated or retired under a freeze, and nobody said when it ends. Versions grow old, and may expire.",
+			Causes:  []string{"somebody forgot to end it"},
+			Steps: []string{
+				"`cmkd freeze list` shows who began it, and why.",
+				"`cmkd unfreeze FREEZE --reason REASON` ends it.",
+			},
+			Resolves: "somebody ends the freeze",
+		},
+		{
 			Rule: rotator.RuleClockJumped, Severity: rotator.SeverityInfo, Title: "The clock of the machine jumped",
 			Meaning: "The clock was set by a minute or more. Schedules follow the clock; evidence goes by Azure's clock and is not touched.",
 			Causes: []string{

@@ -19,12 +19,14 @@ type agendaItem struct {
 	watch     bool
 	chores    bool
 	post      bool
+	// thaw is for when a freeze ends.
+	thaw bool
 	// room is for when a place in a vault is free.
 	room bool
 }
 
 // stored reports whether the item is of the store's due index.
-func (i *agendaItem) stored() bool { return !i.watch && !i.chores && !i.post && !i.room }
+func (i *agendaItem) stored() bool { return !i.watch && !i.chores && !i.post && !i.room && !i.thaw }
 
 // agenda holds the near future, earliest first.
 type agenda []agendaItem

@@ -236,6 +236,9 @@ func (c alerts) chores() {
 	if errors.Is(err, rotator.ErrStoreReplaced) {
 		c.fault = err // nobody is to wait for a commit to learn of it
 	}
+	for _, f := range c.freezes {
+		found = append(found, alerting.OfFreeze(f, c.now)...)
+	}
 	for _, alert := range c.alarm.alerts[alerting.ScopeDaemon] {
 		// One that lasts for longer was raised by a clock that was ahead.
 		if left := alert.Until.Sub(c.now); alert.Firing() && left > 0 && left <= jumpLasts {

@@ -16,6 +16,7 @@ import (
 type bookView struct {
 	alerts    []rotator.AlertStatus
 	silences  []rotator.Silence
+	freezes   []rotator.Freeze
 	receivers []rotator.ReceiverStatus
 	timings   []rotator.TimingStatus
 	expected  map[timingKey]rotator.TimingStatus
@@ -146,6 +147,7 @@ func (c posting) receiverStatus() (all []rotator.ReceiverStatus) {
 
 // summarize counts the firing alerts.
 func (v *bookView) summarize(s *rotator.Summary) {
+	s.Freezes = v.freezes
 	s.Alerts = map[rotator.Severity]int{}
 	for i := range v.alerts {
 		switch a := &v.alerts[i]; {

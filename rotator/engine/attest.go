@@ -37,7 +37,7 @@ func (c attesting) attest(r rotator.AttestRequest) (*rotator.Attestation, error)
 		Binding: t.Detail.Binding, BlindSpots: slices.Clone(t.Detail.Blind), Actor: r.Actor, Reason: r.Reason, Made: c.now, Until: r.Until,
 	}
 	c.attestations[a.ID] = a
-	e := c.draft.notedOfAttestation(a, rotator.EventAttested, r.Actor, fmt.Sprintf("%s %s does not need version %s any more, until %s: %s",
+	e := statements{c.draft}.notedOfAttestation(a, rotator.EventAttested, r.Actor, fmt.Sprintf("%s %s does not need version %s any more, until %s: %s",
 		t.Detail.Dependent.Kind, t.Detail.Dependent.DisplayName(), strings.Join(a.Versions, ", "), a.Until.UTC().Format("2006-01-02 15:04 MST"), r.Reason))
 	e.Operation = l.op.ID
 	c.again(l)
@@ -97,7 +97,7 @@ func (c attesting) void(a *rotator.Attestation, actor, why string) {
 	next := *a
 	next.Void = &rotator.Problem{Code: rotator.ReasonAttestationVoid, Message: why}
 	c.attestations[a.ID] = &next
-	c.draft.notedOfAttestation(&next, rotator.EventAttestationVoid, actor, "attestation "+a.ID+" does not count any more: "+why)
+	statements{c.draft}.notedOfAttestation(&next, rotator.EventAttestationVoid, actor, "attestation "+a.ID+" does not count any more: "+why)
 	if l := c.rotationOf(a); l != nil {
 		c.again(l)
 	}

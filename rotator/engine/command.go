@@ -24,6 +24,9 @@ func (c commands) rotate(r rotator.Request) (*live, error) {
 	if err != nil {
 		return nil, err
 	}
+	if f := freezing(c).of(key.ID, true); f != nil {
+		return nil, frozen(r.Key, f)
+	}
 	if !schedule(c).makeWay(key) {
 		return nil, underWay(r.Key, &c.liveOf(key).op)
 	}
@@ -97,6 +100,9 @@ func (c commands) retire(r rotator.Request, answer func(rotator.Operation, error
 		}
 		return nil, rotator.Errorf(rotator.CodeRefused, "rotation %s is %s", l.op.ID, l.op.State).WithHint("cmkd status %s shows how far it is", l.op.ID)
 	}
+	if f := freezing(c).of(key.ID, true); f != nil {
+		return nil, frozen(r.Key, f)
+	}
 	l.op.Retirer, l.op.Waiting, l.op.Problem = r.Actor, rotator.Wait{}, nil
 	l.op.Wake, l.guarding = time.Time{}, false
 	c.draft.changed(l)
@@ -136,6 +142,10 @@ func (c commands) cancel(r rotator.OperationRequest) (*live, error) {
 	switch l.op.State {
 	case rotator.StateCreating:
 		l.op.CancelledBy = r.Actor
+		if freezing(c).holds(l) && l.op.Attempt.Uncertain.IsZero() {
+			rotation(c).attempt(l, l.op.Attempt.Method) // no call is out: it ends
+			break
+		}
 		l.op.Waiting = rotator.Wait{For: rotator.WaitCancel}
 		c.draft.changed(l)
 	case rotator.StatePropagating, rotator.StateSoaking, rotator.StateRetiring:

@@ -34,7 +34,7 @@ func TestAlert_TheSameAnswerAgainAndAgain(t *testing.T) {
 		"a rotation cannot list":           {"versions", func(s *estate) { s.rotate() }, 0, "preflight-failing/op-1/unavailable"},
 		"a rotation cannot make a version": {"create", func(s *estate) { s.rotate() }, 0, "needs-action/op-1/unavailable"},
 		"a guard cannot search":            {"find", func(s *estate) { s.rotate() }, 26 * time.Hour, "retirement-blocked/op-1/unavailable"},
-		"a guard cannot disable":           {"set-enabled", func(s *estate) {
+		"a guard cannot disable": {"set-enabled", func(s *estate) {
 			s.rotate()
 			s.pass(time.Minute)
 			if _, err := s.attest("cosmos", "bob"); err != nil { // or it would wait for a person

@@ -49,6 +49,7 @@ func (c configuring) rename(key *rotator.Key, state *rotator.KeyState) {
 	c.draft.notedOfKey(key.Name, rotator.EventConfigLoaded, "key %s, which was called %s, is called %s now", key.ID, state.Name, key.Name)
 	c.draft.changedKey(key.ID).Name = key.Name
 	alerts(c).renamed(key)
+	freezing(c).renamed(key)
 }
 
 // watchSpread is the time over which the first looks at so many keys are spread.

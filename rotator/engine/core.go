@@ -88,6 +88,7 @@ func (c *core) reset(ctx context.Context, keys []rotator.Key, now time.Time) err
 		for i := range book.Attestations {
 			c.attestations[book.Attestations[i].ID] = &book.Attestations[i]
 		}
+		freezing{c.state}.restore(book)
 	}
 	if err != nil {
 		return fmt.Errorf("read alerts: %w", err)
@@ -134,6 +135,7 @@ func (c *core) reset(ctx context.Context, keys []rotator.Key, now time.Time) err
 	if err := c.resume(); err != nil {
 		return err
 	}
+	freezing{c.state}.expire()
 	for _, id := range c.liveIDs() {
 		c.planOperation(c.live[id])
 	}
@@ -208,6 +210,8 @@ func (c *core) tick(ctx context.Context) error {
 			alerts{c.state}.chores()
 		case item.post:
 			posting{c.state}.all()
+		case item.thaw:
+			freezing{c.state}.expire()
 		case item.room:
 			c.pace.planned = time.Time{}
 			making{c.state}.room()

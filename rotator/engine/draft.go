@@ -25,6 +25,7 @@ type draft struct {
 	silences map[string]*rotator.Silence
 	// attestations are those to commit.
 	attestations map[string]*rotator.Attestation
+	freezes      map[string]*rotator.Freeze
 	forget       rotator.Forget
 	// softSince is since when there are changes that may wait, zero if there are
 	// none; hard is true if there is one that may not.
@@ -97,14 +98,51 @@ func (d *draft) notedOfSilence(s *rotator.Silence, t rotator.EventType, actor, r
 	posting{d.of}.soon(d.of.now)
 }
 
-func (d *draft) notedOfAttestation(a *rotator.Attestation, t rotator.EventType, actor, message string) *rotator.Event {
-	d.attestations[a.ID] = a
-	d.hard = true
-	d.change.Events = append(d.change.Events, rotator.Event{
-		At: d.of.now, Type: t, Key: a.Key, Actor: actor, Dependent: a.Dependent, Message: message,
+// statements is the part of the draft that takes what people said: attestations and
+// freezes.
+type statements struct{ d *draft }
+
+func (s statements) notedOfAttestation(a *rotator.Attestation, t rotator.EventType, actor, message string) *rotator.Event {
+	s.d.attestations[a.ID] = a
+	s.d.hard = true
+	s.d.change.Events = append(s.d.change.Events, rotator.Event{
+		At: s.d.of.now, Type: t, Key: a.Key, Actor: actor, Dependent: a.Dependent, Message: message,
 		Data: map[string]string{"attestation": a.ID, "reason": a.Reason},
 	})
-	return &d.change.Events[len(d.change.Events)-1]
+	return &s.d.change.Events[len(s.d.change.Events)-1]
+}
+
+// frozen notes that a freeze began.
+func (s statements) frozen(f *rotator.Freeze) {
+	s.d.freezes[f.ID] = f
+	e := s.notedOfFreeze(f, rotator.EventFrozen, f.Actor, "frozen "+f.Ends()+": "+f.Subject())
+	e.Data["reason"] = f.Reason
+	if !f.Until.IsZero() {
+		e.Data["until"] = f.Until.UTC().Format(time.RFC3339)
+	}
+}
+
+// thawed notes that a freeze ended, and forgets it.
+func (s statements) thawed(f *rotator.Freeze, actor, reason string) {
+	delete(s.d.freezes, f.ID)
+	s.d.forget.Freezes = append(s.d.forget.Freezes, f.ID)
+	s.notedOfFreeze(f, rotator.EventFreezeEnded, actor, "the freeze of "+f.Subject()+" by "+f.Actor+" is over").Data["reason"] = reason
+}
+
+func (s statements) notedOfFreeze(f *rotator.Freeze, t rotator.EventType, actor, message string) *rotator.Event {
+	s.d.of.alarm.published = false
+	s.d.hard = true
+	s.d.change.Events = append(s.d.change.Events, rotator.Event{
+		At: s.d.of.now, Type: t, Key: f.Key, Actor: actor, Message: message, Data: map[string]string{"freeze": f.ID},
+	})
+	return &s.d.change.Events[len(s.d.change.Events)-1]
+}
+
+// freezeChanged has a freeze kept as it is now.
+func (s statements) freezeChanged(f *rotator.Freeze) {
+	s.d.freezes[f.ID] = f
+	s.d.of.alarm.published = false
+	s.d.soon()
 }
 
 // silenceChanged has a silence kept as it is now.
@@ -401,7 +439,7 @@ func (d *draft) settle() {
 		}
 	}
 	for _, id := range slices.Sorted(maps.Keys(d.dirty)) {
-		if l := d.dirty[id]; l.stuck() && !d.of.busy(l) && !d.of.queued(l) {
+		if l := d.dirty[id]; l.stuck() && !d.of.busy(l) && !d.of.queued(l) && !(freezing{d.of}).holds(l) {
 			d.stuck(l)
 		}
 	}
@@ -488,11 +526,14 @@ func (d *draft) takeBook() {
 	for _, id := range slices.Sorted(maps.Keys(d.attestations)) {
 		d.change.Attestations = append(d.change.Attestations, *d.attestations[id])
 	}
+	for _, id := range slices.Sorted(maps.Keys(d.freezes)) {
+		d.change.Freezes = append(d.change.Freezes, *d.freezes[id])
+	}
 	// What is forgotten and comes back at once is kept.
 	back := func(id string) bool { return d.alertsTo[id] != nil || d.silences[id] != nil }
 	d.change.Forget = rotator.Forget{
 		Alerts: slices.DeleteFunc(d.forget.Alerts, back), Silences: slices.DeleteFunc(d.forget.Silences, back),
-		Standings: d.forget.Standings,
+		Standings: d.forget.Standings, Freezes: d.forget.Freezes,
 	}
 }
 
@@ -511,6 +552,7 @@ func (d *draft) clear() {
 	d.tasks, d.replies, d.moved = nil, nil, nil
 	d.alertsTo, d.silences, d.forget = map[string]*rotator.Alert{}, map[string]*rotator.Silence{}, rotator.Forget{}
 	d.attestations = map[string]*rotator.Attestation{}
+	d.freezes = map[string]*rotator.Freeze{}
 	d.dirty, d.keysTo = map[rotator.OperationID]*live{}, map[string]bool{}
 	d.softSince, d.hard, d.pendingTrackers = time.Time{}, false, 0
 }

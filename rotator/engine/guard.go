@@ -256,6 +256,8 @@ func (c retirement) advance(l *live) {
 		}
 	case l.op.AwaitsRetirement():
 		c.awaitPerson(l)
+	case freezing(c).stops(l) != nil:
+		c.frozen(l, freezing(c).stops(l))
 	case !l.guarding:
 		c.beginGuard(l)
 	case c.busy(l) || l.sweep.out || len(l.stale) > 0 || l.askedN > 0:
@@ -307,9 +309,13 @@ func (c retirement) beginGuard(l *live) {
 func (c retirement) heldBack(l *live, objs []rotator.Objection) {
 	first := objs[0]
 	for _, o := range objs {
+		if slices.Contains(l.objected, o) {
+			continue // nothing new
+		}
 		e := c.draft.noted(l, rotator.EventRetirementHeld, actorDaemon, "the previous version stays enabled: %s", o.Message)
 		e.Dependent, e.Data = o.Dependent, map[string]string{"check": string(o.Check), "version": l.op.Previous[0]}
 	}
+	l.objected = objs
 	c.answerRetirers(l, refusal(l.op.Key, objs))
 	l.op.Retirer = ""
 	p := &rotator.Problem{Code: first.Check, Message: first.Message, Hint: first.Hint}
@@ -407,6 +413,8 @@ func (c retirement) disabledPrevious(l *live, r *result) {
 		c.draft.noted(l, rotator.EventVersionDisabled, l.retirer(), "version %s is retired", r.task.version.ID).
 			Data = map[string]string{"version": r.task.version.ID}
 	case l.op.State != rotator.StateRetiring:
+	case r.err != nil && r.err.Reason == rotator.ReasonFrozen:
+		l.guarding = false // it was not called; the freeze is met again, or the guard begins anew
 	case r.err == nil:
 		c.notRetired(l, &rotator.Error{
 			Code: rotator.CodeRefused, Reason: rotator.ReasonVersionUnchanged, Message: "version " + r.task.version.ID + " is still enabled after it was disabled",

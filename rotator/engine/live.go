@@ -47,6 +47,7 @@ type live struct {
 	guarding  bool            // the guard waits for fresh looks
 	stale     map[uint32]bool // trackers not looked at since the guard began
 	sweep     sweep
+	objected  []rotator.Objection              // what the guard said last, which is not noted again
 	retirers  []func(rotator.Operation, error) // requests that wait for the guard
 }
 

@@ -35,6 +35,10 @@ type look struct {
 	applyErr *rotator.Error
 	// shut is true if the target is known to be disabled: nobody is sent there.
 	shut bool
+	// freeze stops updates, nil if none does.
+	freeze *rotator.Freeze
+	// was is the problem of the tracker before the look.
+	was *rotator.Problem
 }
 
 // settling is how long after an update of ours a 404 or an old answer proves
@@ -58,6 +62,7 @@ func decide(from rotator.Tracker, l look) (rotator.Tracker, rotator.Action) {
 	*d = *from.Detail
 	from.Detail = d
 	from.Looks++
+	l.was = d.Problem
 	to, action := tracker(from).step(l)
 	return rotator.Tracker(to), action
 }
@@ -416,8 +421,11 @@ func (t tracker) nudgeOrWait(l look) (tracker, rotator.Action) {
 // already: to do it again and again would restart a container group every few
 // minutes. One that does not show stalls, and is a person's.
 func (t tracker) tell(a rotator.Action, l look) (tracker, rotator.Action) {
-	if t.told(a, l) {
+	switch {
+	case t.told(a, l):
 		return t.pending(l), ""
+	case l.freeze != nil:
+		return t.frozen(a, l), ""
 	}
 	if l.shut {
 		return t.block(rotator.TrackerNeedsAction, &rotator.Problem{
@@ -426,6 +434,22 @@ func (t tracker) tell(a rotator.Action, l look) (tracker, rotator.Action) {
 		}, l), ""
 	}
 	return t.enter(rotator.TrackerApplying, l.now, l.now), a
+}
+
+// frozen has an update wait for the end of a freeze. A dependent that waits for its
+// update is not late. One that follows by itself and was only to be told sooner has its
+// window as ever. What an update before was refused for stands: nobody has tried since.
+func (t tracker) frozen(a rotator.Action, l look) tracker {
+	switch {
+	case a == rotator.ActionNudge:
+		return t
+	case t.State == rotator.TrackerNeedsAction && l.was != nil && l.was.Class != "":
+		return t.block(t.State, l.was, l)
+	}
+	p := l.freeze.Problem()
+	p.Message = "its update to version " + l.op.Target.ID + " waits for the end of a freeze: " + p.Message
+	t.Detail.Problem = p
+	return t.enter(rotator.TrackerWaiting, l.now, nextOnGrid(l.now, t.poll(l)))
 }
 
 // turn is the order in which the updates of one dependent take place, where its
@@ -522,6 +546,7 @@ func shows(o *rotator.Observation) uint64 {
 			write("held", string(held.Key), held.Version)
 		}
 	}
+	write("access", string(o.Access))
 	for _, b := range o.BlindSpots {
 		write("blind spot", b.What, b.Why)
 	}

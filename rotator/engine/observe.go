@@ -67,6 +67,13 @@ func (c observing) looked(l *live, r *result) {
 	if r.kind == taskApply && r.task.version.ID == l.op.Target.ID {
 		lk.applied = r.action
 	}
+	if r.err == nil {
+		freezing(c).lostAccess(l, &old, r.observation)
+	}
+	lk.freeze = freezing(c).stops(l)
+	if lk.applyErr != nil && lk.applyErr.Reason == rotator.ReasonFrozen {
+		lk.applied, lk.applyErr = "", nil // nothing was done
+	}
 	t, action := decide(old, lk)
 	if settledNow := t.State == rotator.TrackerDone || t.State == rotator.TrackerLeft; settledNow && t.Due.IsZero() {
 		t.Due = standings(c).next(l, &t)
@@ -81,6 +88,9 @@ func (c observing) looked(l *live, r *result) {
 	// One that is only throttled does not fail, and may be so for long.
 	if l.op.State == rotator.StatePending && (t.Failures >= unanswered || r.err != nil && c.steady.Sub(l.lookedAt) > freshFor) {
 		making(c).aside(l)
+	}
+	if lk.freeze != nil && rotator.IsFrozen(t.Detail.Problem) {
+		freezing(c).hold(l, lk.freeze)
 	}
 	if action != "" {
 		e := c.draft.noted(l, rotator.EventDependentUpdated, actorDaemon, "%s %s: %s to version %s is intended",

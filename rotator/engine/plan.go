@@ -16,20 +16,20 @@ type planner struct{ e *Engine }
 // PlanRotation says what Rotate would do, from fresh reads, and changes nothing. It also
 // searches for dependents that nobody listed, which do not stop a rotation.
 func (e *Engine) PlanRotation(ctx context.Context, name string) (rotator.Plan, error) {
-	p, err := e.rehearsal(ctx, name)
+	p, err := planner{e}.rehearsal(ctx, name)
 	if err == nil {
 		planner{e}.search(ctx, &p)
 	}
-	return p, err
+	return planFreeze(p, e.book.Load().freezes, e.o.Clock.Now()), err
 }
 
-// rehearsal says what stands in the way of a rotation.
-func (e *Engine) rehearsal(ctx context.Context, name string) (rotator.Plan, error) {
-	key, p, err := e.beginPlan(name, rotator.KindRotation)
+// rehearsal is the plan of a rotation, whatever is frozen: a freeze is shown by itself,
+// and may be over when the rotation is due.
+func (look planner) rehearsal(ctx context.Context, name string) (rotator.Plan, error) {
+	key, p, err := look.begin(name, rotator.KindRotation)
 	if err != nil {
 		return rotator.Plan{}, err
 	}
-	look := planner{e}
 	versions, listErr := look.listVersions(ctx, &key)
 	op := rotator.Operation{Kind: rotator.KindRotation, State: rotator.StatePending, Key: key.Name, KeyID: key.ID}
 	l := &live{op: op, versions: versions, listErr: listErr}
@@ -47,11 +47,11 @@ func (e *Engine) rehearsal(ctx context.Context, name string) (rotator.Plan, erro
 
 // PlanRevocation says what Revoke would do and break, from fresh reads.
 func (e *Engine) PlanRevocation(ctx context.Context, name string) (rotator.Plan, error) {
-	key, p, err := e.beginPlan(name, rotator.KindRevocation)
+	look := planner{e}
+	key, p, err := look.begin(name, rotator.KindRevocation)
 	if err != nil {
 		return rotator.Plan{}, err
 	}
-	look := planner{e}
 	versions, listErr := look.listVersions(ctx, &key)
 	if listErr != nil {
 		p.Problems = append(p.Problems, *rotator.ProblemOf(listErr))
@@ -70,8 +70,8 @@ func (e *Engine) PlanRevocation(ctx context.Context, name string) (rotator.Plan,
 	return p, nil
 }
 
-func (e *Engine) beginPlan(name string, kind rotator.OperationKind) (rotator.Key, rotator.Plan, error) {
-	key, ok := (*e.keys.Load())[name]
+func (p planner) begin(name string, kind rotator.OperationKind) (rotator.Key, rotator.Plan, error) {
+	key, ok := (*p.e.keys.Load())[name]
 	if !ok {
 		return rotator.Key{}, rotator.Plan{}, rotator.Errorf(rotator.CodeNotFound, "no key %q is configured", name).WithHint("cmkd status lists the keys")
 	}

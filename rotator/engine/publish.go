@@ -16,6 +16,9 @@ func (r *runner) publish() {
 	r.publishBook()
 	s := c.overview.summary(c.states)
 	s.Keys, s.Kinds = len(c.keys), c.kinds.summary()
+	if next := c.overview.next.first(c.states); next != nil {
+		s.NextFrozen = freezing{c.state}.of(next.ID, false) != nil
+	}
 	r.book.Load().summarize(&s)
 	r.summary.Store(&s)
 }
@@ -38,6 +41,9 @@ func (r *runner) publishBook() {
 	slices.SortFunc(v.silences, func(a, b rotator.Silence) int {
 		return cmp.Compare(rotator.SequenceSilences.Number(a.ID), rotator.SequenceSilences.Number(b.ID))
 	})
+	for _, f := range c.freezes {
+		v.freezes = append(v.freezes, *f)
+	}
 	v.receivers = posting{c.state}.receiverStatus()
 	for key, t := range c.alarm.timings {
 		s := t.status(c.traits[key.kind])

@@ -122,18 +122,22 @@ const (
 	VerbSilence   Verb = "silence"
 	VerbAttest    Verb = "attest"
 	VerbWithdraw  Verb = "withdraw" // an attestation
+	VerbFreeze    Verb = "freeze"
+	VerbUnfreeze  Verb = "unfreeze"
 )
 
 // Command is what a person asks for. Each verb reads what it needs of it.
 type Command struct {
 	Verb Verb
 	// Key and Confirm are short names of keys.
-	Key, Confirm  string
-	Operation     rotator.OperationID
+	Key, Confirm string
+	Operation    rotator.OperationID
 	// Dependent is a resource id, Attestation an id such as a-1.
 	Dependent, Attestation string
 	Actor, Reason          string
 	For                    time.Duration
+	// Vault is one to freeze, Freeze the id of a freeze.
+	Vault, Freeze string
 }
 
 // Command takes in what a person asks for and returns its number. It is answered
@@ -195,6 +199,18 @@ func (c *core) command(m Command, answer func(rotator.Operation, error)) (*live,
 			return nil, err
 		}
 		return attesting{c.state}.answered(a, answer), nil
+	case VerbFreeze:
+		_, err := commands{c.state}.freeze(rotator.FreezeRequest{Key: m.Key, Vault: m.Vault, For: m.For, Actor: m.Actor, Reason: m.Reason})
+		if err == nil {
+			c.draft.answered(func(err error) { answer(rotator.Operation{}, err) })
+		}
+		return nil, err
+	case VerbUnfreeze:
+		_, err := commands{c.state}.unfreeze(m.Freeze, m.Actor, m.Reason)
+		if err == nil {
+			c.draft.answered(func(err error) { answer(rotator.Operation{}, err) })
+		}
+		return nil, err
 	default:
 		return nil, rotator.Errorf(rotator.CodeInvalid, "there is no command %q", m.Verb)
 	}
@@ -274,6 +290,7 @@ func (r *Reactor) Waiting() int { return len(r.waiting) }
 // out until it is answered.
 func (r *Reactor) Begin(n int) *Call {
 	call := r.waiting[n]
+	freezing{r.core.state}.gate(&call.task)
 	r.waiting = slices.Delete(r.waiting, n, n+1)
 	r.out = append(r.out, call)
 	return call

@@ -70,6 +70,9 @@ func (c rotation) pending(l *live) {
 	case c.keyOf(l) == nil:
 		c.draft.entered(l, rotator.StateCancelled, actorDaemon, "the key is not in the configuration any more; nothing was changed")
 		return
+	case freezing(c).stops(l) != nil:
+		freezing(c).shelve(l)
+		return
 	case !l.op.Wake.IsZero():
 		return // tried before, and waits to try again
 	case l.listed.IsZero():
@@ -178,6 +181,10 @@ func (c rotation) attempt(l *live, method rotator.Method) {
 		c.draft.entered(l, rotator.StateCancelled, actorDaemon, "the key is not in the configuration any more; no version was made")
 		return
 	}
+	if f := freezing(c).stops(l); f != nil {
+		freezing(c).hold(l, f)
+		return
+	}
 	if now := c.keyMethod(l); now != rotator.MethodAuto {
 		method = now
 	}
@@ -185,6 +192,9 @@ func (c rotation) attempt(l *live, method rotator.Method) {
 		method = rotator.MethodRotate
 	}
 	l.op.Attempt = rotator.Attempt{Number: l.op.Attempt.Number + 1, Method: method, At: c.now}
+	if l.op.Waiting.For == rotator.WaitFreeze {
+		l.op.Waiting = rotator.Wait{}
+	}
 	c.draft.changed(l)
 	c.draft.noted(l, rotator.EventVersionIntended, actorDaemon, "attempt %d to %s a version", l.op.Attempt.Number, method).
 		Data = map[string]string{"base": l.op.Previous[0], "method": string(method)}
@@ -198,14 +208,14 @@ func (c rotation) attempt(l *live, method rotator.Method) {
 func (c rotation) creating(l *live, due bool) {
 	a := &l.op.Attempt
 	switch {
-	case c.busy(l) || !l.op.Wake.IsZero():
+	case c.busy(l) || !l.op.Wake.IsZero() || freezing(c).holds(l):
 	case !a.Uncertain.IsZero():
 		if l.uncertain.IsZero() {
 			l.uncertain = c.steady
 		}
 		l.listed = c.steady
 		c.draft.intended(l, task{kind: taskVersions})
-	case due:
+	case due, l.op.Waiting.For == rotator.WaitFreeze: // no call is out
 		c.attempt(l, a.Method)
 	default:
 		c.uncertain(l, &rotator.Problem{Code: rotator.ReasonDaemonStopped, Message: "the daemon was stopped during the call"})
@@ -236,6 +246,8 @@ func (c rotation) created(l *live, r *result) {
 		return // the world was looked at meanwhile, and will be again
 	}
 	switch {
+	case r.err.Reason == rotator.ReasonFrozen:
+		c.attempt(l, r.method)
 	case !r.err.NoEffect:
 		if l.op.Failures++; l.op.Failures >= alerting.Patience {
 			l.op.Problem = rotator.ProblemOf(r.err)

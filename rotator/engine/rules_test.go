@@ -220,6 +220,29 @@ func ruleCases(t *testing.T) map[rotator.Rule]ruleCase {
 			poll: time.Second, id: "store-blocked/daemon",
 			mend: func(s *estate) { s.store.Hook(nil, nil) }, mended: 3 * time.Minute,
 		},
+		rotator.RuleFrozenByDaemon: {
+			trouble: rotating(func(s *estate) {
+				s.azure.Change(storageID, func(r *rotatortest.Resource) { r.Delay = -1 }) // gets no access back
+				for _, enabled := range []bool{false, true} {
+					s.azure.Enable(keyID, s.azure.List(keyID)[0].ID, enabled)
+				}
+			}),
+			poll: time.Minute, id: "frozen-by-cmkd/daemon/f-1",
+			mend: func(s *estate) {
+				s.azure.Change(storageID, func(r *rotatortest.Resource) { r.Delay = time.Minute })
+				s.unfreeze("f-1")
+			},
+			mended: 2 * time.Minute,
+		},
+		rotator.RuleFreezeLasting: {
+			trouble: func(s *estate) time.Time {
+				made := s.freeze(rotator.FreezeRequest{}).Made
+				s.pass(alerting.FreezeLong - time.Minute)
+				return made.Add(alerting.FreezeLong)
+			},
+			poll: time.Minute, id: "freeze-lasting/daemon/f-1",
+			mend: func(s *estate) { s.unfreeze("f-1") }, mended: time.Minute,
+		},
 		rotator.RuleClockJumped: {
 			trouble: once(func(s *estate) { s.clock.jump(-5 * time.Minute) }),
 			poll:    10 * time.Second, id: "clock-jumped/daemon",

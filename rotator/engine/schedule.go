@@ -55,6 +55,9 @@ func (c schedule) fire(id string) {
 	if key == nil || state.NextRotation.IsZero() || state.NextRotation.After(c.now) {
 		return
 	}
+	if freezing(c).of(key.ID, false) != nil {
+		return // it comes again when the freeze ends, as late as it is then
+	}
 	due := state.NextRotation
 	state = c.draft.changedKey(key.ID)
 	state.LastFired = due

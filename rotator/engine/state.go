@@ -43,6 +43,8 @@ type state struct {
 
 	// alarm keeps alerts, silences and what was learned.
 	alarm alarm
+	// freezes are in the order in which they were made.
+	freezes []*rotator.Freeze
 	// kinds counts the trackers of live operations.
 	kinds kindCounts
 	// took hears how long a dependent took; see [Options].
@@ -94,6 +96,7 @@ type (
 	foreign     struct{ *state } // foreign.go
 	standings   struct{ *state } // standing.go, drift.go
 	schedule    struct{ *state } // schedule.go
+	freezing    struct{ *state } // freeze.go
 	alerts      struct{ *state } // alarm.go, silence.go, learn.go
 	posting     struct{ *state } // outbox.go
 	commands    struct{ *state } // command.go

@@ -80,6 +80,8 @@ type effect struct {
 	tag     string
 	attempt int // of a search, its number
 	enable  bool
+	// refused is why the call is not to be made after all.
+	refused *rotator.Error
 
 	subscription string
 	// inspect are versions to read.
@@ -165,6 +167,10 @@ func (d *deadline) done() {
 func (w *world) do(ctx context.Context, t *task) *result {
 	r := &result{task: t}
 	var err error
+	if t.effect != nil && t.refused != nil && t.kind != taskApply {
+		r.err = t.refused
+		return r
+	}
 	switch t.kind {
 	case taskVersions:
 		r.versions, err = w.vault.Versions(ctx, t.keyID)
@@ -187,7 +193,9 @@ func (w *world) do(ctx context.Context, t *task) *result {
 	case taskNotify:
 		err = t.notify.receiver.Notifier.Notify(ctx, t.notify.Notification)
 	case taskApply:
-		if err := w.services[t.dependent.Kind].Apply(ctx, t.dependent, t.action, t.keyID, *t.version); err != nil {
+		if t.refused != nil {
+			r.applyErr = t.refused
+		} else if err := w.services[t.dependent.Kind].Apply(ctx, t.dependent, t.action, t.keyID, *t.version); err != nil {
 			r.applyErr = rotator.AsError(err)
 		}
 		r.observation, err = w.observe(ctx, t)
@@ -234,4 +242,3 @@ func (w *world) inspect(ctx context.Context, t *task) (all []rotator.Version, er
 	}
 	return all, nil
 }
-

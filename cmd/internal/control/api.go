@@ -30,6 +30,13 @@ type Alerter interface {
 	Timings(ctx context.Context) ([]rotator.TimingStatus, error)
 }
 
+// Freezer keeps the freezes.
+type Freezer interface {
+	Freezes(ctx context.Context) ([]rotator.Freeze, error)
+	Freeze(ctx context.Context, r rotator.FreezeRequest) (rotator.Freeze, error)
+	EndFreeze(ctx context.Context, id, actor, reason string) (rotator.Freeze, error)
+}
+
 // Operator is what people can do with the engine.
 type Operator interface {
 	Rotate(ctx context.Context, r rotator.Request) (rotator.Operation, error)
@@ -55,6 +62,7 @@ type Engine interface {
 	Operator
 	Planner
 	Alerter
+	Freezer
 }
 
 // Version says what the daemon is.
@@ -119,6 +127,21 @@ type AttestRequest struct {
 	// Until is when the attestation ends, or For says it from now on; one of the two.
 	Until time.Time `json:"until,omitzero"`
 	For   Duration  `json:"for,omitzero"`
+}
+
+// FreezeRequest asks to stop every write but those of revocations and reinstatements: of
+// one vault or key, or of all if both are empty.
+type FreezeRequest struct {
+	// Vault is a host, or its first label.
+	Vault string `json:"vault,omitempty"`
+	// Key is the short name of a key.
+	Key string `json:"key,omitempty"`
+	// Until is when it is to end, or For after how long; with neither somebody has to
+	// end it.
+	Until time.Time `json:"until,omitzero"`
+	For   Duration  `json:"for,omitzero"`
+	// Reason is the person's own words, kept in the audit trail.
+	Reason string `json:"reason"`
 }
 
 // TestRequest asks to try out receivers.

@@ -113,6 +113,14 @@ func (e *fullEngine) Silence(context.Context, rotator.SilenceRequest) (rotator.S
 	return full[rotator.Silence](e.filler), nil
 }
 
+func (e *fullEngine) Freezes(context.Context) ([]rotator.Freeze, error) {
+	return full[[]rotator.Freeze](e.filler), nil
+}
+
+func (e *fullEngine) Freeze(context.Context, rotator.FreezeRequest) (rotator.Freeze, error) {
+	return full[rotator.Freeze](e.filler), nil
+}
+
 func (e *fullEngine) Receivers() []rotator.ReceiverStatus {
 	return full[[]rotator.ReceiverStatus](e.filler)
 }
@@ -299,7 +307,7 @@ func TestOpenAPI_conversations(t *testing.T) {
 			o.Verify = func(context.Context) (LogReport, error) { return LogReport{}, nil }
 			o.Reload = func(context.Context) (Reloaded, error) { return Reloaded{}, nil }
 		})
-		least := map[string]string{"CommandRequest": "{}", "TestRequest": "{}", "BackupRequest": `{"path":"/x"}`, "SilenceRequest": `{"for":1.5}`, "AttestRequest": `{"dependent":"x","reason":"y"}`}
+		least := map[string]string{"CommandRequest": "{}", "TestRequest": "{}", "BackupRequest": `{"path":"/x"}`, "SilenceRequest": `{"for":1.5}`, "AttestRequest": `{"dependent":"x","reason":"y"}`, "FreezeRequest": `{"reason":"r"}`}
 		check(t, conversation(t, client, s, func(body reflect.Type) string { return least[body.Name()] }))
 	})
 	t.Run("errors", func(t *testing.T) {

@@ -106,6 +106,20 @@ func (e *fakeEngine) Attestations(context.Context, string) ([]rotator.Attestatio
 	return []rotator.Attestation{{ID: "a-1", Key: "payments", Versions: []string{"v1"}, Actor: "alice"}}, e.err
 }
 
+func (e *fakeEngine) Freezes(context.Context) ([]rotator.Freeze, error) {
+	return []rotator.Freeze{{ID: "f-1", Key: "payments", Actor: "alice", Reason: "r"}}, e.err
+}
+
+func (e *fakeEngine) Freeze(_ context.Context, r rotator.FreezeRequest) (rotator.Freeze, error) {
+	_, err := e.note(r)
+	return rotator.Freeze{ID: "f-2", Key: r.Key, Actor: r.Actor, Reason: r.Reason}, err
+}
+
+func (e *fakeEngine) EndFreeze(_ context.Context, id, actor, _ string) (rotator.Freeze, error) {
+	_, err := e.note([2]string{id, actor})
+	return rotator.Freeze{ID: id, Actor: actor}, err
+}
+
 func (e *fakeEngine) Receivers() []rotator.ReceiverStatus {
 	return []rotator.ReceiverStatus{{Name: "pager", Kind: "exec", Pending: 2}}
 }

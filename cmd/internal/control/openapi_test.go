@@ -142,6 +142,7 @@ var holes = regexp.MustCompile(`(\w+)/\{(\w+)\}`)
 func inPath(path string) (all []any) {
 	what := map[string]string{
 		"keys": "the short name of a key", "operations": "an operation id: op-17, or 17", "silences": "the id of a silence: s-1",
+		"freezes": "the id of a freeze: f-1",
 	}
 	for _, hole := range holes.FindAllStringSubmatch(path, -1) {
 		all = append(all, object{

@@ -52,7 +52,7 @@ func TestServer_Public(t *testing.T) {
 	web, s := public(t, engine, func(o *Options) { o.Observe = func(a Access) { seen <- a } })
 	shown := map[string]bool{
 		"GET /v1/summary": true, "GET /v1/keys": true, "GET /v1/keys/{name}": true, "GET /v1/operations": true, "GET /v1/operations/{id}": true,
-		"GET /v1/events": true, "GET /v1/alerts": true, "GET /v1/silences": true, "GET /v1/attestations": true, "GET /v1/receivers": true, "GET /v1/timings": true,
+		"GET /v1/events": true, "GET /v1/alerts": true, "GET /v1/silences": true, "GET /v1/attestations": true, "GET /v1/freezes": true, "GET /v1/receivers": true, "GET /v1/timings": true,
 		"GET /v1/rules": true, "GET /v1/version": true, "GET /v1/openapi.json": true,
 	}
 	for _, r := range s.routes() {

@@ -9,7 +9,7 @@ import (
 // routes is the whole API.
 func (s *Server) routes() []route {
 	var all []route
-	for _, some := range [][]route{s.keyRoutes(), s.operationRoutes(), s.alertRoutes(), s.daemonRoutes()} {
+	for _, some := range [][]route{s.keyRoutes(), s.operationRoutes(), s.alertRoutes(), s.freezeRoutes(), s.daemonRoutes()} {
 		all = append(all, some...)
 	}
 	return all

@@ -20,7 +20,7 @@ type state struct {
 	rules []alerting.RuleInfo
 
 	build, operations, needing, keys, trackers, lag, heartbeat *prometheus.Desc
-	alerts, silenced, pending, failures                        *prometheus.Desc
+	alerts, silenced, pending, failures, freezes               *prometheus.Desc
 	blocked, used, free, capacity                              *prometheus.Desc
 
 	// expect is told of every kind whose dependents are under way.
@@ -37,12 +37,13 @@ func newState(o Options, r prometheus.Registerer, expect func(kind string)) *sta
 	s.needing = desc("cmkd_operations_needing_action", "Operations under way that wait for a person.")
 	s.keys = desc("cmkd_keys", "Configured keys.")
 	s.trackers = desc("cmkd_trackers", "Dependents of operations under way, by where they stand and by their kind.", "state", "kind")
-	s.lag = desc("cmkd_schedule_lag_seconds", "How long the most overdue scheduled rotation has been due without having begun; 0 if none is.")
+	s.lag = desc("cmkd_schedule_lag_seconds", "How long the most overdue scheduled rotation has been due without having begun; 0 if none is, or if it waits for the end of a freeze.")
 	s.heartbeat = desc("cmkd_loop_heartbeat_age_seconds", "Time since the engine last began a step, which is some seconds at most while all is well.")
 	s.alerts = desc("cmkd_alerts", "Alerts that are firing and not silenced, by rule and severity.", "rule", "severity")
 	s.silenced = desc("cmkd_alerts_silenced", "Alerts that are firing and held back by a silence.")
 	s.pending = desc("cmkd_receiver_pending", "Alerts that a receiver has not been told of yet.", "receiver")
 	s.failures = desc("cmkd_receiver_failures", "Attempts to tell a receiver that failed since the last that did not.", "receiver")
+	s.freezes = desc("cmkd_freezes", "Freezes that hold, by what they stop: everything, vault, key, or scheduled for what nobody asks for.", "scope")
 	s.blocked = desc("cmkd_store_blocked", "1 if nothing can be stored, and therefore nothing is done; otherwise 0.")
 	s.used = desc("cmkd_store_bytes", "Size of the store.")
 	s.free = desc("cmkd_store_free_bytes", "Bytes free on the store's file system.")
@@ -65,7 +66,7 @@ func desc(name, help string, labels ...string) *prometheus.Desc {
 func (s *state) Describe(out chan<- *prometheus.Desc) {
 	for _, d := range []*prometheus.Desc{
 		s.build, s.operations, s.needing, s.keys, s.trackers, s.lag, s.heartbeat,
-		s.alerts, s.silenced, s.pending, s.failures, s.blocked, s.used, s.free, s.capacity,
+		s.alerts, s.silenced, s.pending, s.failures, s.freezes, s.blocked, s.used, s.free, s.capacity,
 	} {
 		out <- d
 	}
@@ -93,6 +94,13 @@ type shower func(d *prometheus.Desc, v float64, labels ...string)
 func (s *state) engine(show shower) {
 	now, sum := s.o.Clock.Now(), s.o.Engine.Summary()
 	show(s.keys, float64(sum.Keys))
+	frozen := map[string]int{}
+	for i := range sum.Freezes {
+		frozen[scopeOf(&sum.Freezes[i])]++
+	}
+	for _, scope := range freezeScopes {
+		show(s.freezes, float64(frozen[scope]), scope)
+	}
 	show(s.needing, float64(sum.NeedsAction))
 	for _, kind := range operationKinds {
 		show(s.operations, float64(sum.Live[kind]), string(kind))
@@ -104,7 +112,7 @@ func (s *state) engine(show shower) {
 		}
 	}
 	var lag time.Duration
-	if !sum.Next.IsZero() {
+	if !sum.Next.IsZero() && !sum.NextFrozen {
 		lag = max(0, now.Sub(sum.Next))
 	}
 	show(s.lag, lag.Seconds())
@@ -112,6 +120,22 @@ func (s *state) engine(show shower) {
 		show(s.heartbeat, max(0, now.Sub(beat)).Seconds())
 	}
 	show(s.blocked, truth(sum.Blocked != ""))
+}
+
+// freezeScopes are what freezes stop.
+var freezeScopes = []string{"everything", "vault", "key", "scheduled"}
+
+func scopeOf(f *rotator.Freeze) string {
+	switch {
+	case f.Scheduled:
+		return "scheduled"
+	case f.KeyID != "":
+		return "key"
+	case f.Vault != "":
+		return "vault"
+	default:
+		return "everything"
+	}
 }
 
 // alerting shows the alerts, with a 0 for each rule that raised none: a series
