@@ -249,7 +249,7 @@ func Reasons() []ReasonInfo {
 		{
 			ReasonNotObserved, "A dependent could not be observed, again and again.",
 			"Azure does not answer, throttles, or does not let cmkd read it.",
-			"`cmkd doctor` checks the permissions. What happens to the dependent meanwhile is not seen.",
+			"The problem says which role to grant, and at which scope. What happens to the dependent meanwhile is not seen.",
 		},
 		{
 			ReasonUpdateByHand, "The dependent names a version that cmkd cannot change; a person has to.",

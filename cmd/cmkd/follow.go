@@ -106,6 +106,8 @@ func outcome(op *rotator.OperationStatus) (end bool, err error) {
 		return true, wrong(exitNeedsAction, op, "needs somebody", problem)
 	case op.State.Final(), op.State == rotator.StateEffective:
 		return true, nil
+	case op.Doubt != nil && op.AwaitsRetirement():
+		return true, wrong(exitNeedsAction, op, "waits for somebody", op.Doubt)
 	case op.State == rotator.StateRetiring && op.Retire == rotator.RetireManual && op.Retirer == "" && op.Waiting.For != "":
 		return true, nil // all that was asked for is done; the rest is a decision
 	}

@@ -138,6 +138,8 @@ func newWorld(name string, clock rotator.Clock) (*rotatortest.Azure, rotator.Key
 	case "calm", "unlisted":
 	case "auto":
 		key.Retire = rotator.RetireAuto
+		// What is only inferred would wait for a person.
+		orders.Kind, orders.Hidden, key.Dependents[1].Kind = "follower", false, "follower"
 	case "stuck", "receivers":
 		ledger.Delay = -1
 	case "fixed":

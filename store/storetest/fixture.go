@@ -23,13 +23,18 @@ func key(name string) rotator.KeyState {
 		Problem:   &rotator.Problem{Code: "c", Message: "m", Hint: "<h> & \u2028", Class: rotator.CodeForbidden},
 		Failed:    3, Missed: at(-2), Preflight: problem(), PreflightAt: at(-0.5),
 		Policy: rotator.RotationPolicy{Rotate: "P90D after creation", Expiry: "P1Y"}, PolicyAt: at(-0.25),
+		Versions: []rotator.Version{version("v1"), version("v0")}, Effects: []rotator.Effect{{Version: "v1", Enable: true, At: at(-0.2)}},
+		Tampered: []rotator.Tampering{{Version: "v0", Change: rotator.TamperMade, Seen: at(-0.1), At: at(-0.3), Why: "is weaker", Mended: at(-0.05)}},
+		Observed: at(-0.4), Changed: at(-0.6), Drift: []rotator.Drifted{{
+			Change: rotator.ReasonKeyLeft, Class: rotator.CodeForbidden, Affected: []rotator.Affected{{ID: "/subscriptions/s/a", Kind: "storage", Name: "a"}}, Count: 2, Message: "left",
+		}},
 	}
 }
 
 func version(id string) rotator.Version {
 	return rotator.Version{
 		ID: id, Created: at(-100), Updated: at(-99), Enabled: true, Expires: at(9000), NotBefore: at(-98),
-		PurgeProtected: true, HSM: true, Operation: "i/op-1",
+		PurgeProtected: true, HSM: true, Type: "RSA", Size: 3072, Ops: "unwrapKey wrapKey", Exportable: true, Operation: "i/op-1",
 	}
 }
 
@@ -50,7 +55,8 @@ func operation(id rotator.OperationID, name string) rotator.Operation {
 		Settled: at(0.3), Verify: at(0.4), Searched: at(0.5), Versions: []string{"v1"}, Changed: []string{"v1"},
 		Effect: at(0.6), Approvals: []rotator.Approval{{Actor: "bo", At: at(0.7), Reason: "ticket"}}, Revocation: 7,
 		CancelledBy: "cy", Waiting: rotator.Wait{For: rotator.WaitRetry, Version: "v1", Problem: problem()}, Problem: problem(), Held: problem(),
-		Failures: 3, Revision: 1,
+		Failures: 3, Revision: 1, Unlisted: 1,
+		Inventory: rotator.Inventory{Off: true, Subscriptions: 3, Unchecked: []rotator.Unchecked{{Kind: "storage", Subscription: "s", Problem: *problem()}}, More: 4},
 	}
 }
 
@@ -151,6 +157,7 @@ func freeze(id string) rotator.Freeze {
 func standing(key rotator.KeyID, dependent string) rotator.Standing {
 	return rotator.Standing{
 		KeyID: key, Dependent: dependent, Last: detail(0).Last, Since: at(1), Known: []string{"properties.encryption"}, Held: []rotator.Held{{Key: key, Version: "v0"}},
+		Drift: []rotator.Drift{{Change: rotator.ReasonVersionChanged, Use: "properties.encryption", From: "v1", To: "v0", Message: "went", Class: rotator.CodeForbidden, Since: at(1)}},
 	}
 }
 

@@ -19,9 +19,17 @@ func Checks() configs.Checks {
 		kinds[info.Name] = info
 	}
 	return configs.Checks{
-		KindOf:        kind.Of,
-		CheckKind:     func(name string) bool { _, ok := kinds[name]; return ok },
-		CheckSettings: kind.CheckSettings,
+		KindOf:    kind.Of,
+		CheckKind: func(name string) bool { _, ok := kinds[name]; return ok },
+		CheckSettings: func(name string, settings map[string]string) error {
+			if name != rotator.KindManual {
+				return kind.CheckSettings(name, settings)
+			}
+			if len(settings) > 0 {
+				return rotator.Errorf(rotator.CodeInvalid, "what cmkd cannot read has no settings").WithHint("take settings out")
+			}
+			return nil
+		},
 		CheckRule: func(rule string) bool {
 			return slices.ContainsFunc(alerting.Rules(), func(info alerting.RuleInfo) bool { return string(info.Rule) == rule })
 		},

@@ -105,8 +105,8 @@ func needsSomebody() []panel {
 			},
 		},
 		{
-			title: "Alerts", kind: stacked, w: 12, h: 6, about: "Firing alerts by severity, and those held back by a silence.",
-			queries: []query{{"sum by (severity) (cmkd_alerts{@})", "{{severity}}"}, {"sum(cmkd_alerts_silenced{@})", "silenced"}},
+			title: "Alerts", kind: stacked, w: 12, h: 6, about: "Firing alerts by severity, those held back by a silence, and the freezes that stop every write.",
+			queries: []query{{"sum by (severity) (cmkd_alerts{@})", "{{severity}}"}, {"sum(cmkd_alerts_silenced{@})", "silenced"}, {"sum(cmkd_freezes{@})", "freezes"}},
 			colours: []colour{{"critical", "red"}, {"warning", "orange"}, {"info", "blue"}, {"silenced", grey}},
 		},
 		{
