@@ -147,8 +147,10 @@ func (a *app) demoScenes(ctx context.Context) error {
 		play  func() error
 	}{
 		{"cmkd status", func() error { return a.statusAll(ctx, client, false) }},
-		{"cmkd rotate payments --wait", a.scene(ctx, client, why, client.Rotate)},
+		{"cmkd rotate payments --wait", func() error { return needsSomebody(a.scene(ctx, client, why, client.Rotate)()) }},
 		{"cmkd status payments", func() error { return a.statusKey(ctx, client, demoKey, false) }},
+		{"cmkd attest payments DEPENDENT --reason \"cmkd demo\" --until 1d", func() error { return a.demoAttest(ctx, client) }},
+		{"cmkd status op-1 --watch", func() error { return a.follow(ctx, client, 1, 0) }},
 		{"cmkd revoke payments --confirm payments --wait", func() error {
 			if err := a.confirmRevocation(ctx, client, demoKey, demoKey); err != nil {
 				return err
@@ -170,6 +172,40 @@ func (a *app) demoScenes(ctx context.Context) error {
 		if err := scene.play(); err != nil {
 			return err
 		}
+	}
+	return nil
+}
+
+// needsSomebody makes of the error of an operation that waits for a person none.
+func needsSomebody(err error) error {
+	var end *outcomeError
+	if errors.As(err, &end) && end.code == exitNeedsAction {
+		return nil
+	}
+	if err == nil {
+		return errors.New("the previous version was retired, although something of its dependents cannot be seen")
+	}
+	return err
+}
+
+// demoAttest gives a person's word for each dependent of which something cannot be seen.
+func (a *app) demoAttest(ctx context.Context, client *control.Client) error {
+	op, err := client.Operation(ctx, 1)
+	if err != nil {
+		return err
+	}
+	for i := range op.Trackers {
+		t := &op.Trackers[i]
+		if len(t.Detail.Blind) == 0 {
+			continue
+		}
+		made, err := client.Attest(ctx, demoKey, control.AttestRequest{
+			Dependent: t.Detail.Dependent.ID, Reason: "cmkd demo", For: control.Duration{Duration: 24 * time.Hour},
+		})
+		if err != nil {
+			return err
+		}
+		a.say("%s: %s; a person's word stands in for what cannot be seen: %s", made.ID, clean(name(made.Dependent)), clean(strings.Join(made.BlindSpots, ", ")))
 	}
 	return nil
 }

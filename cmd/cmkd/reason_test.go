@@ -80,6 +80,7 @@ func TestReason(t *testing.T) {
 	commands := map[string][]string{
 		"rotate": {"payments"}, "revoke": {"payments", "--confirm", "payments"}, "reinstate": {"payments"}, "retire": {"payments"},
 		"approve": {"op-17"}, "cancel": {"op-17"}, "silence": {"--key", "payments", "--for", "2h"}, "silence end": {"s-1"},
+		"attest": {"payments", "ledger", "--until", "30d"}, "attest end": {"a-1"},
 		"freeze": {"--key", "payments"}, "freeze end": {"f-1"}, "unfreeze": {"f-1"},
 	}
 	taking := withReason(newRoot(newApp(strings.NewReader(""), io.Discard, io.Discard, func(string) string { return "" })))

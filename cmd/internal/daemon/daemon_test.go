@@ -258,7 +258,7 @@ func TestRun(t *testing.T) {
 		t.Errorf("the socket stays behind: %v", err)
 	}
 	again := start(t, dir)
-	if got, err := again.client.Operation(t.Context(), op.ID); err != nil || got.State != rotator.StateCompleted {
+	if got, err := again.client.Operation(t.Context(), op.ID); err != nil || got.State != rotator.StateRetiring {
 		t.Errorf("after a restart the rotation is %+v (%v)", got.Operation, err)
 	}
 }
