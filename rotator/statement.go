@@ -76,7 +76,7 @@ func (f *Freeze) Holds(key KeyID, now time.Time) bool {
 // Stops reports whether the freeze stops what somebody asked for, or nobody did, on a key
 // at a time.
 func (f *Freeze) Stops(key KeyID, asked bool, now time.Time) bool {
-	return f.Holds(key, now) && !(f.Scheduled && asked)
+	return f.Holds(key, now) && (!f.Scheduled || !asked)
 }
 
 // Subject says what is frozen: everything, a vault or a key.

@@ -74,6 +74,11 @@ type Reader interface {
 	// earliest first, at one time keys by name before operations by id, at most
 	// limit; limit 0 means all.
 	Due(ctx context.Context, until time.Time, limit int) ([]DueItem, error)
+	ShelfReader
+}
+
+// ShelfReader reads what is kept beside keys and operations.
+type ShelfReader interface {
 	// Book returns alerts, silences, timings, attestations and freezes, as of one
 	// moment.
 	Book(ctx context.Context) (Book, error)

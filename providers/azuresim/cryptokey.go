@@ -86,7 +86,7 @@ func (s *Server) compute(c *call, name, id, permission string) *answer {
 // facts leave open is a quirk.
 func refuseUse(c *call, v *version, operation string) *answer {
 	uses := operation == "encrypt" || operation == "wrapKey" || operation == "verify"
-	if !v.enabled && !(uses && c.sim.quirk(quirkDisabled) == "protects") {
+	if !v.enabled && (!uses || c.sim.quirk(quirkDisabled) != "protects") {
 		return innerProblem(http.StatusForbidden, "Forbidden", "KeyDisabled",
 			"Operation "+operation+" is not allowed on a disabled key.")
 	}

@@ -48,11 +48,10 @@ func (d *DiagnosticsSpec) UnmarshalYAML(unmarshal func(any) error) error {
 	var f fields
 	if err := unmarshal(&f); err != nil {
 		*d = DiagnosticsSpec{invalid: "give none or workspace, category and since"}
-		var e yaml.Error
-		if errors.As(err, &e) {
+		if e, ok := errors.AsType[yaml.Error](err); ok {
 			d.invalid = e.GetMessage() + "; " + d.invalid
 		}
-		return nil //nolint:nilerr // ParseScenario reports it, with its line
+		return nil // ParseScenario reports it, with its line
 	}
 	*d = DiagnosticsSpec(f)
 	return nil

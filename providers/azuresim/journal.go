@@ -2,6 +2,7 @@ package azuresim
 
 import (
 	"bytes"
+	"context"
 	"fmt"
 	"net/http"
 	"net/url"
@@ -134,7 +135,7 @@ func (s *Server) replay(r record) error {
 // replayCall lets a request take effect again. Faults and limits do not judge it
 // anew: their verdict is in the record.
 func (s *Server) replayCall(r *recordedCall) error {
-	request, err := http.NewRequest(r.Method, "https://"+r.Host, bytes.NewReader(nil))
+	request, err := http.NewRequestWithContext(context.Background(), r.Method, "https://"+r.Host, bytes.NewReader(nil))
 	if err != nil {
 		return fmt.Errorf("replay %s %s: %w", r.Method, r.Path, err)
 	}

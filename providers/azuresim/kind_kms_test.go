@@ -3,6 +3,7 @@ package azuresim_test
 import (
 	"encoding/json"
 	"fmt"
+	"maps"
 	"strings"
 	"testing"
 	"time"
@@ -171,9 +172,7 @@ func TestKMS_Refusals(t *testing.T) {
 	kms := func(change map[string]any) func(map[string]any) {
 		return func(security map[string]any) {
 			block := security["azureKeyVaultKms"].(map[string]any)
-			for name, value := range change {
-				block[name] = value
-			}
+			maps.Copy(block, change)
 		}
 	}
 	for _, c := range []struct {

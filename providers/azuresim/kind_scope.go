@@ -161,13 +161,14 @@ func scopeList(s *Server, c *call) *answer {
 
 // scopeNext writes the link as Storage does: names with a bare dollar sign.
 func scopeNext(c *call, name string) string {
-	out := "https://" + managementHost + c.path + "?api-version=" + c.version()
+	var out strings.Builder
+	out.WriteString("https://" + managementHost + c.path + "?api-version=" + c.version())
 	for _, option := range []string{"$filter", "$include", "$maxpagesize"} {
 		if value := c.query.Get(option); value != "" {
-			out += "&" + option + "=" + url.QueryEscape(value)
+			out.WriteString("&" + option + "=" + url.QueryEscape(value))
 		}
 	}
-	return out + "&$skipToken=" + name
+	return out.String() + "&$skipToken=" + name
 }
 
 // buildScope makes a scope of an account.

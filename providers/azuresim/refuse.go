@@ -254,7 +254,7 @@ func badVault(c *call, r *resource, v *vault, body doc) *answer {
 		return nil
 	case !v.deleted:
 		return problem(http.StatusConflict, "VaultAlreadyExists",
-			"The vault name '%s' is already in use. Vault names are globaly unique so it is possible that the name is"+
+			"The vault name '%s' is already in use. Vault names are globaly unique so it is possible that the name is"+ //nolint:misspell // Azure's own words
 				" already taken. If you are sure that the vault name was not taken then it is possible that a vault with the"+
 				" same name was recently deleted but not purged after being placed in a recoverable state. If the vault is in"+
 				" a recoverable state then the vault will need to be purged before reusing the name. For more information on"+

@@ -47,14 +47,15 @@ func (r resourceID) fullType() string { return r.provider + "/" + r.typ }
 
 // path returns the id of the resource in its usual spelling.
 func (r resourceID) path() string {
-	out := "/subscriptions/" + r.subscription + "/resourceGroups/" + r.group + "/providers/" + r.provider
+	var out strings.Builder
+	out.WriteString("/subscriptions/" + r.subscription + "/resourceGroups/" + r.group + "/providers/" + r.provider)
 	names := strings.Split(r.chain(), "/")
 	for i, typ := range strings.Split(r.typ, "/") {
 		if i < len(names) {
-			out += "/" + typ + "/" + names[i]
+			out.WriteString("/" + typ + "/" + names[i])
 		}
 	}
-	return out
+	return out.String()
 }
 
 // chain returns the names from the outermost resource to this one, joined by /.

@@ -180,7 +180,9 @@ func TestObserve_Cluster(t *testing.T) {
 	set := func(id, version string) string {
 		return resource(id, `"activeKey":{"keyUrl":"`+string(key)+"/"+version+`"},"rotationToLatestKeyVersionEnabled":true`)
 	}
-	kms := func(id string) string { return `"securityProfile":{"azureKeyVaultKms":{"enabled":true,"keyId":"` + id + `"}}` }
+	kms := func(id string) string {
+		return `"securityProfile":{"azureKeyVaultKms":{"enabled":true,"keyId":"` + id + `"}}`
+	}
 	const disks, ephemeral = `"diskEncryptionSetID":"` + ours + `",`, `"agentPoolProfiles":[{"name":"one","osDiskType":"Managed"},{"name":"two","osDiskType":"Ephemeral"}],`
 	for _, tt := range []struct{ name, properties, volumes, target, want string }{
 		{"disks alone", disks + `"securityProfile":{}`, `[]`, "", "follows KEY/v1, key-not-shown"},

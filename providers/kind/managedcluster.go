@@ -101,9 +101,9 @@ const (
 	clusterSet Path = "properties.diskEncryptionSetID"
 	nodeGroup  Path = "properties.nodeResourceGroup"
 	pools      Path = "properties.agentPoolProfiles"
-	poolName Path = "name"
-	poolDisk Path = "osDiskType"
-	diskSet  Path = "properties.encryption.diskEncryptionSetId"
+	poolName   Path = "name"
+	poolDisk   Path = "osDiskType"
+	diskSet    Path = "properties.encryption.diskEncryptionSetId"
 	// diskEncryption is there in every disk.
 	diskEncryption Path = "properties.encryption.type"
 )

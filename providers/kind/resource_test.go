@@ -341,7 +341,7 @@ func TestManagedCluster_resolves_to_its_set(t *testing.T) {
 		case r.Method == http.MethodPatch:
 			return wiretest.Answer{Body: set}
 		case strings.Contains(lower, "/managedclusters?"):
-			return wiretest.Answer{Body: `{"value":[` + cluster + `,` + strings.Replace(resource(clusterID, ""), "aks", "other", -1) + `]}`}
+			return wiretest.Answer{Body: `{"value":[` + cluster + `,` + strings.ReplaceAll(resource(clusterID, ""), "aks", "other") + `]}`}
 		case strings.Contains(lower, "/managedclusters/"):
 			return wiretest.Answer{Body: cluster}
 		}

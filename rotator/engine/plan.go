@@ -25,24 +25,24 @@ func (e *Engine) PlanRotation(ctx context.Context, name string) (rotator.Plan, e
 
 // rehearsal is the plan of a rotation, whatever is frozen: a freeze is shown by itself,
 // and may be over when the rotation is due.
-func (look planner) rehearsal(ctx context.Context, name string) (rotator.Plan, error) {
-	key, p, err := look.begin(name, rotator.KindRotation)
+func (p planner) rehearsal(ctx context.Context, name string) (rotator.Plan, error) {
+	key, plan, err := p.begin(name, rotator.KindRotation)
 	if err != nil {
 		return rotator.Plan{}, err
 	}
-	versions, listErr := look.listVersions(ctx, &key)
+	versions, listErr := p.listVersions(ctx, &key)
 	op := rotator.Operation{Kind: rotator.KindRotation, State: rotator.StatePending, Key: key.Name, KeyID: key.ID}
 	l := &live{op: op, versions: versions, listErr: listErr}
 	if problem := preflight(l); problem != nil {
-		p.Problems = append(p.Problems, *problem)
+		plan.Problems = append(plan.Problems, *problem)
 	}
 	newest, _ := rotator.Newest(versions, nil)
-	p.Steps = append(p.Steps,
+	plan.Steps = append(plan.Steps,
 		fmt.Sprintf("make a new version of %s after %s (%s)", key.ID, newest.ID, methodText(key.Method)),
 		fmt.Sprintf("follow %d dependents until each is known to use it", len(key.Dependents)),
 		retireText(&key, newest.ID))
-	p.Dependents = look.planDependents(ctx, &key, &op, look.rotationEffect)
-	return collect(p), nil
+	plan.Dependents = p.planDependents(ctx, &key, &op, p.rotationEffect)
+	return collect(plan), nil
 }
 
 // PlanRevocation says what Revoke would do and break, from fresh reads.

@@ -339,7 +339,7 @@ func TestRules_SilentWhileAllIsWell(t *testing.T) {
 		s.start()
 		for range 65 {
 			s.pass(24 * time.Hour)
-			if id := s.status("payments").KeyState.Operation; id != 0 {
+			if id := s.status("payments").Operation; id != 0 {
 				if op := s.operation(id); op.AwaitsRetirement() {
 					s.retire()
 				}

@@ -45,6 +45,10 @@ type Operator interface {
 	Retire(ctx context.Context, r rotator.Request) (rotator.Operation, error)
 	Approve(ctx context.Context, r rotator.OperationRequest) (rotator.Operation, error)
 	Cancel(ctx context.Context, r rotator.OperationRequest) (rotator.Operation, error)
+}
+
+// Attester takes people's word for what cmkd cannot see.
+type Attester interface {
 	Attest(ctx context.Context, r rotator.AttestRequest) (rotator.Attestation, error)
 	WithdrawAttestation(ctx context.Context, id, actor, reason string) (rotator.Attestation, error)
 	Attestations(ctx context.Context, key string) ([]rotator.Attestation, error)
@@ -60,6 +64,7 @@ type Planner interface {
 type Engine interface {
 	Viewer
 	Operator
+	Attester
 	Planner
 	Alerter
 	Freezer

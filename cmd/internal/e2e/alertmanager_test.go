@@ -152,7 +152,7 @@ func (a *alertmanager) stop() {
 	}
 	// It is ready before it listens to signals: one that comes at once just ends it.
 	err := a.cmd.Wait()
-	if status, ok := a.cmd.ProcessState.Sys().(syscall.WaitStatus); err != nil && !(ok && status.Signal() == syscall.SIGTERM) {
+	if status, ok := a.cmd.ProcessState.Sys().(syscall.WaitStatus); err != nil && (!ok || status.Signal() != syscall.SIGTERM) {
 		a.t.Errorf("Alertmanager: %v", err)
 	}
 	a.cmd = nil
