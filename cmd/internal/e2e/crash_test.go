@@ -105,7 +105,7 @@ func (s *estate) check(accepted map[rotator.OperationID]bool) {
 		s.t.Errorf("%d rotations made %d versions", len(ops), len(versions)-1)
 	}
 	for i, v := range versions {
-		if last := i == len(versions)-1; v.Enabled != last {
+		if last := i == len(versions)-1; v.Enabled != (last || s.keeps) {
 			s.t.Errorf("version %d of %d: enabled is %v", i+1, len(versions), v.Enabled)
 		}
 	}

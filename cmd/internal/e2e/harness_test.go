@@ -67,6 +67,7 @@ keys:
 
 // estate is a simulated Azure, a configuration, and the daemon that is killed.
 type estate struct {
+	keeps  bool // retire is off
 	t      testing.TB
 	dir    string
 	binary string

@@ -23,7 +23,7 @@ func TestThrottling(t *testing.T) {
 	}
 	// The guard needs an answer of every list in one go, which such a storm seldom gives.
 	s := newEstateOf(t, scenario, strings.Replace(configuration, "retire: auto", "retire: \"off\"", 1))
-	s.binary = build(t)
+	s.binary, s.keeps = build(t), true
 	s.sim.AddFault(throttle("*.vault.azure.net"))
 	s.sim.AddFault(throttle("management.azure.com"))
 	s.start()
