@@ -3,7 +3,7 @@ import {estate, hex} from './estate.js';
 export const scenario = estate({
   description: 'The blobs of accounts whose key is revoked',
   speed: 600,
-  vaults: [{name: 'contoso-prod', resource_group: 'security', keys: [
+  vaults: [{name: 'contoso-prod', resource_group: 'security', purge_protection: true, keys: [
     {name: 'payments', versions: [{id: hex(1), age: '1d'}]}, {name: 'doomed', versions: [{id: hex(2), age: '1d'}]},
   ]}],
   storage_accounts: [

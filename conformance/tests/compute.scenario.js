@@ -8,7 +8,7 @@ export const pinned = {name: 'contoso-pinned', resource_group: 'compute', key: '
 export const scenario = estate({
   description: 'Disk encryption sets with disks and a machine',
   speed: 600, page_size: 3, operations: {duration: '10m', retry_after: '0.5s'},
-  vaults: [{name: 'contoso-prod', resource_group: 'security', keys: [
+  vaults: [{name: 'contoso-prod', resource_group: 'security', purge_protection: true, keys: [
     {name: 'payments', versions: [{id: hex(1), age: '90d'}, {id: hex(2), age: '1d'}]},
     {name: 'machines', versions: [{id: hex(5), age: '1d'}]}, {name: 'rotating', versions: [{id: hex(6), age: '1d'}]},
   ]}],

@@ -9,7 +9,7 @@ export const batch = {
 export const scenario = estate({
   description: 'Container groups, pinned to a version',
   speed: 600, page_size: 3, operations: {duration: '10m', retry_after: '0.5s'},
-  vaults: [{name: 'contoso-prod', resource_group: 'security', keys: [
+  vaults: [{name: 'contoso-prod', resource_group: 'security', purge_protection: true, keys: [
     {name: 'payments', versions: [{id: hex(1), age: '90d'}, {id: hex(2), age: '1d'}, {id: hex(3), age: '1h', disabled: true}]},
   ]}],
   container_groups: [

@@ -9,7 +9,7 @@ export const aks = {
 export const scenario = estate({
   description: 'Managed clusters with a disk encryption set and a key for etcd',
   speed: 600, page_size: 3, operations: {duration: '10m', retry_after: '0.5s'},
-  vaults: [{name: 'contoso-prod', resource_group: 'security', keys: [{name: 'payments', versions: [{id: hex(1), age: '90d'}, {id: hex(2), age: '1d'}]}]}],
+  vaults: [{name: 'contoso-prod', resource_group: 'security', purge_protection: true, keys: [{name: 'payments', versions: [{id: hex(1), age: '90d'}, {id: hex(2), age: '1d'}]}]}],
   disk_encryption_sets: [{name: 'contoso-des', resource_group: 'compute', key: 'contoso-prod/payments', auto_rotate: true}],
   managed_clusters: [
     aks, {name: 'contoso-plain', resource_group: 'compute'}, {...aks, name: 'contoso-repinned'}, {...aks, name: 'contoso-busy'},

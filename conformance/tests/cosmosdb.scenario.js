@@ -9,7 +9,7 @@ export const orders = {
 export const scenario = estate({
   description: 'Cosmos DB accounts under a key',
   speed: 600, page_size: 3, operations: {duration: '10m', retry_after: '0.5s'},
-  vaults: [{name: 'contoso-prod', resource_group: 'security', keys: [
+  vaults: [{name: 'contoso-prod', resource_group: 'security', purge_protection: true, keys: [
     {name: 'payments', versions: [{id: hex(1), age: '90d'}, {id: hex(2), age: '1d'}]}, {name: 'other'},
   ]}],
   cosmosdb_accounts: [

@@ -10,7 +10,7 @@ export const pinned = {name: 'contosopinned', resource_group: 'payments', locati
 export const scenario = estate({
   description: 'Storage accounts under a key with two versions',
   speed: 600, page_size: 3, operations: {duration: '10m', retry_after: '0.5s'},
-  vaults: [{name: 'contoso-prod', resource_group: 'security', keys: [
+  vaults: [{name: 'contoso-prod', resource_group: 'security', purge_protection: true, keys: [
     {name: 'payments', versions: [{id: hex(1), age: '90d'}, {id: hex(2), age: '1d', expires: '365d'}]},
     {name: 'other', versions: [{id: hex(7), age: '5d'}]},
   ]}],

@@ -86,22 +86,25 @@ test('a version that somebody enables during a revocation is noticed', async () 
   equal(event.data.versions, hex(1));
 });
 
-test('a resource that somebody pins during a rotation is pinned anew to the right version', async () => {
+test('a resource that somebody pins during a rotation is left as they want it, and they are asked', async () => {
   await cmkd('rotate', 'repinned', '--reason', 'drill');
   const version = await until('cmkd makes a version', 30, async () => (await status('repinned')).latest_operation?.target?.id);
   equal(version, await newest('repinned'));
   const waiting = await until('cmkd waits for the account', 30, async () => { const d = await dependent('repinned', 'contosorepinned'); return d?.detail.binding === 'follows' && d; });
   equal(waiting.detail.before, hex(1));
-  await storageAccounts.update('payments', 'contosorepinned', {
-    encryption: {keySource: 'Microsoft.Keyvault', keyVaultProperties: {keyName: 'repinned', keyVaultUri: vault, keyVersion: hex(1)}},
+  const pin = keyVersion => storageAccounts.update('payments', 'contosorepinned', {
+    encryption: {keySource: 'Microsoft.Keyvault', keyVaultProperties: {keyName: 'repinned', keyVaultUri: vault, keyVersion}},
   });
-  await until('cmkd sees that the account is pinned', 30, async () => (await dependent('repinned', 'contosorepinned')).detail.binding === 'pinned');
-  const updated = await until('cmkd pins it to the new version', 30, async () => { const e = await events('repinned', 'dependent-updated'); return e.length > 0 && e; });
-  ok(updated.every(e => e.dependent.endsWith('contosorepinned')));
+  await pin(hex(1));
+  const asking = await until('cmkd sees that the account is pinned', 30, async () => { const d = await dependent('repinned', 'contosorepinned'); return d.detail.binding === 'pinned' && d; });
+  equal(asking.state, 'needs-action');
+  const [blocker] = (await status('repinned')).latest_operation.blockers;
+  ok(blocker.dependent.endsWith('contosorepinned') && blocker.message.includes(hex(1)), JSON.stringify(blocker));
+  await pin(''); // they let it follow again, and the service takes the newest with the same update
   const done = await until('cmkd sees the new version in use', 30, async () => { const d = await dependent('repinned', 'contosorepinned'); return d.detail.version === version && d; });
   equal(done.evidence, 'confirmed');
+  deepEqual(await events('repinned', 'dependent-updated'), []); // cmkd wrote nothing
   const {encryption: {keyVaultProperties: k}} = await storageAccounts.getProperties('payments', 'contosorepinned');
-  equal(k.keyVersion, version);
   equal(k.currentVersionedKeyIdentifier, `${vault}/keys/repinned/${version}`);
   equal((await keys.getKey('repinned', {version: hex(1)})).properties.enabled, true); // nothing was retired under it
 });
