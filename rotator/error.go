@@ -14,7 +14,7 @@ const (
 	CodeInvalid     Code = "invalid"     // the request or the configuration is wrong
 	CodeNotFound    Code = "not-found"   // no such key, operation, version or resource
 	CodeConflict    Code = "conflict"    // it changed meanwhile, or another operation is under way
-	CodeRefused     Code = "refused"     // a guard refuses
+	CodeRefused     Code = "refused"     // a guard, a lock or a policy refuses, until a person changes that
 	CodeForbidden   Code = "forbidden"   // permission is missing
 	CodeThrottled   Code = "throttled"   // too many calls; see RetryAfter
 	CodeUnavailable Code = "unavailable" // try again later

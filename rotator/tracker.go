@@ -98,6 +98,10 @@ type TrackerDetail struct {
 	Applied        time.Time `json:"applied,omitzero"`
 	AppliedVersion string    `json:"applied_version,omitempty"`
 	AppliedAction  Action    `json:"applied_action,omitempty"`
+	// Refused counts the updates refused one after the other, for the back-off, and
+	// Refusal is what the last of them was refused for. Looks in between change neither.
+	Refused int      `json:"refused,omitempty"`
+	Refusal *Problem `json:"refusal,omitempty"`
 	// DoneAt is when Evidence was reached, by Azure's clock.
 	DoneAt time.Time `json:"done_at,omitzero"`
 	// Problem is what keeps the dependent from being done.

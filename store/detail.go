@@ -47,6 +47,8 @@ func AppendDetail(dst []byte, d *rotator.TrackerDetail) ([]byte, error) {
 	w.str(string(d.BoundBefore))
 	w.uint(uint64(d.Window))
 	w.strs(d.Blind)
+	w.uint(uint64(d.Refused))
+	w.problem(d.Refusal)
 	if w.err != nil {
 		return nil, w.err
 	}
@@ -86,6 +88,8 @@ func DecodeDetail(value []byte) (*rotator.TrackerDetail, error) {
 	for range r.count() {
 		d.Blind = append(d.Blind, r.shared())
 	}
+	d.Refused = int(r.uint())
+	d.Refusal = r.problem()
 	return d, r.err
 }
 

@@ -74,7 +74,8 @@ func TestDetail_KeepsEveryField(t *testing.T) {
 }
 
 // oldDetail is a record from before details had a region and problems a class,
-// singleDetail one from before observations had several uses, newDetail one of today:
+// singleDetail one from before observations had several uses, seenDetail one
+// from before refusals were counted, newDetail one of today:
 // all must be readable for ever.
 const (
 	oldDetail = "01c3e6dd6ac18000122f737562736372697074696f6e732f732f610773746f7261676501610c7768656e2d7374616c6c65640080" +
@@ -86,7 +87,16 @@ const (
 		"9080000163016d016809666f7262696464656e01e0800098316ed6aff8a3151068747470733a2f2f762f6b6579732f6b000276320102" +
 		"763100000000000000000007616c6c6f7765640000019480000164016e01690d6175746f2d726f746174696f6e0364657301016b0176" +
 		"0a776573746575726f7065037365740b6e6f7274686575726f7065"
-	newDetail = "016a397701c18000122f737562736372697074696f6e732f732f610773746f7261676501610c7768656e2d7374616c6c65640080c0" +
+	newDetail = "01b5b1f74ac18000122f737562736372697074696f6e732f732f610773746f7261676501610c7768656e2d7374616c6c65640080c0" +
+		"e285e3680000000109636f6e7461696e6572016307666f6c6c6f777302763102763298316ed6aff8a31502763298316ed6aff8a315" +
+		"019080000163016d016809666f7262696464656e018a820098316ed6aff8a3150000000000000000000000000007616c6c6f776564" +
+		"0000019480000164016e01690d6175746f2d726f746174696f6e0001016b01760a776573746575726f706504c38000017010687474" +
+		"70733a2f2f762f6b6579732f6b00027632000000000000000002000276311068747470733a2f2f762f6b6579732f6c027630036465" +
+		"7300000000000000ac800001711068747470733a2f2f762f6b6579732f6b0670696e6e656400000000000000000000000000000000" +
+		"00009d80000172000000000000000000000000000100010102617a80c0e285e36801a0800001730000000000000000000000000000" +
+		"018780000165016f016a000000000000018480000177017901037365740b6e6f7274686575726f706501056f74686572056e756467" +
+		"65010201700576696120710670696e6e6564808094ae98c6060101770301868000017801790000"
+	seenDetail = "016a397701c18000122f737562736372697074696f6e732f732f610773746f7261676501610c7768656e2d7374616c6c65640080c0" +
 		"e285e3680000000109636f6e7461696e6572016307666f6c6c6f777302763102763298316ed6aff8a31502763298316ed6aff8a315" +
 		"019080000163016d016809666f7262696464656e018a820098316ed6aff8a3150000000000000000000000000007616c6c6f776564" +
 		"0000019480000164016e01690d6175746f2d726f746174696f6e0001016b01760a776573746575726f706504c38000017010687474" +
@@ -128,12 +138,20 @@ func someDetail() *rotator.TrackerDetail {
 			Facts:      map[string]string{"k": "v"}, Region: "westeurope",
 		},
 		Via: []string{"set", "other"}, Region: "northeurope", Known: []string{"p", "via q"}, BoundBefore: rotator.BindingPinned, Window: 8 * time.Hour, Blind: []string{"w"},
+		Refused: 3, Refusal: &rotator.Problem{Code: "x", Message: "y"},
 	}
+}
+
+// someSeen is what seenDetail says: refusals of updates were not counted.
+func someSeen() *rotator.TrackerDetail {
+	d := someDetail()
+	d.Refused, d.Refusal = 0, nil
+	return d
 }
 
 // someUses is what usesDetail says: that a use is unknown, or Microsoft's, was not kept.
 func someUses() *rotator.TrackerDetail {
-	d := someDetail()
+	d := someSeen()
 	d.Known, d.BoundBefore, d.Window, d.Blind, d.Last.Partial, d.Last.Uses = nil, "", 0, nil, false, d.Last.Uses[:2]
 	return d
 }
@@ -156,7 +174,7 @@ func TestDetail_Format(t *testing.T) {
 	}
 	before := someSingle()
 	before.Region, before.Last.Region, before.Problem.Class, before.Last.Problem.Class = "", "", "", ""
-	for text, want := range map[string]*rotator.TrackerDetail{oldDetail: before, singleDetail: someSingle(), usesDetail: someUses(), newDetail: someDetail()} {
+	for text, want := range map[string]*rotator.TrackerDetail{oldDetail: before, singleDetail: someSingle(), usesDetail: someUses(), seenDetail: someSeen(), newDetail: someDetail()} {
 		b, err := hex.DecodeString(text)
 		if err != nil {
 			t.Fatal(err)

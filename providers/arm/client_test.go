@@ -92,7 +92,7 @@ func TestClient_Do_classifies(t *testing.T) {
 		{"gone", 404, `{"error":{"code":"ResourceNotFound","message":"m"}}`, rotator.CodeNotFound, "ResourceNotFound", true, "deleted"},
 		{"no group", 404, `{"error":{"code":"ResourceGroupNotFound","message":"m"}}`, rotator.CodeNotFound, "ResourceGroupNotFound", true, "deleted"},
 		{"no subscription", 404, `{"error":{"code":"SubscriptionNotFound","message":"m"}}`, rotator.CodeNotFound, "SubscriptionNotFound", true, "subscription"},
-		{"locked", 409, `{"error":{"code":"ScopeLocked","message":"m"}}`, rotator.CodeConflict, "ScopeLocked", true, "lock"},
+		{"locked", 409, `{"error":{"code":"ScopeLocked","message":"m"}}`, rotator.CodeRefused, "ScopeLocked", true, "lock"},
 		{"busy", 409, `{"error":{"code":"AnotherOperationInProgress","message":"m"}}`, rotator.CodeConflict, "AnotherOperationInProgress", true, "under way"},
 		{"changed", 412, ``, rotator.CodeConflict, rotator.ReasonOfStatus(412), true, "changed the resource"},
 		{"bad version", 400, `{"error":{"code":"NoRegisteredProviderFound","message":"m"}}`, rotator.CodeInvalid, "NoRegisteredProviderFound", true, "api-version"},

@@ -69,8 +69,19 @@ func classify(method, path string, resp Response, o CallOptions, barred time.Dur
 	if e.Reason == "" {
 		e.Reason = rotator.ReasonOfStatus(resp.Status)
 	}
+	if stays(e.Reason) {
+		e.Code = rotator.CodeRefused
+	}
 	e.Hint = hint(method, path, e, doc, o)
 	return e
+}
+
+// stays reports whether a refusal stands until a person changes what it rests on,
+// whatever its status says: a lock, and a subscription that is disabled (409 both).
+//
+// Source: azure/facts-evidence.md section 6 ("not retryable").
+func stays(code rotator.Reason) bool {
+	return code == "ScopeLocked" || code == "ReadOnlyDisabledSubscription"
 }
 
 func message(method, path string, status int, doc errorBody) string {
@@ -103,6 +114,8 @@ func hint(method, path string, e *rotator.Error, doc errorBody, o CallOptions) s
 	switch {
 	case e.Reason == "ScopeLocked":
 		return "a management lock is on the resource, its group or its subscription: see `az lock list`, remove it for the update"
+	case e.Reason == "ReadOnlyDisabledSubscription":
+		return "the subscription is disabled, and nothing in it can be changed: have it enabled again"
 	case e.Reason == "SubscriptionNotFound":
 		return "check the subscription id, and that the daemon's identity has a role in that subscription"
 	case e.Reason == "ResourceGroupNotFound", e.Code == rotator.CodeNotFound:

@@ -72,6 +72,7 @@ func (t tracker) step(l look) (tracker, rotator.Action) {
 	d := t.Detail
 	if l.applied != "" && l.applyErr == nil {
 		d.Applied, d.AppliedVersion, d.AppliedAction = l.now, l.op.Target.ID, l.applied
+		d.Refused, d.Refusal = 0, nil
 	}
 	if l.err != nil {
 		return t.unseen(l), ""
@@ -433,7 +434,12 @@ func (t tracker) tell(a rotator.Action, l look) (tracker, rotator.Action) {
 			Hint: "enable it in the vault, or cancel and rotate anew",
 		}, l), ""
 	}
-	return t.enter(rotator.TrackerApplying, l.now, l.now), a
+	if t.Detail.Refusal == nil {
+		return t.enter(rotator.TrackerApplying, l.now, l.now), a
+	}
+	t.Detail.Problem = t.Detail.Refusal // that it is tried again mends nothing
+	t.Due = l.now
+	return t, a
 }
 
 // frozen has an update wait for the end of a freeze. A dependent that waits for its
@@ -476,21 +482,22 @@ func (t tracker) fixed(l look) (tracker, rotator.Action) {
 }
 
 // applyFailed handles an update that was refused or went wrong; it is repeated
-// after another look.
+// after another look. What is refused is counted apart from the looks, which go well
+// all the while.
 func (t tracker) applyFailed(l look) tracker {
-	t.Failures++
-	switch l.applyErr.Code {
-	case rotator.CodeThrottled:
+	d := t.Detail
+	if l.applyErr.Code == rotator.CodeThrottled {
 		return t.enter(rotator.TrackerPropagating, l.now, l.now.Add(max(l.applyErr.RetryAfter, time.Second)))
+	}
+	d.Refused, d.Refusal = d.Refused+1, rotator.ProblemOf(l.applyErr)
+	switch l.applyErr.Code {
 	case rotator.CodeForbidden, rotator.CodeInvalid, rotator.CodeRefused:
-		return t.block(rotator.TrackerNeedsAction, rotator.ProblemOf(l.applyErr), l)
+		return t.block(rotator.TrackerNeedsAction, d.Refusal, l)
 	default:
 	}
-	if t.Failures >= 3 {
-		t.Detail.Problem = rotator.ProblemOf(l.applyErr)
-	}
 	t = t.pending(l)
-	t.Due = l.now.Add(max(backoff(t.Failures), l.applyErr.RetryAfter))
+	d.Problem = d.Refusal
+	t.Due = l.now.Add(max(refusedAgain(d.Refused), l.applyErr.RetryAfter))
 	return t
 }
 
@@ -517,10 +524,14 @@ func changedFrom(t, old *rotator.Tracker) bool {
 	a, b := t.Detail, old.Detail
 	if t.Evidence != old.Evidence || a.Version != b.Version || !slices.Equal(a.Via, b.Via) || a.Binding != b.Binding || a.Region != b.Region ||
 		a.Before != b.Before || a.BoundBefore != b.BoundBefore || a.Window != b.Window || !slices.Equal(a.Blind, b.Blind) || len(a.Known) != len(b.Known) || a.AppliedVersion != b.AppliedVersion || a.AppliedAction != b.AppliedAction || !a.Applied.Equal(b.Applied) ||
-		!a.DoneAt.Equal(b.DoneAt) || (a.Problem == nil) != (b.Problem == nil) {
+		!a.DoneAt.Equal(b.DoneAt) || a.Refused != b.Refused {
 		return true
 	}
-	return a.Problem != nil && *a.Problem != *b.Problem
+	return !sameProblem(a.Problem, b.Problem) || !sameProblem(a.Refusal, b.Refusal)
+}
+
+func sameProblem(a, b *rotator.Problem) bool {
+	return a == b || a != nil && b != nil && *a == *b
 }
 
 var shownSeed = maphash.MakeSeed()

@@ -109,6 +109,12 @@ func (c observing) looked(l *live, r *result) {
 	}
 }
 
+// goesWithoutSaying reports whether a change of a tracker's state is no news: it begins,
+// or an update is intended, of which there is an event already.
+func goesWithoutSaying(old, t *rotator.Tracker) bool {
+	return old.State == rotator.TrackerWaiting && t.State == rotator.TrackerPropagating || t.State == rotator.TrackerApplying
+}
+
 // store stores the tracker after a look, notes what changed, and returns what
 // it stored.
 func (c observing) store(l *live, old *rotator.Tracker, t rotator.Tracker) rotator.Tracker {
@@ -127,11 +133,10 @@ func (c observing) store(l *live, old *rotator.Tracker, t rotator.Tracker) rotat
 		t.Detail = old.Detail // without the look, which shows nothing new
 	}
 	c.draft.observed(l, t, changed)
-	begins := old.State == rotator.TrackerWaiting && t.State == rotator.TrackerPropagating // goes without saying
-	if begins || t.State == old.State && t.Evidence == old.Evidence {
+	d := t.Detail
+	if t.State == old.State && t.Evidence == old.Evidence && (d.Refusal == nil || sameProblem(d.Refusal, old.Detail.Refusal)) || goesWithoutSaying(old, &t) {
 		return t
 	}
-	d := t.Detail
 	what := string(t.State)
 	if t.Evidence != rotator.EvidenceNone {
 		what += ", " + string(t.Evidence)

@@ -65,6 +65,12 @@ func backoff(failures int) time.Duration {
 	return min(time.Second<<min(failures-1, 10), 2*time.Minute)
 }
 
+// refusedAgain returns how long to wait after so many refused updates in a row: 5 s,
+// 10 s and so on up to five minutes. Each is a write, and Azure's log shows it.
+func refusedAgain(times int) time.Duration {
+	return min(5*time.Second<<min(max(times, 1)-1, 10), 5*time.Minute)
+}
+
 // later returns the later of two times.
 func later(a, b time.Time) time.Time {
 	if a.After(b) {
