@@ -286,6 +286,48 @@ type KeyState struct {
 	Changed  time.Time `json:"changed,omitzero"`
 	// Drift is what changed of dependents without an operation.
 	Drift []Drifted `json:"drift,omitempty"`
+	// InUse are the versions that dependents were last seen to use or hold.
+	InUse []InUse `json:"in_use,omitempty"`
+}
+
+// InUse is a version that dependents of a key use or hold.
+type InUse struct {
+	Version string `json:"version"`
+	// Affected are the dependents, at most [AffectedMost]; Count is how many there are.
+	Affected []Affected `json:"affected"`
+	Count    int        `json:"count"`
+	// Expired is when it expired, zero if it has not.
+	Expired time.Time `json:"expired,omitzero"`
+}
+
+// who says which dependents those are.
+func (i *InUse) who() string {
+	if len(i.Affected) == 0 {
+		return ""
+	}
+	return i.Affected[0].Kind + " " + i.Affected[0].Name + more(i.Count)
+}
+
+// String says that an expired version is in use.
+func (i *InUse) String() string {
+	return "version " + i.Version + " expired on " + i.Expires() + " and is in use: " + i.who()
+}
+
+// Expires says when it expired.
+func (i *InUse) Expires() string { return i.Expired.UTC().Format("2006-01-02 15:04 MST") }
+
+// Uses reports whether a dependent was last seen to use or hold a version.
+func (s *KeyState) Uses(version string) bool {
+	return slices.ContainsFunc(s.InUse, func(i InUse) bool { return i.Version == version })
+}
+
+// expired returns the first expired version that is in use, nil if there is none.
+func (s *KeyState) expired() *InUse {
+	n := slices.IndexFunc(s.InUse, func(i InUse) bool { return !i.Expired.IsZero() })
+	if n < 0 {
+		return nil
+	}
+	return &s.InUse[n]
 }
 
 // VersionsKept is how many versions are kept in mind of a key: the enabled ones first,
@@ -341,7 +383,7 @@ func (t *Tampering) String() string {
 }
 
 // Trouble returns why the key needs somebody, nil if it does not: its problem, what
-// somebody else did to its versions or dependents, or a scheduled rotation that did not
+// somebody else did to its versions or dependents, an expired version in use, or a scheduled rotation that did not
 // take place.
 func (s *KeyState) Trouble() *Problem {
 	switch {
@@ -352,6 +394,8 @@ func (s *KeyState) Trouble() *Problem {
 			Code: ReasonVersionTampered, Message: s.Tampered[0].String() + more(len(s.Tampered)),
 			Hint: "cmkd events --key " + s.Name,
 		}
+	case s.expired() != nil:
+		return &Problem{Code: ReasonVersionExpired, Message: s.expired().String(), Hint: InfoOf(ReasonVersionExpired).NextFor(s.Name, s.Operation)}
 	case len(s.Drift) > 0:
 		d := &s.Drift[0]
 		return &Problem{Code: d.Change, Message: d.Affected[0].Kind + " " + d.Affected[0].Name + " " + d.Message + more(max(d.Count, len(s.Drift))), Hint: "cmkd events --key " + s.Name}

@@ -199,6 +199,10 @@ type Operation struct {
 	// previous one back, or why that could not be disabled. Nil if it was not, or
 	// once that is done.
 	Held *Problem `json:"held,omitempty"`
+	// Needs is why the operation needs a person, see [Operation.NeedsYou]. Only the
+	// control API fills it in, for those who see no more than its JSON: it is never
+	// stored.
+	Needs *Problem `json:"needs_you,omitempty"`
 	// Failures counts consecutive failed calls, for the back-off.
 	Failures int `json:"failures,omitempty"`
 	// Revision grows by one with each commit; a store refuses a commit that
@@ -219,14 +223,6 @@ func (o *Operation) Open() (n int) {
 // AwaitsRetirement reports whether a rotation waits for `cmkd retire`.
 func (o *Operation) AwaitsRetirement() bool {
 	return o.State == StateRetiring && (o.Retire == RetireManual || o.Doubt != nil) && o.Retirer == ""
-}
-
-// Stalled reports whether a dependent exceeded its window.
-func (o *Operation) Stalled() bool { return o.Trackers[TrackerStalled] > 0 }
-
-// NeedsAction reports whether a person has to do something.
-func (o *Operation) NeedsAction() bool {
-	return o.Problem != nil || o.AwaitsRetirement() || o.Trackers[TrackerNeedsAction] > 0 || o.Trackers[TrackerUnreachable] > 0
 }
 
 // Troubled counts the trackers that may be worth an alert.

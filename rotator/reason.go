@@ -23,6 +23,7 @@ const (
 	ReasonVaultUnreachable       Reason = "vault-unreachable"
 	ReasonWatchBehind            Reason = "watch-behind"
 	ReasonVersionTampered        Reason = "version-tampered"
+	ReasonVersionExpired         Reason = "version-expired"
 	ReasonFrozen                 Reason = "frozen"
 	ReasonDefect                 Reason = "defect"
 )
@@ -63,6 +64,7 @@ const (
 	ReasonAttestationVoid        Reason = "attestation-void"
 	ReasonManual                 Reason = "manual"
 	ReasonAwaitsRetirement       Reason = "awaits-retirement"
+	ReasonAwaitsApproval         Reason = "awaits-approval"
 	ReasonVersionsUnknown        Reason = "versions-unknown"
 	ReasonTargetMissing          Reason = "target-missing"
 	ReasonTargetSuperseded       Reason = "target-superseded"
@@ -174,6 +176,11 @@ func Reasons() []ReasonInfo {
 			ReasonVersionTampered, "Somebody else disabled, enabled or made a version of the key, or the vault does not list it any more.",
 			"A clean-up by hand or by a script, a restored vault, or an attack.",
 			"`cmkd events --key KEY` says which version and since when; the vault's audit log says who. Put it back as it was, or `cmkd rotate KEY`.",
+		},
+		{
+			ReasonVersionExpired, "A version that a dependent uses or holds has expired.",
+			"Nobody rotated the key in time, or a dependent did not follow when it was rotated. With an expired version services stop to wrap; machines with such disks do not start again.",
+			"`cmkd status KEY` shows who uses it. If it is the newest version: `cmkd rotate KEY`. Else bring its dependents to the new one; an expiry can also be put off in the vault.",
 		},
 		{
 			ReasonFrozen, "A freeze stops every write to the key but those of a revocation or reinstatement.",
@@ -326,6 +333,11 @@ func Reasons() []ReasonInfo {
 			ReasonAttestationVoid, "An attestation does not count any more: what was seen since contradicts it, or it was taken back.",
 			"The dependent was seen on an old version, or names its key in another way now.",
 			"`cmkd status OPERATION` shows what was seen. Attest again once it is so.",
+		},
+		{
+			ReasonAwaitsApproval, "What somebody asked for waits for a second person.",
+			"The key has `two_person: true`.",
+			"Look at what it breaks: `cmkd plan KEY --revoke`; then `cmkd approve OPERATION`, or `cmkd cancel OPERATION`.",
 		},
 		{
 			ReasonAwaitsRetirement, "The previous version waits for a person to say that it may go.",

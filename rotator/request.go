@@ -55,6 +55,9 @@ type KeyStatus struct {
 	Last *Operation `json:"last,omitempty"`
 	// Freezes are those that hold for the key, oldest first.
 	Freezes []Freeze `json:"freezes,omitempty"`
+	// Needs is why the key needs a person, see [KeyStatus.NeedsYou]. Only the control API
+	// fills it in.
+	Needs *Problem `json:"needs_you,omitempty"`
 }
 
 // OperationStatus is an operation with its trackers.
@@ -104,6 +107,8 @@ type Plan struct {
 	Dependents []PlannedDependent `json:"dependents"`
 	// Problems would make the operation fail before it changes anything.
 	Problems []Problem `json:"problems,omitempty"`
+	// Warnings are what is wrong and would not stop it.
+	Warnings []Problem `json:"warnings,omitempty"`
 	// Unlisted are the dependents that only a search found: nothing is written to them,
 	// and they hold the retirement of the previous version.
 	Unlisted []PlannedDependent `json:"unlisted,omitempty"`
@@ -132,7 +137,7 @@ type Summary struct {
 	Trackers map[TrackerState]int `json:"trackers"`
 	// Kinds counts the trackers of live operations by kind of dependent and state.
 	Kinds map[string]map[TrackerState]int `json:"kinds,omitempty"`
-	// NeedsAction counts live operations that wait for a person.
+	// NeedsAction counts the keys that need a person, see [KeyStatus.NeedsYou].
 	NeedsAction int `json:"needs_action"`
 	// Next is the next scheduled rotation, zero if there is none.
 	Next    time.Time `json:"next,omitzero"`

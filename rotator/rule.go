@@ -11,6 +11,7 @@ const (
 	RuleScheduleMissed     Rule = "schedule-missed"
 	RulePreflightFailing   Rule = "preflight-failing"
 	RuleVersionExpiring    Rule = "version-expiring"
+	RuleVersionExpired     Rule = "version-expired"
 	RulePolicyConflict     Rule = "policy-conflict"
 	RuleRevocationStalled  Rule = "revocation-stalled"
 	RuleRevocationUndone   Rule = "revocation-undone"

@@ -68,6 +68,9 @@ func (a *app) printPlan(p *rotator.Plan) {
 	for _, problem := range p.Problems {
 		a.say("%s %s", a.shade(string(rotator.TrackerNeedsAction)), clean(problem.String()))
 	}
+	for _, warning := range p.Warnings {
+		a.say("warning: %s", clean(warning.String()))
+	}
 	whole := printSearch(p, a.say)
 	switch {
 	case len(p.Problems) > 0:

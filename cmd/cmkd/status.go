@@ -23,6 +23,8 @@ its latest operation. With an operation: each dependent with its state, how that
 known (confirmed by the service, observed in the vault's log, or inferred from the
 time that passed), and what holds it up.
 
+The exit code is 3 if something needs you.
+
 --watch follows an operation until it ends, or shows the overview again and again.`,
 		Example: `  cmkd status
   cmkd status payments
@@ -55,7 +57,10 @@ func (a *app) statusOperation(ctx context.Context, client *control.Client, id ro
 	if err != nil {
 		return err
 	}
-	return a.print(m.op, func() error { a.printOperation(&m); return nil })
+	if err := a.print(m.op, func() error { a.printOperation(&m); return nil }); err != nil {
+		return err
+	}
+	return needing(m.op.NeedsYou())
 }
 
 // keyReport is a key with its latest operation, for programs.
@@ -84,14 +89,17 @@ func (a *app) statusKey(ctx context.Context, client *control.Client, name string
 		}
 		r.Operation = &op
 	}
-	return a.print(r, func() error {
+	if err := a.print(r, func() error {
 		a.printKey(&key, summary.Now)
 		if r.Operation != nil {
 			a.say("")
 			a.printOperation(&moment{op: *r.Operation, now: summary.Now, simulated: summary.SimulatedClock})
 		}
 		return nil
-	})
+	}); err != nil {
+		return err
+	}
+	return needing(key.NeedsYou())
 }
 
 // overview is everything at a moment, for programs.
@@ -100,14 +108,30 @@ type overview struct {
 	Keys    []rotator.KeyStatus `json:"keys"`
 }
 
+// first returns what needs somebody first, nil if nothing does.
+func (o *overview) first() *rotator.Problem {
+	for i := range o.Keys {
+		if p := o.Keys[i].NeedsYou(); p != nil {
+			return p
+		}
+	}
+	if o.Summary.Blocked != "" {
+		return &rotator.Problem{Message: o.Summary.Blocked}
+	}
+	return nil
+}
+
 func (a *app) statusAll(ctx context.Context, client *control.Client, watching bool) error {
 	for {
 		o, err := seeAll(ctx, client)
 		if err != nil {
 			return err
 		}
-		if err := a.print(o, func() error { a.printOverview(o, watching); return nil }); err != nil || !watching {
+		if err := a.print(o, func() error { a.printOverview(o, watching); return nil }); err != nil {
 			return err
+		}
+		if !watching {
+			return needing(o.first())
 		}
 		if err := rest(ctx, nil); err != nil {
 			return nil //nolint:nilerr // Ctrl-C is how it ends
@@ -127,20 +151,16 @@ func seeAll(ctx context.Context, client *control.Client) (o overview, err error)
 // urgency sorts keys: what needs somebody first, then what is under way.
 func urgency(k *rotator.KeyStatus) int {
 	live := k.Last != nil && !k.Last.State.Final()
-	switch {
-	case k.Trouble() != nil, live && (k.Last.NeedsAction() || k.Last.Stalled()):
+	switch p := k.NeedsYou(); {
+	case p != nil && p.Code != rotator.ReasonAwaitsApproval && p.Code != rotator.ReasonAwaitsRetirement:
 		return 0
-	case live && k.Last.State == rotator.StateAwaitingApproval, live && waitsForRetire(k.Last):
+	case p != nil:
 		return 1
 	case live:
 		return 2
 	default:
 		return 3
 	}
-}
-
-func waitsForRetire(op *rotator.Operation) bool {
-	return op.State == rotator.StateRetiring && op.Retire == rotator.RetireManual && op.Retirer == ""
 }
 
 func (a *app) printOverview(o overview, again bool) {
@@ -270,23 +290,18 @@ func counts(trackers map[rotator.TrackerState]int) string {
 	return strings.Join(parts, ", ")
 }
 
-// need says what somebody has to do about a key.
+// need says why a key needs somebody, and what to do about it.
 func need(k *rotator.KeyStatus) string {
-	live := k.Last != nil && !k.Last.State.Final()
-	switch {
-	case k.Trouble() != nil:
-		return clean(k.Trouble().String())
-	case !live:
-		return ""
-	case k.Last.Problem != nil:
-		return clean(k.Last.Problem.String())
-	case k.Last.State == rotator.StateAwaitingApproval:
-		return "cmkd approve " + k.Last.ID.String()
-	case waitsForRetire(k.Last):
-		return "cmkd retire " + clean(k.Name)
-	case k.Last.NeedsAction() || k.Last.Stalled():
-		return "cmkd status " + k.Last.ID.String()
-	default:
-		return ""
+	if p := k.NeedsYou(); p != nil {
+		return clean(p.String())
 	}
+	return ""
+}
+
+// needing ends a command with an exit code of its own if somebody is needed: all was said.
+func needing(p *rotator.Problem) error {
+	if p == nil {
+		return nil
+	}
+	return &outcomeError{code: exitNeedsAction}
 }

@@ -213,7 +213,7 @@ func (s *Server) start(kindName string, p Place, spec Protected, d func(id resou
 	}
 	s.add(r)
 	if r.link.key != "" {
-		r.begin(s.pick(r, s.epoch))
+		r.begin(s.before(r))
 		s.watch(r, s.epoch.Add(r.pace.FirstCheck.Duration))
 	}
 	s.settle(r, s.epoch)

@@ -194,7 +194,7 @@ func (s *Server) buildScope(account *resource, spec ScopeSpec, n string) {
 	}
 	s.add(r)
 	if r.link.key != "" {
-		r.begin(s.pick(r, s.epoch))
+		r.begin(s.before(r))
 		scopeAdopt(s, r, r.inUse, r.made)
 		s.watch(r, s.epoch.Add(r.pace.FirstCheck.Duration))
 	}

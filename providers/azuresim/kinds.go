@@ -112,6 +112,20 @@ func removeLater(style operationStyle) func(*Server, *call, *resource) *answer {
 	}
 }
 
+// before chooses the version that a resource had been using when the scenario starts. A
+// version that has expired since then was valid when the resource took it.
+func (s *Server) before(r *resource) string {
+	k := s.keyOf(r)
+	if r.link.pinned != "" || k == nil || !k.state.exists || k.state.deleted != nil {
+		return s.pick(r, s.epoch)
+	}
+	v := k.state.newest(func(v *version) bool { return v.enabled && (v.nbf == 0 || s.epoch.Unix() >= v.nbf) })
+	if v == nil {
+		return ""
+	}
+	return v.id
+}
+
 // pick chooses the version that a resource starts with: the pinned one, or the
 // newest usable.
 func (s *Server) pick(r *resource, now time.Time) string {

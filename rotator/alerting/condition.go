@@ -263,15 +263,12 @@ func singular(n int) string {
 type KeyView struct {
 	Key   *rotator.Key
 	State *rotator.KeyState
-	// Busy is true if an operation is under way; it matters to a preflight only.
+	// Busy is true if an operation is under way.
 	Busy bool
 	Now  time.Time
 	// expiryAhead is how long before its expiry a version is worth an alert; zero
 	// means never.
 	ExpiryAhead time.Duration
-	// Used reports whether a use of a dependent is on a version; nil if that is not known
-	// of any.
-	Used func(version string) bool
 	// Revoked is true while the key is revoked: it is then meant to be disabled.
 	Revoked bool
 }
@@ -286,7 +283,7 @@ func (v *KeyView) ofTampering(add func(rule rotator.Rule, code rotator.Reason, n
 			continue
 		}
 		rule, what := rotator.RuleVersionTampered, ""
-		if v.Used != nil && v.Used(t.Version) {
+		if v.State.Uses(t.Version) {
 			rule, what = rotator.RuleUsedTampered, ", and a dependent uses it"
 		}
 		a := add(rule, rotator.Reason(t.Version), "cmkd events --key "+v.State.Name, "%s: %s%s", v.State.Name, t, what)
@@ -355,7 +352,8 @@ func OfKey(v *KeyView) (found []rotator.Alert) {
 	}
 	v.ofTampering(add)
 	v.ofDrift(add)
-	if left, soon := v.expiring(); soon {
+	v.ofExpiry(add)
+	if left, soon := v.expiring(); soon && (left > 0 || !s.Uses(s.Current.ID)) {
 		add(rotator.RuleVersionExpiring, "", "cmkd rotate "+s.Name, "version %s of key %s %s on %s, and no rotation is scheduled before",
 			s.Current.ID, s.Name, expires(left), s.Current.Expires.Format(time.RFC3339))
 	}
@@ -364,6 +362,35 @@ func OfKey(v *KeyView) (found []rotator.Alert) {
 			s.Name, s.Policy.Rotate, strings.TrimSpace(v.Key.Schedule.Spec()))
 	}
 	return found
+}
+
+// ofExpiry tells of versions in use that have expired, or will soon.
+func (v *KeyView) ofExpiry(add func(rotator.Rule, rotator.Reason, string, string, ...any) *rotator.Alert) {
+	s := v.State
+	next := func(version string) string {
+		if version == s.Current.ID {
+			return "cmkd rotate " + s.Name
+		}
+		return "cmkd status " + s.Name
+	}
+	for i := range s.InUse {
+		use := &s.InUse[i]
+		if !use.Expired.IsZero() {
+			a := add(rotator.RuleVersionExpired, rotator.Reason(use.Version), next(use.Version), "%s: %s", s.Name, use)
+			a.Affected, a.Count = slices.Clone(use.Affected), use.Count
+			continue
+		}
+		version, _ := rotator.FindVersion(s.Versions, use.Version)
+		left := version.Expires.Sub(v.Now)
+		moving := v.Busy && left > 24*time.Hour // what is under way tells of those that do not follow
+		// The current one is told of whether or not it is in use.
+		if version.ID == s.Current.ID || v.ExpiryAhead <= 0 || version.Expires.IsZero() || left > v.ExpiryAhead || moving {
+			continue
+		}
+		a := add(rotator.RuleVersionExpiring, rotator.Reason(use.Version), next(use.Version), "version %s of key %s is in use still, and expires on %s",
+			version.ID, s.Name, version.Expires.Format(time.RFC3339))
+		a.Affected, a.Count = slices.Clone(use.Affected), use.Count
+	}
 }
 
 func expires(left time.Duration) string {

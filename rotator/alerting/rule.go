@@ -268,6 +268,21 @@ func Rules() []RuleInfo {
 			Resolves: "a newer version is in place, the expiry is put off, or a rotation is scheduled in time",
 		},
 		{
+			Rule: rotator.RuleVersionExpired, Severity: rotator.SeverityCritical, Title: "An expired version of a key is in use",
+			Meaning: "A version of a key has expired, and a dependent was last seen to use or hold it. Services refuse to wrap with it; " +
+				"disk encryption sets fail, and machines whose disks are under it do not start again. A newer version alone does not mend that: the dependent has to be on it.",
+			Causes: []string{
+				"the key was not rotated in time",
+				"a dependent is pinned to the version, or did not follow when the key was rotated",
+			},
+			Steps: []string{
+				"`cmkd status KEY` shows who uses it.",
+				"If no newer version is in place: `cmkd rotate KEY`.",
+				"If it takes too long, put the expiry off: `az keyvault key set-attributes --vault-name VAULT --name NAME --version VERSION --expires TIME`.",
+			},
+			Resolves: "no dependent is seen on the version any more, or its expiry is put off",
+		},
+		{
 			Rule: rotator.RulePolicyConflict, Severity: rotator.SeverityWarning, Title: "The vault rotates a key by itself that cmkd rotates on schedule",
 			Meaning: "The key has a rotation policy in the vault beside its schedule here. Both make versions: dependents change more often than planned, and a rotation may overtake another.",
 			Causes: []string{

@@ -212,14 +212,8 @@ func (c alerts) judgeKey(id string) {
 		c.reconcile(alerting.ScopeOfKey(v.State.ID), nil) // it is not ours any more
 		return
 	}
-	if v.State.Preflight != nil { // else nobody asks
-		v.Busy = c.liveOf(v.Key) != nil
-	}
-	if len(v.State.Tampered) > 0 {
-		l := c.liveOf(v.Key)
-		v.Revoked = l != nil && l.op.Kind != rotator.KindRotation
-		v.Used = func(version string) bool { return foreign(c).used(v.State, version) }
-	}
+	l := c.liveOf(v.Key)
+	v.Busy, v.Revoked = l != nil, l != nil && l.op.Kind != rotator.KindRotation
 	c.reconcile(alerting.ScopeOfKey(v.State.ID), alerting.OfKey(&v))
 }
 

@@ -41,6 +41,9 @@ func (c configuring) all(keys []rotator.Key) {
 	for _, id := range c.liveIDs() {
 		c.join(c.live[id], before)
 	}
+	for id, state := range c.states {
+		c.overview.seeKey(id, state, c.byID[id] != nil)
+	}
 }
 
 // rename gives a key the short name that it has now. Whatever is known of it goes by

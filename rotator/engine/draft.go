@@ -238,7 +238,7 @@ func (d *draft) finished(l *live) {
 		}
 	}
 	tampering{d.of}.superseded(&l.op)
-	standings{d.of}.after(&l.op)
+	standings{d.of}.after(l)
 	for i := range l.trackers {
 		if !l.trackers[i].Due.IsZero() {
 			d.observed(l, withDue(l.trackers[i], time.Time{}), false)
@@ -474,6 +474,7 @@ func (d *draft) take() *batch {
 	for _, id := range slices.Sorted(maps.Keys(d.keysTo)) {
 		alerts{d.of}.judgeKey(id)
 		d.of.overview.next.see(id, d.of.states[id].NextRotation)
+		d.of.overview.seeKey(id, d.of.states[id], d.of.byID[id] != nil)
 		d.change.Keys = append(d.change.Keys, *d.of.states[id])
 	}
 	d.takeBook()

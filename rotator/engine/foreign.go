@@ -100,7 +100,7 @@ func (c foreign) reenable(key *rotator.Key, state *rotator.KeyState) {
 		return
 	}
 	for n, t := range state.Tampered {
-		if t.Change != rotator.TamperDisabled || !t.Mended.IsZero() || !c.used(state, t.Version) {
+		if t.Change != rotator.TamperDisabled || !t.Mended.IsZero() || !state.Uses(t.Version) {
 			continue
 		}
 		all := slices.Clone(state.Tampered)
@@ -132,17 +132,4 @@ func (c foreign) reenabled(r *result) {
 		all[n] = rotator.Tampering{Version: id, Change: all[n].Change, Seen: all[n].Seen, At: all[n].At} // with the next list again
 		c.draft.changedKey(r.keyID).Tampered = all
 	}
-}
-
-// used reports whether a use of a dependent of a key is on a version or holds it, as far
-// as is known.
-func (c foreign) used(state *rotator.KeyState, version string) bool {
-	if l := c.live[state.Operation]; l != nil && c.load(l) == nil {
-		for i := range l.trackers {
-			if l.trackers[i].Detail.Version == version {
-				return true
-			}
-		}
-	}
-	return false
 }

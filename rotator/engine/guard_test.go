@@ -70,7 +70,7 @@ func TestGuard(t *testing.T) {
 				if !slices.ContainsFunc(held, func(e rotator.Event) bool { return e.Data["check"] == string(tt.check) && contains(e.Message, tt.says) }) {
 					t.Fatalf("events of the guard: %+v, want check %s that says %q\n%s", held, tt.check, tt.says, s.log())
 				}
-				if got := s.operation(op); !got.NeedsAction() && !got.Stalled() && len(got.Blockers) == 0 {
+				if got := s.operation(op); got.NeedsYou() == nil && len(got.Blockers) == 0 {
 					t.Errorf("status does not say that somebody is needed: %+v", got)
 				}
 			})

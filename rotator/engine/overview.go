@@ -13,7 +13,10 @@ import (
 type overview struct {
 	live     map[rotator.OperationKind]int
 	trackers stateCounts
-	needs    int
+	// needing counts for each key that needs somebody for how many reasons: itself, and
+	// what is under way. troubled are those that do for themselves.
+	needing  map[string]int
+	troubled map[string]bool
 	counted  map[rotator.OperationID]counted
 	next     nextRotations
 }
@@ -22,11 +25,15 @@ type overview struct {
 type counted struct {
 	kind     rotator.OperationKind
 	trackers stateCounts
-	needs    bool
+	// needs is the key that needs somebody for the operation, empty if it does not.
+	needs string
 }
 
 func newOverview() overview {
-	return overview{live: map[rotator.OperationKind]int{}, counted: map[rotator.OperationID]counted{}}
+	return overview{
+		live: map[rotator.OperationKind]int{}, counted: map[rotator.OperationID]counted{},
+		needing: map[string]int{}, troubled: map[string]bool{},
+	}
 }
 
 // see brings the numbers up to date with an operation.
@@ -38,7 +45,10 @@ func (o *overview) see(op *rotator.Operation) {
 	if op.State.Final() {
 		return
 	}
-	c := counted{kind: op.Kind, needs: op.NeedsAction() || op.Stalled()}
+	c := counted{kind: op.Kind}
+	if op.NeedsYou() != nil {
+		c.needs = canonical(op.KeyID)
+	}
 	for state, n := range op.Trackers {
 		c.trackers[stateIndex(state)] += n
 	}
@@ -51,14 +61,35 @@ func (o *overview) add(c counted, by int) {
 	for i, n := range c.trackers {
 		o.trackers[i] += by * n
 	}
-	if c.needs {
-		o.needs += by
+	if c.needs != "" {
+		o.need(c.needs, by)
+	}
+}
+
+func (o *overview) need(key string, by int) {
+	if o.needing[key] += by; o.needing[key] == 0 {
+		delete(o.needing, key)
+	}
+}
+
+// seeKey brings the numbers up to date with what is wrong with a key; configured is false if it is not under
+// management any more.
+func (o *overview) seeKey(id string, state *rotator.KeyState, configured bool) {
+	troubled := configured && state.Trouble() != nil
+	switch {
+	case troubled == o.troubled[id]:
+	case troubled:
+		o.troubled[id] = true
+		o.need(id, 1)
+	default:
+		delete(o.troubled, id)
+		o.need(id, -1)
 	}
 }
 
 // summary returns the numbers; state looks up a key by its canonical id.
 func (o *overview) summary(states map[string]*rotator.KeyState) rotator.Summary {
-	s := rotator.Summary{Live: map[rotator.OperationKind]int{}, Trackers: map[rotator.TrackerState]int{}, NeedsAction: o.needs}
+	s := rotator.Summary{Live: map[rotator.OperationKind]int{}, Trackers: map[rotator.TrackerState]int{}, NeedsAction: len(o.needing)}
 	for kind, n := range o.live {
 		if n != 0 {
 			s.Live[kind] = n

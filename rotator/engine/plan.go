@@ -42,7 +42,34 @@ func (p planner) rehearsal(ctx context.Context, name string) (rotator.Plan, erro
 		fmt.Sprintf("follow %d dependents until each is known to use it", len(key.Dependents)),
 		retireText(&key, newest.ID))
 	plan.Dependents = p.planDependents(ctx, &key, &op, p.rotationEffect)
+	plan.Warnings = p.expired(plan.Dependents, versions)
 	return collect(plan), nil
+}
+
+// expired warns of expired versions that dependents are on. One that does not tell its
+// version is taken to be on the newest.
+func (p planner) expired(dependents []rotator.PlannedDependent, versions []rotator.Version) (all []rotator.Problem) {
+	newest, _ := rotator.Newest(versions, nil)
+	now := p.e.o.Clock.Now()
+	for _, v := range versions {
+		if v.Expires.IsZero() || now.Before(v.Expires) {
+			continue
+		}
+		use := rotator.InUse{Version: v.ID, Expired: v.Expires}
+		for i := range dependents {
+			if d := &dependents[i]; d.Version == v.ID || d.Version == "" && d.Binding == rotator.BindingFollows && v.ID == newest.ID {
+				use.Count++
+				use.Affected = append(use.Affected, rotator.Affected{ID: d.Dependent.ID, Kind: d.Dependent.Kind, Name: d.Dependent.DisplayName()})
+			}
+		}
+		switch {
+		case use.Count > 0:
+			all = append(all, rotator.Problem{Code: rotator.ReasonVersionExpired, Message: use.String()})
+		case v.ID == newest.ID:
+			all = append(all, rotator.Problem{Code: rotator.ReasonVersionExpired, Message: "version " + v.ID + " expired on " + use.Expires()})
+		}
+	}
+	return all
 }
 
 // PlanRevocation says what Revoke would do and break, from fresh reads.

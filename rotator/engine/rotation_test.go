@@ -176,7 +176,7 @@ func TestRotation_StallIsSeenWithinOnePollAndClearsItself(t *testing.T) {
 		s.wantTracker(op, storageID, rotator.TrackerPropagating, "")
 		s.pass(2 * time.Minute)
 		s.wantTracker(op, storageID, rotator.TrackerStalled, "")
-		if got := s.operation(op); !got.Stalled() {
+		if got := s.operation(op); got.Trackers[0].State != rotator.TrackerStalled {
 			t.Error("the operation is not stalled")
 		}
 		s.pass(time.Hour)
@@ -243,7 +243,7 @@ func TestRotation_ScheduledOneWaitsForTheProblemToEnd(t *testing.T) {
 		s.start()
 		s.pass(61 * time.Minute)
 		op := s.want(1, rotator.StatePending)
-		if !op.NeedsAction() {
+		if op.NeedsYou() == nil {
 			t.Error("nobody is told")
 		}
 		s.azure.Change(storageID, func(r *rotatortest.Resource) { r.Forbidden = false })

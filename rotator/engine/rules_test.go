@@ -121,6 +121,12 @@ func ruleCases(t *testing.T) map[rotator.Rule]ruleCase {
 			poll:    10 * time.Minute, id: "version-expiring/contoso.vault.azure.net/payments",
 			mend: func(s *estate) { s.rotate() }, mended: time.Minute,
 		},
+		rotator.RuleVersionExpired: {
+			prepare: func(s *estate) { s.azure.Expire(keyID, s.clock.Now().Add(time.Hour)) },
+			trouble: func(s *estate) time.Time { return s.azure.List(keyID)[0].Expires },
+			poll:    5 * time.Minute, id: "version-expired/contoso.vault.azure.net/payments/" + firstVersion,
+			mend: func(s *estate) { s.rotate() }, mended: time.Hour + 5*time.Minute,
+		},
 		rotator.RulePolicyConflict: {
 			prepare: func(s *estate) { s.key.Schedule = schedule(s.t, "0 3 5 1 *", rotator.MisfireCatchUp) },
 			trouble: once(func(s *estate) {
@@ -176,7 +182,7 @@ func ruleCases(t *testing.T) map[rotator.Rule]ruleCase {
 			mend: func(s *estate) { s.azure.Enable(keyID, s.azure.List(keyID)[0].ID, true) }, mended: 10 * time.Minute,
 		},
 		rotator.RuleVersionTampered: {
-			prepare: func(s *estate) { s.azure.Outside(keyID) },
+			prepare: func(s *estate) { s.azure.Outside(keyID); s.pass(time.Hour) },
 			trouble: once(func(s *estate) { s.azure.Enable(keyID, firstVersion, false) }),
 			poll:    5 * time.Minute, id: "version-tampered/contoso.vault.azure.net/payments/" + firstVersion,
 			mend: func(s *estate) { s.azure.Enable(keyID, firstVersion, true) }, mended: 5 * time.Minute,

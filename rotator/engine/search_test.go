@@ -158,7 +158,7 @@ func TestSearch_SwitchedOffRetiresNothing(t *testing.T) {
 		if !s.objected(rotator.ReasonDiscoveryOff) {
 			t.Errorf("the guard did not object\n%s", s.log())
 		}
-		if got := s.operation(op); !got.Inventory.Off || !got.NeedsAction() {
+		if got := s.operation(op); !got.Inventory.Off || got.NeedsYou() == nil {
 			t.Errorf("status says %+v, problem %v", got.Inventory, got.Problem)
 		}
 		s.wantVersions("++")

@@ -276,6 +276,7 @@ func (c standings) ended(key *rotator.Key, s *round) {
 		return
 	}
 	delete(c.rounds, canonical(key.ID))
+	using(c).usedBetween(key, s)
 	for _, d := range key.Dependents {
 		delete(s.before, strings.ToLower(d.ID))
 	}
@@ -286,11 +287,12 @@ func (c standings) ended(key *rotator.Key, s *round) {
 
 // after forgets what drifted before an operation that brought everybody where they belong,
 // and has them observed more often for a while.
-func (c standings) after(op *rotator.Operation) {
-	state := c.stateOf(op.KeyID)
+func (c standings) after(l *live) {
+	op, state := &l.op, c.stateOf(l.op.KeyID)
 	if state == nil {
 		return
 	}
+	using(c).usedIn(l)
 	state = c.draft.changedKey(op.KeyID)
 	state.Changed = c.now
 	if op.State == rotator.StateCompleted && op.Kind == rotator.KindRotation && len(state.Drift) > 0 {

@@ -95,6 +95,7 @@ type (
 	tampering   struct{ *state } // tamper.go
 	foreign     struct{ *state } // foreign.go
 	standings   struct{ *state } // standing.go, drift.go
+	using       struct{ *state } // inuse.go
 	schedule    struct{ *state } // schedule.go
 	freezing    struct{ *state } // freeze.go
 	alerts      struct{ *state } // alarm.go, silence.go, learn.go

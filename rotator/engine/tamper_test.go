@@ -74,6 +74,7 @@ func TestTamper_WhileTheDaemonWasStopped(t *testing.T) {
 	t.Parallel()
 	inBubble(t, func(s *estate) {
 		s.azure.Outside(keyID)
+		s.pass(time.Hour)
 		s.start()
 		s.pass(time.Minute)
 		s.stop()
@@ -128,6 +129,7 @@ func TestTamper_AcknowledgedByARotation(t *testing.T) {
 	inBubble(t, func(s *estate) {
 		s.key.Dependents = s.key.Dependents[:1]
 		s.azure.Outside(keyID)
+		s.pass(time.Hour)
 		s.start()
 		s.pass(time.Minute)
 		s.azure.Vanish(keyID, firstVersion)

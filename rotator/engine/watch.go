@@ -14,6 +14,9 @@ func (c watch) key(id string) {
 		return
 	}
 	c.agenda.add(agendaItem{key: id, watch: true, at: c.now.Add(watchEvery).UnixNano()})
+	if state := c.stateOf(key.ID); state != nil {
+		using(c).usedNow(key, state)
+	}
 	alerts(c).judgeKey(id)
 	c.ahead(key)
 	standings(c).turn(key)

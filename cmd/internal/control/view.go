@@ -127,9 +127,9 @@ func cannot(what string) error {
 	return rotator.Errorf(rotator.CodeUnavailable, "this daemon cannot %s", what)
 }
 
-// worded says in words what else would be only a code in the JSON of an operation.
+// worded says in the JSON of keys and operations what programs that read no Go would else
+// have to work out.
 func worded(v any) any {
-	word := func(op *rotator.Operation) { op.Waiting.Text = op.WaitingText() }
 	switch v := v.(type) {
 	case rotator.Operation:
 		word(&v)
@@ -154,11 +154,14 @@ func worded(v any) any {
 func wordedKey(key rotator.KeyStatus) rotator.KeyStatus {
 	if key.Last != nil {
 		last := *key.Last
-		last.Waiting.Text = last.WaitingText()
+		word(&last)
 		key.Last = &last
 	}
+	key.Needs = key.NeedsYou()
 	return key
 }
+
+func word(op *rotator.Operation) { op.Waiting.Text, op.Needs = op.WaitingText(), op.NeedsYou() }
 
 // operationID reads op-17, or 17.
 func operationID(text string) (rotator.OperationID, error) {

@@ -128,11 +128,17 @@ func (s *setting) pass(d time.Duration) {
 	}
 }
 
-// settled waits until the daemon has nothing to tell for a while.
+// settled waits until the daemon has seen the time pass, and has nothing to tell for a
+// while.
 func (s *setting) settled() {
 	s.t.Helper()
+	now := s.now().Now
 	last, calm := uint64(0), 0
 	s.until("the daemon is calm", func() bool {
+		sum, err := s.client.Summary(s.t.Context())
+		if err != nil || sum.Now.Before(now) {
+			return false
+		}
 		events, err := s.client.Events(s.t.Context(), rotator.EventFilter{Last: true, Limit: 1})
 		switch {
 		case err != nil || len(events) == 0:
@@ -141,7 +147,7 @@ func (s *setting) settled() {
 		default:
 			calm++
 		}
-		return calm == 8
+		return calm == 15
 	})
 }
 
@@ -227,7 +233,7 @@ managed_clusters: [{name: fab-aks, disk_encryption_set: fab-des, kms_key: fab-kv
 				s.rotate()
 				s.pass(44 * time.Hour)
 				s.holds()
-				if text := s.do(3, "status"); !strings.Contains(text, "cmkd retire data") {
+				if text := s.do(3, "status"); !strings.Contains(text, "cmkd attest data fabcos") {
 					s.t.Errorf("nobody is told what to do:\n%s", text)
 				}
 			},
@@ -275,7 +281,7 @@ faults: [{name: lock, match: {operation: "storage-*", method: PATCH}, do: status
 			scenario: `
 storage_accounts: [{name: fabledger, key: fab-kv/data, containers: [data], pace: {deny_after: 5m}}]
 events: [{at: 5m, do: revoke-access, resource: fabledger}]`,
-			key: "dependents:\n  - id: " + resource(storageType, "fabledger") + "\n    probe_container: data",
+			key: "dependents:\n  - id: " + resource(storageType, "fabledger") + "\n    settings: {probe_container: data}",
 			run: func(s *setting) {
 				s.pass(36 * time.Minute)
 				if text := s.do(3, "plan", "data"); strings.Contains(text, "Nothing stands in the way") || !strings.Contains(text, "access") {
@@ -334,7 +340,7 @@ events: [{at: 1m, do: set-property, resource: fab-batch, properties: {properties
 					})
 				}
 				if !critical() {
-					s.t.Errorf("no critical alert, but %v", s.alerts())
+					s.t.Errorf("no critical alert, but %v\n%s", s.alerts(), s.do(3, "status", "data", "-o", "json"))
 				}
 				s.do(3, "status")
 				if text := s.do(0, "plan", "data"); !strings.Contains(text, "expired") {
@@ -354,7 +360,7 @@ events: [{at: 1m, do: set-property, resource: fab-batch, properties: {properties
 		{
 			name:     "undone: what was undone is proven anew",
 			scenario: "storage_accounts: [{name: fabst, key: fab-kv/data, containers: [data], pace: {deny_after: 30m, recover_after: 10m}}]",
-			key:      "dependents:\n  - id: " + resource(storageType, "fabst") + "\n    probe_container: data",
+			key:      "dependents:\n  - id: " + resource(storageType, "fabst") + "\n    settings: {probe_container: data}",
 			run: func(s *setting) {
 				effective := func() bool { return s.op().State == rotator.StateEffective }
 				s.do(0, "revoke", "data", "--confirm", "data", "--reason", "case")

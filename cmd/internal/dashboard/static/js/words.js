@@ -83,10 +83,7 @@ export function severity(name) {
 export const order = ['stalled', 'needs-action', 'unreachable', 'applying', 'propagating', 'waiting', 'done', 'left', 'excluded'];
 
 // needs reports whether an operation needs somebody.
-export function needs(op) {
-  const t = op.trackers ?? {};
-  return Boolean(op.problem || t.stalled || t['needs-action'] || t.unreachable || op.state === 'awaiting-approval');
-}
+export const needs = (op) => Boolean(op.needs_you);
 
 // problem shows what is wrong and what to do.
 export function problem(p, tone = 'warn') {

@@ -1,0 +1,126 @@
+package engine
+
+import (
+	"cmp"
+	"slices"
+	"strings"
+	"time"
+
+	"cmkd/rotator"
+)
+
+// usage gathers which versions of a key dependents use or hold.
+type usage struct {
+	state *rotator.KeyState
+	all   []rotator.InUse
+}
+
+// add notes that a dependent is on a version, or holds it.
+func (u *usage) add(version string, d *rotator.Dependent) {
+	n := slices.IndexFunc(u.all, func(i rotator.InUse) bool { return i.Version == version })
+	if n < 0 {
+		n = len(u.all)
+		u.all = append(u.all, rotator.InUse{Version: version})
+	}
+	i := &u.all[n]
+	i.Count++
+	if len(i.Affected) < rotator.AffectedMost {
+		i.Affected = append(i.Affected, rotator.Affected{ID: d.ID, Kind: d.Kind, Name: d.DisplayName()})
+	}
+}
+
+// observation notes each version that an observation shows. A use that does not tell its
+// version is taken to be on the current one.
+func (u *usage) observation(o *rotator.Observation, d *rotator.Dependent) {
+	var seen []string
+	add := func(version string) {
+		if !slices.Contains(seen, version) {
+			seen = append(seen, version)
+			u.add(version, d)
+		}
+	}
+	for use := range o.UsesOf(u.state.ID) {
+		add(cmp.Or(use.Version, u.state.Current.ID))
+	}
+	for i := range o.Uses {
+		for _, h := range o.Uses[i].Held {
+			if h.Key.Same(u.state.ID) {
+				add(h.Version)
+			}
+		}
+	}
+}
+
+// tracker notes the version of a dependent of an operation: the one that is furthest from
+// the target. One that does not tell its version may be on the old one until it is done.
+func (u *usage) tracker(op *rotator.Operation, t *rotator.Tracker) {
+	d := t.Detail
+	silent := u.state.Current.ID
+	if len(op.Previous) > 0 && t.State != rotator.TrackerDone {
+		silent = op.Previous[0]
+	}
+	switch {
+	case t.State == rotator.TrackerExcluded, t.State == rotator.TrackerLeft, t.Seen.IsZero():
+	case d.Version == "" && d.Binding != rotator.BindingFollows:
+	default:
+		u.add(cmp.Or(d.Version, silent), &d.Dependent)
+	}
+}
+
+// usedIn counts the versions in use by what an operation saw of its dependents.
+func (c using) usedIn(l *live) {
+	state := c.stateOf(l.op.KeyID)
+	if state == nil || !l.loaded {
+		return
+	}
+	u := usage{state: state}
+	for i := range l.trackers {
+		u.tracker(&l.op, &l.trackers[i])
+	}
+	c.counted(&u)
+}
+
+// usedBetween counts the versions in use by what is known between operations.
+func (c using) usedBetween(key *rotator.Key, s *round) {
+	u := usage{state: c.stateOf(key.ID)}
+	for i := range key.Dependents {
+		d := &key.Dependents[i]
+		if st := s.before[strings.ToLower(d.ID)]; st != nil && st.Last != nil && !d.Unseen() {
+			u.observation(st.Last, d)
+		}
+	}
+	c.counted(&u)
+}
+
+// counted keeps what was counted, if it is news.
+func (c using) counted(u *usage) {
+	slices.SortFunc(u.all, func(a, b rotator.InUse) int { return strings.Compare(a.Version, b.Version) })
+	for n := range u.all {
+		u.all[n].Expired = c.expired(u.state, u.all[n].Version)
+	}
+	same := slices.EqualFunc(u.all, u.state.InUse, func(a, b rotator.InUse) bool {
+		return a.Version == b.Version && a.Count == b.Count && a.Expired == b.Expired && slices.Equal(a.Affected, b.Affected)
+	})
+	if !same {
+		c.draft.changedKey(u.state.ID).InUse = u.all
+	}
+}
+
+// expired returns when a version of a key expired, zero if it has not.
+func (c using) expired(state *rotator.KeyState, version string) time.Time {
+	v, ok := rotator.FindVersion(state.Versions, version)
+	if !ok || v.Expires.IsZero() || c.now.Before(v.Expires) {
+		return time.Time{}
+	}
+	return v.Expires
+}
+
+// usedNow brings what is in use up to date: by the operation under way, or else by the
+// clock alone.
+func (c using) usedNow(key *rotator.Key, state *rotator.KeyState) {
+	if l := c.liveOf(key); l != nil {
+		c.usedIn(l)
+		return
+	}
+	c.counted(&usage{state: state, all: slices.Clone(state.InUse)})
+}
