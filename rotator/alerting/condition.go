@@ -215,6 +215,8 @@ func ruleOfTracker(op *rotator.Operation, t *rotator.Tracker) (rule rotator.Rule
 		return rotator.RuleUnreachable, cause
 	case t.State == rotator.TrackerNeedsAction && p != nil && p.Class == rotator.ClassAutoRotation:
 		return rotator.RuleAutoRotationError, cause
+	case t.State == rotator.TrackerNeedsAction && p != nil && p.Code == rotator.ReasonAccessDenied:
+		return rotator.RuleAccessLost, cause
 	case t.State == rotator.TrackerNeedsAction:
 		return rotator.RuleNeedsAction, cause
 	default:
@@ -241,6 +243,8 @@ func (s *alertSet) summary(a *rotator.Alert, last *rotator.Tracker) string {
 		return fmt.Sprintf("%s %s not taken the new version of %s within the window%s", who, has, s.op.Key, why)
 	case rotator.RuleRevocationStalled:
 		return fmt.Sprintf("%s %s not shown the effect of the %s of %s in time%s", who, has, s.op.Kind, s.op.Key, why)
+	case rotator.RuleAccessLost:
+		return fmt.Sprintf("%s of %s %s no access to the key%s", who, s.op.Key, has, why)
 	case rotator.RuleUnreachable:
 		return fmt.Sprintf("%s of %s cannot be read%s", who, s.op.Key, why)
 	case rotator.RulePermissionLost:

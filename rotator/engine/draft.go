@@ -353,6 +353,13 @@ func (d *draft) intended(l *live, t task) {
 	d.tasks = append(d.tasks, t)
 }
 
+// asksAccess reports whether an observation is to see if a dependent can use its key:
+// always for a revocation, and of a rotation before it changes anything and before it
+// retires. In between only the version is waited for.
+func asksAccess(op *rotator.Operation) bool {
+	return op.Kind != rotator.KindRotation || op.State == rotator.StatePending || op.State == rotator.StateSoaking || op.State == rotator.StateRetiring
+}
+
 // asked hands out a task for a tracker.
 func (d *draft) asked(l *live, t *rotator.Tracker, kind taskKind, a rotator.Action) {
 	l.asked[t.Number] = true
@@ -360,7 +367,7 @@ func (d *draft) asked(l *live, t *rotator.Tracker, kind taskKind, a rotator.Acti
 	l.redue(t.Due, time.Time{})
 	k := task{
 		kind: kind, asked: d.of.steady, operation: l.op.ID, key: l.op.Key, keyID: l.op.KeyID, tracker: t.Number,
-		dependent: &t.Detail.Dependent, access: l.op.Kind != rotator.KindRotation,
+		dependent: &t.Detail.Dependent, access: asksAccess(&l.op),
 	}
 	if l.op.Kind == rotator.KindRotation {
 		k.target = l.op.Target.ID

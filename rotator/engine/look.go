@@ -283,6 +283,8 @@ func (t tracker) versionLook(l look) (tracker, rotator.Action) {
 	switch {
 	case l.applyErr != nil && !t.onTarget(l):
 		return t.applyFailed(l), ""
+	case o.Access == rotator.AccessDenied && o.Names(key): // whatever it says of the version
+		return t.block(rotator.TrackerNeedsAction, deniedNow(o), l), ""
 	case t.onTarget(l) && !o.Settings(key):
 		return t.done(rotator.EvidenceConfirmed, l), ""
 	case !o.Names(key) && !o.Holds(key, l.op.Target.ID):
@@ -359,8 +361,6 @@ func (l *look) silent() bool {
 func (t tracker) inferLook(l look) (tracker, rotator.Action) {
 	o := l.seen
 	switch {
-	case o.Access == rotator.AccessDenied:
-		return t.block(rotator.TrackerNeedsAction, deniedNow(o), l), ""
 	case o.At.Before(t.windowEnd(l)), o.Updating:
 		return t.nudgeOrWait(l)
 	case rotator.EvidenceInferred.AtLeast(l.require):
@@ -505,7 +505,7 @@ func (t tracker) applyFailed(l look) tracker {
 // revocation or reinstatement wants.
 func (t tracker) accessLook(l look, want rotator.Access) tracker {
 	o := l.seen
-	passed := !o.At.Before(t.deadline(l))
+	passed := !l.op.Effect.IsZero() && !o.At.Before(t.deadline(l))
 	switch {
 	case !o.Names(l.op.KeyID) && !o.Holds(l.op.KeyID, ""):
 		return t.left(l)

@@ -160,7 +160,7 @@ func (p planner) planDependent(
 		planned.Effect = "is left out: " + d.Excluded
 		return planned
 	}
-	r := p.plainly(ctx, &task{kind: taskObserve, keyID: key.ID, dependent: d})
+	r := p.plainly(ctx, &task{kind: taskObserve, keyID: key.ID, dependent: d, access: true})
 	t := rotator.Tracker{Detail: &rotator.TrackerDetail{Dependent: *d}}
 	preflight := *op
 	preflight.Kind, preflight.State = rotator.KindRotation, rotator.StatePending

@@ -151,7 +151,7 @@ func (c revocation) changeFailed(l *live, r *result) {
 
 // takingEffect waits until every dependent was seen denied.
 func (c revocation) takingEffect(l *live) {
-	if !l.settled() || l.askedN > 0 {
+	if !l.settled() || l.askedN > 0 || undone(&l.op) {
 		return
 	}
 	if l.op.Kind == rotator.KindReinstatement {
@@ -204,24 +204,54 @@ func (c revocation) listedRevoked(l *live, versions []rotator.Version) {
 			undone = append(undone, v.ID)
 		}
 	}
-	c.noteUndone(l, undone)
+	c.noteUndone(l, undone, versions)
 }
 
-func (c revocation) noteUndone(l *live, undone []string) {
+// undone reports whether a version of a revoked key is enabled again.
+func undone(op *rotator.Operation) bool {
+	return op.Problem != nil && op.Problem.Code == rotator.ReasonRevocationUndone
+}
+
+// noteUndone tells of versions that are enabled again, or that they are disabled once
+// more. Either way what was seen before proves nothing any more: every dependent may have
+// its access back, and has to lose it anew.
+func (c revocation) noteUndone(l *live, enabled []string, versions []rotator.Version) {
 	switch {
-	case len(undone) == 0 && l.op.Problem != nil && l.op.Problem.Code == rotator.ReasonRevocationUndone:
-		l.op.Problem = nil
-		c.draft.changed(l)
+	case len(enabled) == 0 && undone(&l.op):
+		l.op.Problem, l.op.Effect = nil, time.Time{}
+		for _, v := range versions {
+			l.op.Effect = later(l.op.Effect, v.Updated)
+		}
 		c.draft.noted(l, rotator.EventVersionDisabled, "unknown", "every version is disabled again")
-	case len(undone) > 0:
+		c.anew(l, nil, "every version is disabled again; whether that took effect is looked at anew")
+	case len(enabled) > 0:
 		p := &rotator.Problem{
-			Code: rotator.ReasonRevocationUndone, Message: "enabled again by someone else: version " + strings.Join(undone, ", "),
+			Code: rotator.ReasonRevocationUndone, Message: "enabled again by someone else: version " + strings.Join(enabled, ", "),
 			Hint: "find out who, then disable it again or cmkd reinstate " + l.op.Key,
 		}
 		if l.op.Problem == nil || *l.op.Problem != *p {
-			c.draft.noted(l, rotator.EventVersionReenabled, "unknown", "%s", p.Message).Data = map[string]string{"versions": strings.Join(undone, " ")}
+			c.draft.noted(l, rotator.EventVersionReenabled, "unknown", "%s", p.Message).Data = map[string]string{"versions": strings.Join(enabled, " ")}
+		}
+		if !undone(&l.op) {
+			l.op.Effect = time.Time{}
+			c.anew(l, p, p.Message)
 		}
 		c.draft.held(l, p, 0)
+	}
+}
+
+// anew lets a revocation wait for its effect once more, on every dependent.
+func (c revocation) anew(l *live, p *rotator.Problem, why string) {
+	if l.op.State != rotator.StateTakingEffect {
+		c.draft.entered(l, rotator.StateTakingEffect, actorDaemon, why)
+	}
+	l.op.Problem = p
+	c.draft.changed(l)
+	c.draft.waits(l, c.now.Add(revokedWatch))
+	for i := range l.trackers {
+		if t := l.trackers[i]; t.State != rotator.TrackerExcluded {
+			c.draft.observed(l, enterTracker(t, rotator.TrackerWaiting, c.now, c.now), false)
+		}
 	}
 }
 

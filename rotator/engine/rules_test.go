@@ -233,7 +233,7 @@ func ruleCases(t *testing.T) map[rotator.Rule]ruleCase {
 					s.azure.Enable(keyID, s.azure.List(keyID)[0].ID, enabled)
 				}
 			}),
-			poll: time.Minute, id: "frozen-by-cmkd/daemon/f-1",
+			poll: time.Minute, id: "access-lost/op-1/access-denied frozen-by-cmkd/daemon/f-1",
 			mend: func(s *estate) {
 				s.azure.Change(storageID, func(r *rotatortest.Resource) { r.Delay = time.Minute })
 				s.unfreeze("f-1")
@@ -306,7 +306,7 @@ func fireAndMend(s *estate, c ruleCase) {
 		s.t.Errorf("fires %s before the condition is the case", since.Sub(now))
 	}
 	s.pass(time.Minute)
-	s.wantHeard(receiver, "firing "+c.id)
+	s.wantHeard(receiver, each("firing ", c.id)...)
 	if c.id != "store-blocked/daemon" { // which a restart would not survive
 		s.restart(time.Minute)
 	}
@@ -319,7 +319,15 @@ func fireAndMend(s *estate, c ruleCase) {
 	}
 	s.wantFiring("")
 	s.pass(time.Minute)
-	s.wantHeard(receiver, "resolved "+c.id)
+	s.wantHeard(receiver, each("resolved ", c.id)...)
+}
+
+// each puts a word before each of the ids.
+func each(word, ids string) (all []string) {
+	for id := range strings.FieldsSeq(ids) {
+		all = append(all, word+id)
+	}
+	return all
 }
 
 func (s *estate) wantHeard(r *rotatortest.Receiver, want ...string) {

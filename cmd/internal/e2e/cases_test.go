@@ -369,7 +369,7 @@ events: [{at: 1m, do: set-property, resource: fab-batch, properties: {properties
 				s.cmkd(0, "simulate", "do", "enable-version", "--key", "fab-kv/data", "--version", s.first)
 				s.pass(time.Hour)
 				if effective() {
-					s.t.Error("effective, with a version enabled and the blobs readable")
+					s.t.Errorf("effective, with a version enabled and the blobs readable\n%s", s.do(0, "events", "--last", "40"))
 				}
 				s.alarmed(rotator.RuleRevocationUndone)
 				s.cmkd(0, "simulate", "do", "disable-version", "--key", "fab-kv/data", "--version", s.first)
