@@ -33,10 +33,20 @@ type Checks struct {
 	CheckRule func(rule string) bool
 	// CheckSettings returns what is wrong with the settings of a dependent.
 	CheckSettings func(kind string, settings map[string]string) error
+	// Now is the time, for what is said of the next times of a schedule; nil for that of
+	// the machine.
+	Now func() time.Time
 	// CheckSchedule returns what is wrong with a schedule that parses.
 	CheckSchedule func(spec, zone string) error
 	// Traits returns what can be done with dependents of a kind.
 	Traits func(kind string) Traits
+}
+
+func (c *Checks) now() time.Time {
+	if c.Now == nil {
+		return time.Now()
+	}
+	return c.Now()
 }
 
 // Traits says what can be done with dependents of a kind. The zero value says

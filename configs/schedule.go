@@ -14,7 +14,44 @@ type gap struct {
 	least   time.Duration
 	message string
 	hint    string
+	// either is true if a day has to match the day of the month or that of the week.
+	either bool
 }
+
+// starBit is how cron marks a field that lets every value pass.
+const starBit = 1 << 63
+
+// either reports whether a schedule names days of the month and of the week: it is then
+// enough that one of both matches.
+//
+// Source: crontab(5), "if both fields are restricted, the command will be run when either
+// field matches the current time".
+func either(s cron.Schedule) bool {
+	spec, ok := s.(*cron.SpecSchedule)
+	return ok && spec.Dom&starBit == 0 && spec.Dow&starBit == 0
+}
+
+// nextTimes says when a schedule fires next.
+func nextTimes(spec, zone string, now time.Time, times int) string {
+	location, err := time.LoadLocation(zone)
+	if err != nil {
+		location = time.UTC
+	}
+	schedule, err := cronParser.Parse(spec)
+	if err != nil {
+		return ""
+	}
+	var all []string
+	for now = now.In(location); times > 0; times-- {
+		if now = schedule.Next(now); now.IsZero() {
+			break
+		}
+		all = append(all, now.Format("Mon 2006-01-02 15:04"))
+	}
+	return strings.Join(all, ", ")
+}
+
+var cronParser = cron.NewParser(cron.Minute | cron.Hour | cron.Dom | cron.Month | cron.Dow | cron.Descriptor)
 
 // manyFirings is enough to see the shortest gap of any schedule of hours and
 // days; the first ones of a denser schedule are as short as any.
@@ -28,8 +65,7 @@ func gapOf(spec string) gap {
 	if strings.Contains(spec, "TZ=") {
 		return gap{message: quote(spec) + " holds a time zone", hint: "give it in timezone"}
 	}
-	parser := cron.NewParser(cron.Minute | cron.Hour | cron.Dom | cron.Month | cron.Dow | cron.Descriptor)
-	schedule, err := parser.Parse(spec)
+	schedule, err := cronParser.Parse(spec)
 	if err != nil {
 		return gap{message: quote(spec) + " is not a schedule: " + onOneLine(err.Error()), hint: hint}
 	}
@@ -46,7 +82,7 @@ func gapOf(spec string) gap {
 		}
 		least, last = min(least, next.Sub(last)), next
 	}
-	return gap{least: least}
+	return gap{least: least, either: either(schedule)}
 }
 
 func (v *validator) gapOf(spec string) gap {
@@ -75,6 +111,11 @@ func (v *validator) validateSchedule(k *Key, at string) {
 			v.problem(at+".schedule", onOneLine(err.Error()), "")
 			return
 		}
+	}
+	if g.either {
+		v.warn(at+".schedule", fmt.Sprintf("%s fires on each of its days of the month and on each of its weekdays, not only where both hold: next on %s",
+			quote(k.Schedule), nextTimes(k.Schedule, k.Timezone, v.checks.now(), 5)),
+			"put * in the place of the day of the month or of the weekday (crontab(5))")
 	}
 	v.validatePace(k, at, g.least)
 }

@@ -121,7 +121,7 @@ func (s *setting) key() rotator.KeyStatus {
 // would do.
 func (s *setting) pass(d time.Duration) {
 	s.t.Helper()
-	const step = 30 * time.Minute
+	step := min(max(d/24, 30*time.Minute), 2*time.Hour)
 	for ; d > 0; d -= step {
 		s.cmkd(0, "simulate", "jump", min(d, step).String())
 		s.settled()
