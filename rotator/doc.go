@@ -23,7 +23,7 @@
 //
 // A rotation:
 //
-//	pending ─► creating ─► propagating ─► soaking ─► retiring ─► completed
+//	pending ─► creating ─► propagating ─► soaking ─► retiring ─► probation ─► completed
 //	   │           │            ▲  │          │           │
 //	   │           │            └──┴──────────┴───────────┘ a dependent fell back
 //	   └───────────┴─► failed, cancelled                      or was found late

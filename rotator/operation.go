@@ -64,6 +64,7 @@ const (
 	StatePropagating OperationState = "propagating"
 	StateSoaking     OperationState = "soaking"
 	StateRetiring    OperationState = "retiring"
+	StateProbation   OperationState = "probation" // retired; whether anybody lacks the version is watched
 
 	StateAwaitingApproval OperationState = "awaiting-approval"
 	StateDisabling        OperationState = "disabling"
@@ -163,6 +164,18 @@ type Operation struct {
 	Overdue bool `json:"overdue,omitempty"`
 	// Retirer is who asked for the retirement, with RetireManual or a doubt.
 	Retirer string `json:"retirer,omitempty"`
+	// Compromised is true if the previous versions are retired as compromised: then
+	// whoever lacks them goes without.
+	Compromised bool `json:"compromised,omitempty"`
+	// RetiredAt is when the last of Retired was disabled, by the vault's clock.
+	RetiredAt time.Time `json:"retired_at,omitzero"`
+	// Probation is until when a retirement is watched.
+	Probation time.Time `json:"probation,omitzero"`
+	// RolledBack is when a retirement was rolled back, Rollback why, and Restoring true
+	// until its versions are enabled again.
+	RolledBack time.Time `json:"rolled_back,omitzero"`
+	Rollback   *Problem  `json:"rollback,omitempty"`
+	Restoring  bool      `json:"restoring,omitempty"`
 	// Settled is when the last dependent was seen on Target, by Azure's clock:
 	// the soak time runs from here.
 	Settled time.Time `json:"settled,omitzero"`

@@ -83,6 +83,12 @@ type Traits struct {
 	// CheapAccess is true if it takes at most one call more to see whether a dependent can
 	// use its key.
 	CheapAccess bool
+	// Missing are the codes of the service by which it says that a version of its key is
+	// what it lacks.
+	Missing []string
+	// Late says when it shows that a dependent lacks a version, if that may be later than
+	// Revocation, for instance "when it is started again"; else empty.
+	Late string
 	// Revoked says in half a sentence what a dependent can no longer do once its
 	// key is revoked, for instance "VMs shut down".
 	Revoked string

@@ -58,6 +58,7 @@ const (
 	ReasonDependentDiscovered    Reason = "dependent-discovered"
 	ReasonDependentNotSeenAfresh Reason = "dependent-not-seen-afresh"
 	ReasonDependentInferred      Reason = "dependent-inferred"
+	ReasonRolledBack             Reason = "retirement-rolled-back"
 	ReasonBlindSpot              Reason = "blind-spot"
 	ReasonNotAttested            Reason = "not-attested"
 	ReasonAttestedByRetirer      Reason = "attested-by-retirer"
@@ -313,6 +314,11 @@ func Reasons() []ReasonInfo {
 			ReasonDependentInferred, "A dependent is only inferred to have left the previous version: the documented time has passed.",
 			"Its service does not tell which version it uses. What is inferred never retires by itself.",
 			"Make sure of it (the audit log of the vault shows who still uses the version), then `cmkd retire KEY`; or somebody else attests: `cmkd attest KEY DEPENDENT --reason … --until …`.",
+		},
+		{
+			ReasonRolledBack, "A version that was retired is enabled again: after it was disabled a service said that it lacks it.",
+			"A dependent was taken to have left the version and had not, or something that was not seen uses it.",
+			"`cmkd events --operation OPERATION` shows which service said what. Find out what uses the version, then `cmkd retire KEY`. It is rolled back only once.",
 		},
 		{
 			ReasonBlindSpot, "Something of a dependent may need the previous version and cannot be seen.",

@@ -11,6 +11,9 @@ type Request struct {
 	Actor string `json:"-"`
 	// Reason is the person's own words, kept in the audit trail.
 	Reason string `json:"reason,omitempty"`
+	// Compromised says of a retirement that the versions are not to be trusted any more:
+	// they are not enabled again if somebody turns out to need them.
+	Compromised bool `json:"compromised,omitempty"`
 }
 
 // RevokeRequest asks to revoke a key.
@@ -126,6 +129,46 @@ type PlannedDependent struct {
 	// Effect is a sentence: what happens to it, when, and how it is known.
 	Effect  string   `json:"effect"`
 	Problem *Problem `json:"problem,omitempty"`
+}
+
+// RetirementPlan says what the retirement guard would say now, from fresh reads, and on
+// what that rests. Nothing was changed for it.
+type RetirementPlan struct {
+	Key       string         `json:"key"`
+	KeyID     KeyID          `json:"key_id"`
+	Operation OperationID    `json:"operation"`
+	State     OperationState `json:"state"`
+	// Target is the version that the dependents are to be on, Previous are those that
+	// would be disabled.
+	Target   string   `json:"target"`
+	Previous []string `json:"previous"`
+	// Dependents is the proof, one dependent after the other.
+	Dependents []Proof   `json:"dependents"`
+	Inventory  Inventory `json:"inventory"`
+	// Objections are what the guard has against it if the person who asks retires, Doubts
+	// why it does not happen by itself.
+	Objections []Objection `json:"objections,omitempty"`
+	Doubts     []Objection `json:"doubts,omitempty"`
+	// Probation is how long the retirement would be watched; Late names the dependents of
+	// which it does not show in that time that they lack the version.
+	Probation time.Duration `json:"probation"`
+	Late      []string      `json:"late,omitempty"`
+}
+
+// Proof is what is known of one dependent, and on what that rests.
+type Proof struct {
+	Dependent Dependent    `json:"dependent"`
+	State     TrackerState `json:"state"`
+	Evidence  Evidence     `json:"evidence,omitempty"`
+	Binding   Binding      `json:"binding,omitempty"`
+	// At is when it was so, by Azure's clock; zero if it could not be seen now.
+	At time.Time `json:"at,omitzero"`
+	// Rests are sentences: each use, each version that is held, access, and what cannot
+	// be seen.
+	Rests   []string `json:"rests"`
+	Problem *Problem `json:"problem,omitempty"`
+	// Attestation is the word of a person that it rests on, nil if there is none.
+	Attestation *Attestation `json:"attestation,omitempty"`
 }
 
 // Summary is the daemon in numbers.

@@ -22,6 +22,7 @@ const (
 	RuleUsedTampered       Rule = "used-version-tampered"
 	RuleDrift              Rule = "drift"
 	RuleAccessLost         Rule = "access-lost"
+	RuleRolledBack         Rule = "retirement-rolled-back"
 	RuleRetirementBlocked  Rule = "retirement-blocked"
 	RuleKeyUnusable        Rule = "key-unusable"
 	RuleStoreNearFull      Rule = "store-near-full"

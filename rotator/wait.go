@@ -19,6 +19,7 @@ const (
 	WaitRetire       WaitFor = "retire"       // somebody to say that the previous version may go
 	WaitObservations WaitFor = "observations" // fresh looks at every dependent, for the guard
 	WaitDisabled     WaitFor = "disabled"     // the vault to disable a version
+	WaitEnabled      WaitFor = "enabled"      // the vault to enable a version again
 	WaitFreeze       WaitFor = "freeze"       // the end of a freeze
 )
 
@@ -69,6 +70,8 @@ func (o *Operation) WaitingText() string {
 		return "for a fresh observation of every dependent"
 	case WaitDisabled:
 		return "for the vault to disable " + w.Version
+	case WaitEnabled:
+		return "for the vault to enable " + w.Version + " again"
 	case WaitFreeze:
 		return "for the end of a freeze" + w.why()
 	default: // of another version of cmkd, which may have worded it

@@ -10,16 +10,20 @@ import (
 )
 
 func (a *app) planCmd() *cobra.Command {
-	var revoke bool
+	var revoke, retire bool
 	c := &cobra.Command{
 		Use:   "plan KEY",
 		Short: "Say what a rotation or a revocation would do, and change nothing",
 		Long: `Read the key and every dependent afresh and say what a rotation would do with each,
 how it would be known, and what stands in the way. Dependents that nobody listed are
 searched for: they stop no rotation, but hold the retirement. Exit code 3 means that the
-operation would fail before it changes anything.`,
+operation would fail before it changes anything.
+
+With --retire, for a key whose rotation has a previous version: print the proof, dependent
+by dependent, with what each line rests on, and what the guard would say to you now.`,
 		Example: `  cmkd plan payments
   cmkd plan payments --revoke     # what would break
+  cmkd plan payments --retire     # may the previous version go, and how is it known
   cmkd plan payments -o json`,
 		Args:              cobra.ExactArgs(1),
 		ValidArgsFunction: a.completesFirst(keyNames),
@@ -30,10 +34,15 @@ operation would fail before it changes anything.`,
 			}
 			client := a.client()
 			defer client.Close()
+			if retire {
+				return a.showRetirement(c.Context(), client, args[0])
+			}
 			return a.showPlan(c.Context(), client, args[0], kind)
 		},
 	}
 	c.Flags().BoolVar(&revoke, "revoke", false, "plan a revocation")
+	c.Flags().BoolVar(&retire, "retire", false, "plan the retirement of the previous version")
+	c.MarkFlagsMutuallyExclusive("revoke", "retire")
 	return c
 }
 

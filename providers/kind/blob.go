@@ -31,8 +31,13 @@ const (
 // deniedCodes are the error codes by which the Blob service says that it cannot
 // use the account's key. Source: azure/facts.md section 4, Storage.
 func deniedCodes() []string {
-	return []string{"KeyVaultEncryptionKeyNotFound", "KeyVaultVaultNotFound", "KeyVaultAccessTokenCannotBeAcquired"}
+	return []string{keyNotFound, "KeyVaultVaultNotFound", "KeyVaultAccessTokenCannotBeAcquired"}
 }
+
+// keyNotFound is the code by which the Blob service says that the version is not there
+// that wraps the account's data key: "The key vault key is not found to unwrap the
+// encryption key."
+const keyNotFound = "KeyVaultEncryptionKeyNotFound"
 
 // BlobOptions configures a [BlobProbe].
 type BlobOptions struct {

@@ -35,7 +35,7 @@ func containerGroup() *Declaration {
 		Name: "container-group", Type: "Microsoft.ContainerInstance/containerGroups", APIVersion: "2022-09-01", Noun: "the group",
 		Traits: rotator.Traits{
 			Window: recreateWindow, Revocation: time.Hour,
-			Best: rotator.EvidenceConfirmed, WriteRole: "Azure Container Instances Contributor Role",
+			Best: rotator.EvidenceConfirmed, Late: "when the group is started again", WriteRole: "Azure Container Instances Contributor Role",
 			Revoked: "the group cannot start again",
 		},
 		Bindings: []rotator.Binding{rotator.BindingFixed, rotator.BindingFollows},

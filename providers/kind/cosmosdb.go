@@ -25,7 +25,7 @@ func cosmosDB() *Declaration {
 		Name: "cosmosdb", Type: "Microsoft.DocumentDB/databaseAccounts", APIVersion: "2023-09-15", Noun: "the account",
 		Traits: rotator.Traits{
 			Window: 24 * time.Hour, Revocation: time.Hour,
-			Best: rotator.EvidenceInferred, WriteRole: "DocumentDB Account Contributor",
+			Best: rotator.EvidenceInferred, Missing: []string{"4003", "4005"}, WriteRole: "DocumentDB Account Contributor",
 			Revoked: "the data plane answers 403; only deleting the account and refreshing its identity remain possible",
 		},
 		Bindings:   []rotator.Binding{rotator.BindingFollows},

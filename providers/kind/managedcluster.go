@@ -44,6 +44,7 @@ func managedCluster() *Declaration {
 		Traits: rotator.Traits{
 			Window: time.Hour, Revocation: time.Hour,
 			Best: rotator.EvidenceConfirmed, CanNudge: true, WriteRole: "Contributor",
+			Late:    "when a node is replaced, or the cluster started again",
 			Revoked: "the nodes shut down, and without the key of its etcd the cluster breaks",
 		},
 		Bindings: disks.Bindings,

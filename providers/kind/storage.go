@@ -39,7 +39,7 @@ func storage() *Declaration {
 		Name: "storage", Type: "Microsoft.Storage/storageAccounts", APIVersion: "2023-05-01", Noun: "the account",
 		Traits: rotator.Traits{
 			Window: 24 * time.Hour, Revocation: time.Hour,
-			Best: rotator.EvidenceConfirmed, CanNudge: true, CheapAccess: true, WriteRole: "Storage Account Contributor",
+			Best: rotator.EvidenceConfirmed, CanNudge: true, CheapAccess: true, Missing: []string{keyNotFound}, WriteRole: "Storage Account Contributor",
 			Revoked: "blob reads and writes fail for everyone (403)",
 		},
 		Bindings: []rotator.Binding{rotator.BindingFollows, rotator.BindingPinned},

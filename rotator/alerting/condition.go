@@ -130,6 +130,10 @@ func (s *alertSet) ofOperation() {
 	default:
 		s.problem(rotator.RuleRetirementBlocked, op.Held, "the previous version of "+op.Key+" stays enabled")
 	}
+	if op.Rollback != nil {
+		a := s.add(rotator.RuleRolledBack, rotator.ReasonRolledBack)
+		a.Summary, a.Hint = "the previous version of "+op.Key+" is needed after all: "+op.Rollback.Message, op.Rollback.Hint
+	}
 	if op.Overdue && op.AwaitsRetirement() {
 		a := s.add(rotator.RuleRetirementBlocked, rotator.ReasonAwaitsRetirement)
 		a.Summary = "the previous version of " + op.Key + " waits for a person to say that it may go"

@@ -311,6 +311,21 @@ func Rules() []RuleInfo {
 			Resolves: "the version is retired, the guard has nothing against it any more, or the operation ends",
 		},
 		{
+			Rule: rotator.RuleRolledBack, Severity: rotator.SeverityCritical, Title: "A retirement was rolled back",
+			Meaning: "After the previous version was disabled, a service said that a version of its key is what it lacks. cmkd has enabled the version again, or is about to. " +
+				"It does so once in a rotation.",
+			Causes: []string{
+				"a dependent was only inferred, or attested, to have left the version, and had not",
+				"something of a dependent that cannot be seen needs the version",
+			},
+			Steps: []string{
+				"`cmkd status OPERATION` shows whether the version is enabled again and who lacks it still.",
+				"Find out what uses the version: the service's own code is in `cmkd events --operation OPERATION`.",
+				"Bring it to the new version, then `cmkd retire KEY`; or `cmkd cancel OPERATION` to leave the version enabled.",
+			},
+			Resolves: "the version is retired by a person, or the operation ends",
+		},
+		{
 			Rule: rotator.RuleStoreNearFull, Severity: rotator.SeverityWarning, Title: "The disk of the store is nearly full",
 			Meaning: "When it is full, cmkd can store no intent, and therefore does nothing: no rotation, and no revocation.",
 			Causes: []string{

@@ -49,7 +49,7 @@ func TestBlindSpot_BlocksUntilAttested(t *testing.T) {
 				s.wantObjection("bob", rotator.ReasonAttestedByRetirer)
 				s.retire()
 			}
-			s.want(op, rotator.StateCompleted)
+			s.ends(op)
 			s.wantVersions("-+")
 		})
 	}
@@ -96,7 +96,7 @@ func TestUnseen_BlocksUntilAttested(t *testing.T) {
 				t.Fatal(err)
 			}
 			s.pass(time.Minute)
-			s.want(op, rotator.StateCompleted)
+			s.ends(op)
 			s.wantVersions("-+")
 		})
 	}
@@ -126,7 +126,7 @@ func TestInferred_WaitsForAPerson(t *testing.T) {
 			}
 			s.restart(time.Minute)
 			consent(s)
-			s.want(op, rotator.StateCompleted)
+			s.ends(op)
 			s.wantVersions("-+")
 		})
 	}
@@ -230,6 +230,7 @@ func TestAttestation_SurvivesARestart(t *testing.T) {
 		s.restart(time.Minute)
 		s.retire()
 		s.wantVersions("-+")
+		s.ends(s.last())
 		s.rotate()
 		s.pass(5 * time.Hour)
 		s.wantObjection("carol", rotator.ReasonBlindSpot) // of the version before it says nothing

@@ -103,7 +103,7 @@ func (c commands) retire(r rotator.Request, answer func(rotator.Operation, error
 	if f := freezing(c).of(key.ID, true); f != nil {
 		return nil, frozen(r.Key, f)
 	}
-	l.op.Retirer, l.op.Waiting, l.op.Problem = r.Actor, rotator.Wait{}, nil
+	l.op.Retirer, l.op.Waiting, l.op.Problem, l.op.Compromised = r.Actor, rotator.Wait{}, nil, r.Compromised
 	l.op.Wake, l.guarding = time.Time{}, false
 	c.draft.changed(l)
 	c.reasoned(l, rotator.EventRetireRequested, r.Actor, r.Reason, "retire version %s", strings.Join(l.op.Previous, ", "))
@@ -151,6 +151,9 @@ func (c commands) cancel(r rotator.OperationRequest) (*live, error) {
 	case rotator.StatePropagating, rotator.StateSoaking, rotator.StateRetiring:
 		c.leaveUnretired(l)
 		c.draft.entered(l, rotator.StateCancelled, r.Actor, "the previous version stays enabled")
+	case rotator.StateProbation:
+		c.leaveUnretired(l)
+		c.draft.entered(l, rotator.StateCompleted, r.Actor, "the previous version is disabled; whether anybody lacks it is not watched any longer")
 	default:
 		c.draft.entered(l, rotator.StateCancelled, r.Actor, "")
 	}
@@ -160,8 +163,8 @@ func (c commands) cancel(r rotator.OperationRequest) (*live, error) {
 // mayCancel returns why an operation cannot be cancelled, nil if it can.
 func (c commands) mayCancel(l *live) error {
 	switch l.op.State {
-	case rotator.StateRetiring:
-		if c.busy(l) {
+	case rotator.StateRetiring, rotator.StateProbation:
+		if c.busy(l) || l.op.Restoring {
 			return rotator.Errorf(rotator.CodeUnavailable, "a call of %s is under way", l.op.ID).WithHint("try again in a moment")
 		}
 	case rotator.StateEnabling:

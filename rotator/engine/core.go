@@ -284,10 +284,13 @@ func (c *core) handle(r *result) error {
 	case taskWhere, taskFind:
 		searching{c.state}.answered(l, r)
 	case taskSetEnabled:
-		if l.op.Kind == rotator.KindRotation {
-			retirement{c.state}.disabledPrevious(l, r)
-		} else {
+		switch {
+		case l.op.Kind != rotator.KindRotation:
 			revocation{c.state}.setEnabled(l, r)
+		case r.enable:
+			probation{c.state}.enabled(l, r)
+		default:
+			retirement{c.state}.disabledPrevious(l, r)
 		}
 	case taskPolicy, taskRehearse, taskInspect, taskNotify: // of no operation
 	}
@@ -329,7 +332,7 @@ func (c *core) listed(l *live, r *result) {
 		if !l.op.Attempt.Uncertain.IsZero() {
 			rotation{c.state}.searched(l, r)
 		}
-	case rotator.StatePropagating, rotator.StateSoaking, rotator.StateRetiring:
+	case rotator.StatePropagating, rotator.StateSoaking, rotator.StateRetiring, rotator.StateProbation:
 		if r.err == nil {
 			rotation{c.state}.outside(l, c.candidates(l, r.versions))
 		}

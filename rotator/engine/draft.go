@@ -357,7 +357,8 @@ func (d *draft) intended(l *live, t task) {
 // always for a revocation, and of a rotation before it changes anything and before it
 // retires. In between only the version is waited for.
 func asksAccess(op *rotator.Operation) bool {
-	return op.Kind != rotator.KindRotation || op.State == rotator.StatePending || op.State == rotator.StateSoaking || op.State == rotator.StateRetiring
+	return op.Kind != rotator.KindRotation || op.State == rotator.StatePending || op.State == rotator.StateSoaking ||
+		op.State == rotator.StateRetiring || op.State == rotator.StateProbation
 }
 
 // asked hands out a task for a tracker.

@@ -40,7 +40,7 @@ func TestUnknown_IsNotDone(t *testing.T) {
 			s.show("")
 			s.azure.Change(storageID, func(r *rotatortest.Resource) { r.Delay = time.Minute })
 			s.pass(time.Hour)
-			s.want(op, rotator.StateCompleted)
+			s.ends(op)
 			s.wantVersions("-+")
 			s.wantFiring("")
 		})
@@ -66,7 +66,7 @@ func TestUnknown_HoldsRetirement(t *testing.T) {
 			}
 			s.show("")
 			s.pass(2 * time.Hour)
-			s.want(op, rotator.StateCompleted)
+			s.ends(op)
 			s.wantVersions("-+")
 		})
 	}
@@ -89,7 +89,7 @@ func TestUnknown_OneLookIsNoDoubt(t *testing.T) {
 		}
 		s.show("")
 		s.pass(5 * time.Minute)
-		s.want(op, rotator.StateCompleted)
+		s.ends(op)
 		s.wantVersions("-+")
 	})
 }
@@ -141,7 +141,7 @@ func TestLeft(t *testing.T) {
 		s.pass(30 * time.Minute)
 		s.wantTracker(op, storageID, rotator.TrackerLeft, rotator.EvidenceConfirmed)
 		s.pass(2 * time.Hour)
-		s.want(op, rotator.StateCompleted)
+		s.ends(op)
 		s.wantVersions("-+")
 	})
 }

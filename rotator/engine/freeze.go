@@ -341,7 +341,7 @@ func (c freezing) writes(t *task) bool {
 		return !t.access
 	case taskSetEnabled:
 		l := c.live[t.operation]
-		return l != nil && l.op.Kind == rotator.KindRotation
+		return l != nil && l.op.Kind == rotator.KindRotation && !t.enable // to roll a retirement back is to reinstate
 	default:
 		return false
 	}

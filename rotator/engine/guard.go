@@ -41,7 +41,7 @@ type check func(g *guardView) []rotator.Objection
 func guardChecks() []check {
 	return []check{
 		keyConfigured, dependentsSettled, dependentsListed, dependentsSeenAfresh, blindSpotsAttested, unseenAttested, attestedByAnother,
-		targetStillCurrent, soakOver, inventoryComplete, notOnlyInferred,
+		targetStillCurrent, soakOver, inventoryComplete, notOnlyInferred, notRolledBack,
 	}
 }
 
@@ -187,9 +187,12 @@ func notOnlyInferred(g *guardView) (all []rotator.Objection) {
 	return all
 }
 
-// doubtful reports whether what is only inferred is all that there is to object to.
+// doubtful reports whether all that there is to object to is what a person may decide:
+// what is only inferred, and what was rolled back.
 func doubtful(objs []rotator.Objection) bool {
-	return !slices.ContainsFunc(objs, func(o rotator.Objection) bool { return o.Check != rotator.ReasonDependentInferred })
+	return !slices.ContainsFunc(objs, func(o rotator.Objection) bool {
+		return o.Check != rotator.ReasonDependentInferred && o.Check != rotator.ReasonRolledBack
+	})
 }
 
 // targetStillCurrent objects if the target is not the enabled newest version.
@@ -248,7 +251,7 @@ func (c *state) guardView(l *live) *guardView {
 func (c retirement) advance(l *live) {
 	switch {
 	case len(l.op.Retired) == len(l.op.Previous):
-		c.retired(l)
+		probation(c).begin(l)
 	case l.op.Retire == rotator.RetireOff && l.op.Retirer == "":
 		if !c.busy(l) {
 			c.leaveUnretired(l)
@@ -409,6 +412,7 @@ func (c retirement) disabledPrevious(l *live, r *result) {
 	switch {
 	case r.err == nil && !r.version.Enabled: // whatever happened to the rotation meanwhile
 		l.op.Retired, l.op.Held = append(slices.Clone(l.op.Retired), r.task.version.ID), nil
+		l.op.RetiredAt = later(l.op.RetiredAt, r.version.Updated)
 		c.draft.changed(l)
 		c.draft.noted(l, rotator.EventVersionDisabled, l.retirer(), "version %s is retired", r.task.version.ID).
 			Data = map[string]string{"version": r.task.version.ID}
@@ -447,11 +451,4 @@ func (c retirement) holdRetirement(l *live, p *rotator.Problem) {
 		l.op.Held = p
 		c.draft.changed(l)
 	}
-}
-
-func (c retirement) retired(l *live) {
-	state := c.draft.changedKey(l.op.KeyID)
-	state.Unretired = slices.DeleteFunc(slices.Clone(state.Unretired), func(v string) bool { return slices.Contains(l.op.Retired, v) })
-	c.draft.entered(l, rotator.StateCompleted, l.retirer(), "every dependent left the previous version and it is disabled")
-	c.answerRetirers(l, nil)
 }

@@ -199,6 +199,15 @@ func (s *estate) completes(id rotator.OperationID) rotator.OperationStatus {
 	if op := s.operation(id); op.State == rotator.StateRetiring && op.Doubt != nil {
 		s.retire()
 	}
+	return s.ends(id)
+}
+
+// ends checks that an operation is over, after its probation if it is in one.
+func (s *estate) ends(id rotator.OperationID) rotator.OperationStatus {
+	s.t.Helper()
+	if op := s.operation(id); op.State == rotator.StateProbation {
+		s.pass(op.Probation.Sub(s.clock.Now()) + time.Minute)
+	}
 	return s.want(id, rotator.StateCompleted)
 }
 

@@ -34,7 +34,7 @@ func (c *core) begin(now time.Time, jump time.Duration) {
 		switch {
 		case jump < 0:
 			c.shift(l, jump)
-		case l.op.State == rotator.StateSoaking && !l.op.Wake.IsZero(): // what else comes too early does no harm
+		case (l.op.State == rotator.StateSoaking || l.op.State == rotator.StateProbation) && !l.op.Wake.IsZero(): // what else comes too early does no harm
 			c.draft.waits(l, l.op.Wake.Add(jump))
 		}
 		if jumped {

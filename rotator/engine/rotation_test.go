@@ -51,7 +51,7 @@ func TestRotation_CostsThreeVaultCallsMoreThanTheBareAPI(t *testing.T) {
 		before := s.azure.Calls("versions")
 		op := s.rotate()
 		s.pass(time.Minute)
-		s.completes(op)
+		s.want(op, rotator.StateProbation)
 		extra := s.azure.Calls("versions") - before + s.azure.Calls("tag")
 		if bare := s.azure.Calls("create") + s.azure.Calls("set-enabled"); bare != 2 || extra > 3 {
 			t.Errorf("a rotation took %d calls that the bare API needs too and %d more, want 2 and at most 3", bare, extra)
@@ -94,7 +94,7 @@ func TestRotation_ManualRetirement(t *testing.T) {
 		wantError(t, err, rotator.CodeRefused, "cosmos")
 		s.pass(26 * time.Hour)
 		done, err := s.engine.Retire(s.t.Context(), rotator.Request{Key: "payments", Actor: "bob"})
-		if err != nil || done.State != rotator.StateCompleted {
+		if err != nil || done.State != rotator.StateProbation {
 			t.Fatalf("retire: %v, state %s", err, done.State)
 		}
 		s.completes(op)

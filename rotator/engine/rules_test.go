@@ -20,8 +20,10 @@ type ruleCase struct {
 	// alert has to fire within a poll interval of that.
 	trouble func(s *estate) time.Time
 	poll    time.Duration
-	id      string
-	mend    func(s *estate)
+	// id is that of the alert, or those in order; also are ids of alerts that begin with
+	// it and end by themselves within half an hour.
+	id, also string
+	mend     func(s *estate)
 	// mended is how long it may take until it is over.
 	mended time.Duration
 }
@@ -121,6 +123,26 @@ func ruleCases(t *testing.T) map[rotator.Rule]ruleCase {
 			trouble: func(s *estate) time.Time { return s.azure.List(keyID)[0].Expires.Add(-s.alerting.ExpiryAhead) },
 			poll:    10 * time.Minute, id: "version-expiring/contoso.vault.azure.net/payments",
 			mend: func(s *estate) { s.rotate() }, mended: time.Minute,
+		},
+		rotator.RuleRolledBack: {
+			prepare: func(s *estate) { s.key.Soak = 0 },
+			trouble: func(s *estate) time.Time {
+				s.azure.Change(storageID, func(r *rotatortest.Resource) { r.Needs, r.Delay = firstVersion, 10*time.Minute })
+				s.rotateNow()
+				for s.enabled()[0] == '+' {
+					s.pass(time.Second)
+				}
+				return s.clock.Now().Add(10 * time.Minute)
+			},
+			poll: time.Minute, id: "frozen-by-cmkd/daemon/f-1 retirement-rolled-back/op-1/retirement-rolled-back",
+			also: "access-lost/op-1/access-denied",
+			mend: func(s *estate) {
+				s.azure.Change(storageID, func(r *rotatortest.Resource) { r.Needs = "" })
+				s.unfreeze("f-1")
+				s.pass(30 * time.Minute)
+				s.retire()
+			},
+			mended: 2 * time.Hour,
 		},
 		rotator.RuleVersionExpired: {
 			prepare: func(s *estate) { s.azure.Expire(keyID, s.clock.Now().Add(time.Hour)) },
@@ -302,18 +324,18 @@ func fireAndMend(s *estate, c ruleCase) {
 	for s.firing() == "" && s.clock.Now().Before(since.Add(c.poll+settlingTime)) {
 		s.pass(time.Second)
 	}
-	s.wantFiring(c.id)
+	s.wantFiring(strings.TrimSpace(c.also + " " + c.id))
 	if now := s.clock.Now(); now.Before(since) {
 		s.t.Errorf("fires %s before the condition is the case", since.Sub(now))
 	}
 	s.pass(time.Minute)
-	s.wantHeard(receiver, each("firing ", c.id)...)
+	s.wantHeard(receiver, each("firing ", c.id+" "+c.also)...)
 	if c.id != "store-blocked/daemon" { // which a restart would not survive
 		s.restart(time.Minute)
 	}
 	s.pass(30 * time.Minute)
 	s.wantFiring(c.id)
-	s.wantHeard(receiver)
+	s.wantHeard(receiver, each("resolved ", c.also)...)
 	c.mend(s)
 	for begin := s.clock.Now(); s.firing() != "" && s.clock.Now().Before(begin.Add(c.mended+settlingTime)); {
 		s.pass(time.Second)

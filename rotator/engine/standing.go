@@ -326,7 +326,8 @@ func (c standings) seed(l *live) {
 }
 
 // next is when a dependent that is where it should be is observed again: while it soaks
-// every [soakEvery]; while a person is waited for as often as
+// every [soakEvery]; in probation as often as for a revocation, but for
+// [probationEvery]; while a person is waited for as often as
 // between operations. Zero if the guard asks, or nobody.
 func (c standings) next(l *live, t *rotator.Tracker) time.Time {
 	switch {
@@ -334,6 +335,8 @@ func (c standings) next(l *live, t *rotator.Tracker) time.Time {
 		return time.Time{}
 	case l.op.State == rotator.StateSoaking:
 		return nextOnGrid(c.now, soakEvery)
+	case l.op.State == rotator.StateProbation:
+		return nextOnGrid(c.now, max(pollOf(&t.Detail.Dependent, accessWindow(t.Detail, c.traits[t.Detail.Dependent.Kind])), probationEvery))
 	case l.op.AwaitsRetirement() && !c.over(l.op.Since, soonFor):
 		return nextOnGrid(c.now, soonEvery)
 	case l.op.AwaitsRetirement():

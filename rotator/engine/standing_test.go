@@ -73,7 +73,7 @@ func TestDrift_WithinAnHour(t *testing.T) {
 				s.start()
 				op := s.rotate()
 				s.pass(3 * time.Hour)
-				s.want(op, rotator.StateCompleted)
+				s.ends(op)
 				s.pass(10 * time.Hour)
 				s.wantFiring("")
 				s.azure.Change(storageID, c.do)

@@ -89,6 +89,7 @@ type (
 	making      struct{ *state } // pace.go
 	revocation  struct{ *state } // revocation.go
 	retirement  struct{ *state } // guard.go
+	probation   struct{ *state } // probation.go
 	searching   struct{ *state } // search.go
 	observing   struct{ *state } // observe.go
 	watch       struct{ *state } // watch.go, ahead.go
@@ -246,6 +247,8 @@ func (c *state) advance(l *live, due bool) {
 		if l.op.Wake.IsZero() {
 			retirement{c}.advance(l)
 		}
+	case rotator.StateProbation:
+		probation{c}.advance(l, due)
 	case rotator.StateDisabling:
 		revocation{c}.disabling(l)
 	case rotator.StateTakingEffect:

@@ -43,7 +43,7 @@ func (c watch) ask(key *rotator.Key) {
 }
 
 func watchedBeside(op *rotator.Operation) bool {
-	return op.Kind == rotator.KindRotation && slices.Contains([]rotator.OperationState{rotator.StatePropagating, rotator.StateSoaking, rotator.StateRetiring}, op.State)
+	return op.Kind == rotator.KindRotation && slices.Contains([]rotator.OperationState{rotator.StatePropagating, rotator.StateSoaking, rotator.StateRetiring, rotator.StateProbation}, op.State)
 }
 
 // watched handles a list of versions that no operation asked for.

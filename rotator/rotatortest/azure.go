@@ -60,6 +60,8 @@ type Resource struct {
 	Deaf bool
 	// Denied is true if it has no access to its key, whatever the key is like.
 	Denied bool
+	// Needs is a version that it needs beside those that it shows; nobody sees it.
+	Needs string
 	// Gone, Forbidden, Problem: what a look meets.
 	Gone, Forbidden bool
 	Problem         *rotator.Problem
@@ -421,8 +423,8 @@ func (a *Azure) SetEnabled(_ context.Context, key rotator.KeyID, version string,
 // Services returns the kinds: "follower" tells its version, "silent" does not.
 func (a *Azure) Services() []rotator.Service {
 	return []rotator.Service{
-		a.Service("follower", rotator.Traits{Window: time.Hour, Revocation: time.Hour, Best: rotator.EvidenceConfirmed, CanNudge: true}),
-		a.Service("silent", rotator.Traits{Window: 24 * time.Hour, Revocation: time.Hour, Best: rotator.EvidenceInferred}),
+		a.Service("follower", rotator.Traits{Window: time.Hour, Revocation: time.Hour, Best: rotator.EvidenceConfirmed, CanNudge: true, Missing: []string{codeKeyDisabled}}),
+		a.Service("silent", rotator.Traits{Window: 24 * time.Hour, Revocation: time.Hour, Best: rotator.EvidenceInferred, Missing: []string{codeKeyDisabled}}),
 	}
 }
 
@@ -470,10 +472,26 @@ func (a *Azure) look(r *Resource) rotator.Observation {
 			o.Uses = append(o.Uses, a.see(u, now))
 		}
 		if !r.NoAccess && (r.Denied || a.denied(u, now)) {
-			o.Access, o.AccessCode = rotator.AccessDenied, "KeyDisabled"
+			o.Access, o.AccessCode = rotator.AccessDenied, codeKeyDisabled
 		}
 	}
+	if r.Denied {
+		o.AccessCode = "IdentityGone"
+	}
+	if a.lacks(r, now) {
+		o.Access, o.AccessCode, o.AccessEvidence = rotator.AccessDenied, codeKeyDisabled, rotator.EvidenceConfirmed
+	}
 	return o
+}
+
+// codeKeyDisabled is how the services say that a version of their key is what they lack.
+const codeKeyDisabled = "KeyDisabled"
+
+// lacks reports whether a resource has noticed that a version is disabled which it needs
+// and does not show.
+func (a *Azure) lacks(r *Resource, now time.Time) bool {
+	v, ok := rotator.FindVersion(a.versions[r.Key], r.Needs)
+	return ok && !v.Enabled && now.Sub(v.Updated) >= r.Delay
 }
 
 // see says what is to be seen of a use now.

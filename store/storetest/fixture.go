@@ -55,7 +55,7 @@ func operation(id rotator.OperationID, name string) rotator.Operation {
 		Previous: []string{"v1"}, Retired: []string{"v1"}, Retire: rotator.RetireAuto, Doubt: problem(), Overdue: true, Retirer: "bo",
 		Settled: at(0.3), Verify: at(0.4), Searched: at(0.5), Versions: []string{"v1"}, Changed: []string{"v1"},
 		Effect: at(0.6), Approvals: []rotator.Approval{{Actor: "bo", At: at(0.7), Reason: "ticket"}}, Revocation: 7,
-		CancelledBy: "cy", Waiting: rotator.Wait{For: rotator.WaitRetry, Version: "v1", Problem: problem()}, Problem: problem(), Needs: problem(), Held: problem(),
+		CancelledBy: "cy", Waiting: rotator.Wait{For: rotator.WaitRetry, Version: "v1", Problem: problem()}, Problem: problem(), Needs: problem(), Compromised: true, RetiredAt: at(1.5), Probation: at(3), RolledBack: at(2.5), Rollback: problem(), Restoring: true, Held: problem(),
 		Failures: 3, Revision: 1, Unlisted: 1,
 		Inventory: rotator.Inventory{Off: true, Subscriptions: 3, Unchecked: []rotator.Unchecked{{Kind: "storage", Subscription: "s", Problem: *problem()}}, More: 4},
 	}

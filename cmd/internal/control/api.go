@@ -58,6 +58,7 @@ type Attester interface {
 type Planner interface {
 	PlanRotation(ctx context.Context, key string) (rotator.Plan, error)
 	PlanRevocation(ctx context.Context, key string) (rotator.Plan, error)
+	PlanRetirement(ctx context.Context, key, actor string) (rotator.RetirementPlan, error)
 }
 
 // Engine is the part of the engine that the server needs.
@@ -96,6 +97,9 @@ type CommandRequest struct {
 	Reason string `json:"reason,omitempty"`
 	// Confirm repeats the name of the key to revoke.
 	Confirm string `json:"confirm,omitempty"`
+	// Compromised says of a retirement that the versions are not to be trusted any more:
+	// they are not enabled again if somebody turns out to need them.
+	Compromised bool `json:"compromised,omitempty"`
 }
 
 // AlertFilter selects alerts.

@@ -153,6 +153,11 @@ func (c *Client) Plan(ctx context.Context, key string, kind rotator.OperationKin
 	return p, c.post(ctx, path, nil, &p)
 }
 
+// PlanRetirement says what the retirement guard would say now.
+func (c *Client) PlanRetirement(ctx context.Context, key string) (p rotator.RetirementPlan, err error) {
+	return p, c.post(ctx, "/v1/keys/"+url.PathEscape(key)+"/plan-retirement", nil, &p)
+}
+
 // Alerts returns alerts, worst first.
 func (c *Client) Alerts(ctx context.Context, f AlertFilter) (alerts []rotator.AlertStatus, err error) {
 	q := url.Values{}

@@ -9,7 +9,7 @@ import (
 
 // keyRequest is a command about a key. The actor is the peer.
 func keyRequest(r *http.Request, body CommandRequest) rotator.Request {
-	return rotator.Request{Key: r.PathValue("name"), Actor: actor(r), Reason: body.Reason}
+	return rotator.Request{Key: r.PathValue("name"), Actor: actor(r), Reason: body.Reason, Compromised: body.Compromised}
 }
 
 // actor returns who asks.
@@ -67,6 +67,12 @@ func (s *Server) plan(r *http.Request) (rotator.Plan, error) {
 	}
 	p, err := do(r.Context(), r.PathValue("name"))
 	p.Steps, p.Dependents = some(p.Steps), some(p.Dependents)
+	return p, err
+}
+
+func (s *Server) planRetirement(r *http.Request) (rotator.RetirementPlan, error) {
+	p, err := s.o.Engine.PlanRetirement(r.Context(), r.PathValue("name"), actor(r))
+	p.Previous, p.Dependents = some(p.Previous), some(p.Dependents)
 	return p, err
 }
 

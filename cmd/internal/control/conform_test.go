@@ -137,6 +137,10 @@ func (e *fullEngine) PlanRotation(context.Context, string) (rotator.Plan, error)
 	return full[rotator.Plan](e.filler), nil
 }
 
+func (e *fullEngine) PlanRetirement(context.Context, string, string) (rotator.RetirementPlan, error) {
+	return full[rotator.RetirementPlan](e.filler), nil
+}
+
 // newFullEngine answers commands with op, too.
 func newFullEngine(t *testing.T) *fullEngine {
 	t.Helper()

@@ -216,6 +216,10 @@ func (e *fakeEngine) PlanRevocation(_ context.Context, key string) (rotator.Plan
 	return rotator.Plan{Kind: rotator.KindRevocation, Key: key}, e.err
 }
 
+func (e *fakeEngine) PlanRetirement(_ context.Context, key, _ string) (rotator.RetirementPlan, error) {
+	return rotator.RetirementPlan{Key: key}, e.err
+}
+
 // noon is a clock that stands still.
 type noon struct{}
 

@@ -36,6 +36,11 @@ func (s *Server) keyRoutes() []route {
 				values: []string{string(rotator.KindRotation), string(rotator.KindRevocation)},
 			}},
 		},
+		{
+			method: http.MethodPost, path: "/v1/keys/{name}/plan-retirement", role: RoleViewer, endpoint: gives(s.planRetirement),
+			summary: "What the retirement guard would say now, and on what that rests; changes nothing",
+			detail:  "Observes every dependent afresh and searches for those that nobody listed, which may take a while.",
+		},
 		{method: http.MethodPost, path: "/v1/keys/{name}/rotate", role: RoleOperator, endpoint: takes(s.rotate), summary: "Begin a rotation"},
 		{
 			method: http.MethodPost, path: "/v1/keys/{name}/revoke", role: RoleOperator, endpoint: takes(s.revoke),

@@ -51,7 +51,7 @@ func levelOf(e *rotator.Event) zerolog.Level {
 	switch e.Type {
 	case rotator.EventStoreBlocked, rotator.EventVersionReenabled:
 		return zerolog.ErrorLevel
-	case rotator.EventScheduleMissed, rotator.EventCallUncertain, rotator.EventRetirementHeld, rotator.EventPreflightFailed,
+	case rotator.EventScheduleMissed, rotator.EventCallUncertain, rotator.EventRetirementHeld, rotator.EventRetirementRolledBack, rotator.EventRollbackRefused, rotator.EventPreflightFailed,
 		rotator.EventClockJumped, rotator.EventKeyProblem, rotator.EventAlertFiring, rotator.EventDependentFound,
 		rotator.EventSearchIncomplete, rotator.EventVersionAdopted, rotator.EventVersionTampered:
 		return zerolog.WarnLevel

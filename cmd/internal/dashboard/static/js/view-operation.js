@@ -8,7 +8,7 @@ import { table, more, chunk } from './table.js';
 import { alertCard, firing, eventColumns } from './parts.js';
 
 const phases = {
-  rotation: ['pending', 'creating', 'propagating', 'soaking', 'retiring', 'completed'],
+  rotation: ['pending', 'creating', 'propagating', 'soaking', 'retiring', 'probation', 'completed'],
   revocation: ['awaiting-approval', 'disabling', 'taking-effect', 'effective'],
   reinstatement: ['enabling', 'recovering', 'recovered'],
 };

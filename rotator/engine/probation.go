@@ -1,0 +1,199 @@
+package engine
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"cmkd/rotator"
+)
+
+const (
+	// probationEvery is how often at most a dependent is observed in probation.
+	probationEvery = time.Minute
+	// probationLonger is how much longer a probation lasts while a dependent is in
+	// trouble, or cannot be read.
+	probationLonger = 15 * time.Minute
+)
+
+// begin watches what the previous version was disabled for: whoever needed it after all
+// shows that within the time in which its kind loses access.
+func (c probation) begin(l *live) {
+	state := c.draft.changedKey(l.op.KeyID)
+	state.Unretired = slices.DeleteFunc(slices.Clone(state.Unretired), func(v string) bool { return slices.Contains(l.op.Retired, v) })
+	const done = "every dependent left the previous version and it is disabled"
+	lasts := longest(l.trackers, c.traits)
+	if lasts <= 0 || l.op.Compromised {
+		c.draft.entered(l, rotator.StateCompleted, l.retirer(), done)
+		c.answerRetirers(l, nil)
+		return
+	}
+	c.draft.entered(l, rotator.StateProbation, l.retirer(), done+"; whether anybody lacks it is watched for "+lasts.String()+c.late(l))
+	l.op.Probation, l.guarding, l.stale = c.now.Add(lasts), false, nil
+	c.draft.waits(l, l.op.Probation)
+	c.answerRetirers(l, nil)
+	observing(c).all(l)
+}
+
+// longest returns the longest time in which a dependent loses access, zero if there is
+// none to lose it.
+func longest(trackers []rotator.Tracker, traits map[string]rotator.Traits) (lasts time.Duration) {
+	for i := range trackers {
+		if t := &trackers[i]; t.State == rotator.TrackerDone {
+			lasts = max(lasts, accessWindow(t.Detail, traits[t.Detail.Dependent.Kind]))
+		}
+	}
+	return lasts
+}
+
+// late says of which dependents it does not show in time that they lack a version.
+func (c probation) late(l *live) string {
+	all := lateOf(l.trackers, c.traits)
+	if len(all) == 0 {
+		return ""
+	}
+	return "; it does not show in that time of " + few(all)
+}
+
+// lateOf names the dependents of which it does not show in time that they lack a version,
+// and when it does.
+func lateOf(trackers []rotator.Tracker, traits map[string]rotator.Traits) (all []string) {
+	for i := range trackers {
+		d := &trackers[i].Detail.Dependent
+		if when := traits[d.Kind].Late; when != "" && trackers[i].State == rotator.TrackerDone {
+			all = append(all, fmt.Sprintf("%s %s (%s)", d.Kind, d.DisplayName(), when))
+		}
+	}
+	return all
+}
+
+// advance ends a probation when its time is over, and goes on with a rollback.
+func (c probation) advance(l *live, due bool) {
+	switch {
+	case c.busy(l) || l.op.Restoring && !l.op.Wake.IsZero():
+	case l.op.Restoring:
+		c.restore(l)
+	case !due:
+	case l.askedN > 0: // what is out may show it
+		c.draft.waits(l, c.now.Add(probationEvery/6))
+	case l.open() > 0:
+		c.draft.waits(l, c.now.Add(probationLonger))
+	default:
+		c.draft.entered(l, rotator.StateCompleted, actorDaemon, "nobody was seen to lack the version that was disabled: "+c.seen(l))
+	}
+}
+
+// seen says of how many dependents it was seen that they have access.
+func (c probation) seen(l *live) string {
+	allowed, silent := 0, 0
+	for i := range l.trackers {
+		t := &l.trackers[i]
+		if t.State != rotator.TrackerDone {
+			continue
+		}
+		if o := c.lastSeen(l, t.Number); o != nil && o.Access == rotator.AccessAllowed && o.AccessEvidence != rotator.EvidenceNone {
+			allowed++
+		} else {
+			silent++
+		}
+	}
+	if silent == 0 {
+		return fmt.Sprintf("%d seen with access", allowed)
+	}
+	return fmt.Sprintf("%d seen with access, %d do not show it", allowed, silent)
+}
+
+// observed rolls the retirement back if a service itself says that a version of the key
+// is what it lacks.
+func (c probation) observed(l *live, t *rotator.Tracker, o *rotator.Observation) {
+	d := &t.Detail.Dependent
+	if l.op.State != rotator.StateProbation || l.op.Restoring || o.Access != rotator.AccessDenied ||
+		!slices.Contains(c.traits[d.Kind].Missing, o.AccessCode) {
+		return
+	}
+	says := fmt.Sprintf("%s %s says %s", d.Kind, d.DisplayName(), o.AccessCode)
+	if why := c.keeps(l); why != "" {
+		if t.Since.Equal(c.now) { // else it was told
+			c.draft.noted(l, rotator.EventRollbackRefused, actorDaemon, "%s, but the version stays disabled: %s", says, why).Dependent = d.ID
+		}
+		return
+	}
+	l.op.Restoring, l.op.RolledBack, l.op.Wake = true, c.now, time.Time{}
+	l.op.Rollback = &rotator.Problem{
+		Code: rotator.ReasonRolledBack, Message: "retirement rolled back: " + says,
+		Hint: "find out why it was taken to have left the version, then: cmkd retire " + l.op.Key,
+	}
+	l.suspect = true
+	e := c.draft.noted(l, rotator.EventRetirementRolledBack, actorDaemon, "%s; version %s is to be enabled again", says, strings.Join(l.op.Retired, ", "))
+	e.Dependent, e.Data = d.ID, map[string]string{"access_code": o.AccessCode, "version": l.op.Retired[0]}
+}
+
+// keeps returns why the versions stay disabled that an operation retired, empty if they
+// may be enabled again: once, if nobody else had a hand in it.
+func (c probation) keeps(l *live) string {
+	state := c.stateOf(l.op.KeyID)
+	switch {
+	case !l.op.RolledBack.IsZero():
+		return "it was rolled back once already"
+	case c.requestOn(l.op.KeyID) != 0:
+		return "a revocation was asked for"
+	case state == nil:
+		return "the key is not known any more"
+	}
+	for _, id := range l.op.Retired {
+		if v, ok := rotator.FindVersion(state.Versions, id); !ok || v.Updated.After(l.op.RetiredAt) || find(state.Tampered, id) >= 0 {
+			return "somebody else changed it since"
+		}
+	}
+	return ""
+}
+
+// restore enables the next of the versions that were retired.
+func (c probation) restore(l *live) {
+	if len(l.op.Retired) == 0 {
+		c.restored(l)
+		return
+	}
+	v := l.op.Retired[0]
+	l.op.Waiting = rotator.Wait{For: rotator.WaitEnabled, Version: v}
+	c.draft.changed(l)
+	c.draft.intended(l, task{kind: taskSetEnabled, effect: &effect{version: &rotator.Version{ID: v}, enable: true}})
+}
+
+// enabled takes in what came of enabling a version again.
+func (c probation) enabled(l *live, r *result) {
+	id := r.task.version.ID
+	switch {
+	case r.err == nil && r.version.Enabled:
+		l.op.Retired = slices.DeleteFunc(slices.Clone(l.op.Retired), func(v string) bool { return v == id })
+		l.op.Failures, l.op.Problem = 0, nil
+		c.draft.changed(l)
+		c.draft.noted(l, rotator.EventVersionEnabled, actorDaemon, "version %s is enabled again", id).Data = map[string]string{"version": id}
+	case !l.op.Restoring:
+	default:
+		if r.err == nil {
+			r.err = rotator.Errorf(rotator.CodeUnavailable, "version %s is still disabled after it was enabled", id)
+			r.err.Reason = rotator.ReasonVersionUnchanged
+		}
+		l.op.Failures++
+		c.draft.held(l, rotator.ProblemOf(r.err), max(min(backoff(l.op.Failures), time.Minute), r.err.RetryAfter))
+	}
+}
+
+// restored leaves it to a person to retire the versions again.
+func (c probation) restored(l *live) {
+	l.op.Restoring, l.op.Retirer, l.op.Probation = false, "", time.Time{}
+	c.draft.entered(l, rotator.StateRetiring, actorDaemon, l.op.Rollback.Message)
+	l.op.Doubt = l.op.Rollback
+	c.draft.changed(l)
+}
+
+// notRolledBack objects, where nobody asked for it, to retiring again what was rolled
+// back.
+func notRolledBack(g *guardView) []rotator.Objection {
+	if g.op.Rollback == nil || g.op.Retirer != "" {
+		return nil
+	}
+	return []rotator.Objection{{Check: rotator.ReasonRolledBack, Message: g.op.Rollback.Message, Hint: g.op.Rollback.Hint}}
+}
