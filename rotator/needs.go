@@ -29,10 +29,7 @@ func (o *Operation) NeedsYou() *Problem {
 		}
 		return p
 	case o.Troubled() > 0:
-		return &Problem{
-			Code: ReasonDependentNotSettled, Message: fmt.Sprintf("%d of its dependents", o.Troubled()) + o.troubles(),
-			Hint: "cmkd status " + o.ID.String(),
-		}
+		return &Problem{Code: ReasonDependentNotSettled, Message: o.troubles(), Hint: "cmkd status " + o.ID.String()}
 	default:
 		return nil
 	}
@@ -40,10 +37,16 @@ func (o *Operation) NeedsYou() *Problem {
 
 // troubles says what is the matter with the dependents in trouble.
 func (o *Operation) troubles() string {
-	if o.Troubled() == o.Trackers[TrackerStalled] {
-		return " stalled"
+	switch n := o.Troubled(); {
+	case n == 1 && o.Trackers[TrackerStalled] == 1:
+		return "1 dependent has stalled"
+	case n == 1:
+		return "1 dependent needs somebody"
+	case o.Trackers[TrackerStalled] == n:
+		return fmt.Sprintf("%d dependents have stalled", n)
+	default:
+		return fmt.Sprintf("%d dependents need somebody", n)
 	}
-	return " in need of somebody"
 }
 
 // NeedsYou returns why a key needs a person, nil if it does not: for itself, or for what

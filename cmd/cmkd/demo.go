@@ -37,11 +37,13 @@ func (a *app) demoCmd() *cobra.Command {
 	var speed float64
 	c := &cobra.Command{
 		Use:   "demo",
-		Short: "Rotate, revoke and reinstate a key in a simulated Azure, in under a minute",
+		Short: "Rotate, retire, revoke and reinstate a key in a simulated Azure, in under a minute",
 		Long: `Start a simulated Azure and a daemon as processes of their own, on a clock by which an
 hour passes in a second; rotate a key with a dependent of each kind and watch it
-propagate, retire the old version, revoke the key and reinstate it, and check the
-audit trail. Nothing outside of a temporary directory is touched, and nothing but
+propagate: one is confirmed, one only inferred, of one something cannot be seen, and one
+was forgotten in the configuration and is found by the guard. Clear that up, retire the
+old version and watch its probation, revoke the key and reinstate it, and check the audit
+trail. Nothing outside of a temporary directory is touched, and nothing but
 this machine is spoken to.`,
 		Example: `  cmkd demo
   cmkd demo --keep      # leave the directory, to look at the logs and the store`,
@@ -76,7 +78,8 @@ func (a *app) demo(ctx context.Context, keep bool, speed float64) (err error) {
 	if err != nil {
 		return err
 	}
-	if err := writeDemoConfig(dir, page); err != nil {
+	configure := func(whole bool) error { return writeDemoConfig(dir, page, whole) }
+	if err := configure(false); err != nil {
 		return err
 	}
 	a.say("SIMULATED: this is a simulated Azure on this machine. No real key or resource is touched.")
@@ -98,7 +101,7 @@ func (a *app) demo(ctx context.Context, keep bool, speed float64) (err error) {
 	}
 	a.socket = filepath.Join(dir, "cmkd.sock")
 	a.say("While it runs, the daemon's page is at http://%s/", page)
-	err = a.demoScenes(ctx)
+	err = a.demoScenes(ctx, configure)
 	if errors.Is(ctx.Err(), context.Canceled) {
 		a.tell("the demo was interrupted; its processes are stopped")
 		return err
@@ -119,7 +122,9 @@ func freeAddress(ctx context.Context) (string, error) {
 	return l.Addr().String(), l.Close()
 }
 
-func writeDemoConfig(dir, page string) error {
+// writeDemoConfig writes the configuration, whole or without the dependent that somebody
+// forgot to list.
+func writeDemoConfig(dir, page string, whole bool) error {
 	t, err := template.New("demo").Parse(demoConfig)
 	if err != nil {
 		return fmt.Errorf("configuration of the demo: %w", err)
@@ -128,7 +133,8 @@ func writeDemoConfig(dir, page string) error {
 	if err := t.Execute(&text, struct {
 		Dir, Page string
 		UID       int
-	}{dir, page, os.Getuid()}); err != nil {
+		Whole     bool
+	}{dir, page, os.Getuid(), whole}); err != nil {
 		return fmt.Errorf("configuration of the demo: %w", err)
 	}
 	if err := os.WriteFile(filepath.Join(dir, "cmkd.yaml"), []byte(text.String()), 0o600); err != nil {
@@ -138,7 +144,7 @@ func writeDemoConfig(dir, page string) error {
 }
 
 // demoScenes shows what a person would do.
-func (a *app) demoScenes(ctx context.Context) error {
+func (a *app) demoScenes(ctx context.Context, configure func(whole bool) error) error {
 	client := a.client()
 	defer client.Close()
 	why := control.CommandRequest{Reason: "cmkd demo", Confirm: demoKey}
@@ -148,7 +154,9 @@ func (a *app) demoScenes(ctx context.Context) error {
 	}{
 		{"cmkd status", func() error { return a.statusAll(ctx, client, false) }},
 		{"cmkd rotate payments --wait", func() error { return needsSomebody(a.scene(ctx, client, why, client.Rotate)()) }},
-		{"cmkd status payments", func() error { return a.statusKey(ctx, client, demoKey, false) }},
+		{"cmkd status payments", func() error { return needsSomebody(a.statusKey(ctx, client, demoKey, false)) }},
+		{"cmkd plan payments --retire", func() error { return needsSomebody(a.showRetirement(ctx, client, demoKey)) }},
+		{"vi cmkd.yaml; systemctl reload cmkd", func() error { return a.demoList(ctx, client, configure) }},
 		{"cmkd attest payments DEPENDENT --reason \"cmkd demo\" --until 1d", func() error { return a.demoAttest(ctx, client) }},
 		{"cmkd status op-1 --watch", func() error { return a.follow(ctx, client, 1, 0) }},
 		{"cmkd revoke payments --confirm payments --wait", func() error {
@@ -183,8 +191,18 @@ func needsSomebody(err error) error {
 		return nil
 	}
 	if err == nil {
-		return errors.New("the previous version was retired, although something of its dependents cannot be seen")
+		return errors.New("nobody is needed, although a dependent is not listed and something of another cannot be seen")
 	}
+	return err
+}
+
+// demoList lists the dependent that the guard found.
+func (a *app) demoList(ctx context.Context, client *control.Client, configure func(whole bool) error) error {
+	if err := configure(true); err != nil {
+		return err
+	}
+	a.say("disk-encryption-set contoso-des, which a search had found, is listed in the configuration now")
+	_, err := client.Reload(ctx)
 	return err
 }
 
@@ -205,7 +223,7 @@ func (a *app) demoAttest(ctx context.Context, client *control.Client) error {
 		if err != nil {
 			return err
 		}
-		a.say("%s: %s; a person's word stands in for what cannot be seen: %s", made.ID, clean(name(made.Dependent)), clean(strings.Join(made.BlindSpots, ", ")))
+		a.say("%s: %s; a person's word, SIMULATED by whoever runs the demo, stands in for what cannot be seen: %s", made.ID, clean(name(made.Dependent)), clean(strings.Join(made.BlindSpots, ", ")))
 	}
 	return nil
 }

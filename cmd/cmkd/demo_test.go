@@ -51,7 +51,11 @@ func TestDemo(t *testing.T) {
 		"disk-encryption-set contoso-des: done, confirmed",
 		"managed-cluster contoso-aks: done, confirmed",
 		"container-group contoso-batch: done, confirmed",
-		"op-1: rotation of payments is completed", "retired: version",
+		"blocked   dependent-discovered: disk-encryption-set contoso-des: nobody listed it", "blocked   blind-spot: cosmosdb contoso-orders",
+		"blocked   dependent-inferred: cosmosdb contoso-orders", "The guard objects: the previous version stays enabled",
+		"the service reports version", "follows the key and tells no version; the documented 24h ended at",
+		"contoso-des, which a search had found, is listed", "a-1: contoso-orders; a person's word",
+		"rotation of payments: probation", "op-1: rotation of payments is completed", "retired: version",
 		"op-2: revocation of payments is effective", "op-3: reinstatement of payments is recovered",
 		"The audit trail is intact",
 	} {

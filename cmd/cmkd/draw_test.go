@@ -197,12 +197,12 @@ func TestUrgency(t *testing.T) {
 		}
 	}
 	for want, k := range map[string]*rotator.KeyStatus{
-		"cmkd approve op-1":    live(rotator.StateAwaitingApproval, nil),
-		"cmkd retire payments": live(rotator.StateRetiring, func(op *rotator.Operation) { op.Retire = rotator.RetireManual }),
-		"":                     live(rotator.StateCompleted, nil),
-		"m":                    {KeyState: rotator.KeyState{Problem: &rotator.Problem{Message: "m"}}},
+		"(cmkd approve op-1)":   live(rotator.StateAwaitingApproval, nil),
+		"cmkd retire payments)": live(rotator.StateRetiring, func(op *rotator.Operation) { op.Retire, op.Key = rotator.RetireManual, "payments" }),
+		"":                      live(rotator.StateCompleted, nil),
+		"m":                     {KeyState: rotator.KeyState{Problem: &rotator.Problem{Message: "m"}}},
 	} {
-		if got := need(k); got != want {
+		if got := need(k); !strings.HasSuffix(got, want) || want == "" && got != "" {
 			t.Errorf("needs %q, want %q", got, want)
 		}
 	}

@@ -42,12 +42,12 @@ func (a *app) printRetirement(p *rotator.RetirementPlan) {
 	for _, o := range p.Objections {
 		a.say("%s %s: %s%s", a.shade(string(rotator.TrackerNeedsAction)), o.Check, clean(o.Message), quoted(o.Hint))
 	}
+	for _, o := range p.Doubts {
+		a.say("it takes a person, %s: %s", o.Check, clean(o.Message))
+	}
 	if len(p.Objections) > 0 {
 		a.say("The guard objects: the previous version stays enabled. Nothing was changed.")
 		return
-	}
-	for _, o := range p.Doubts {
-		a.say("it takes a person, %s: %s", o.Check, clean(o.Message))
 	}
 	a.say("The guard has nothing against it: cmkd retire %s. It would then be watched for %s. Nothing was changed.", clean(p.Key), span(p.Probation))
 }

@@ -101,6 +101,7 @@ func (c observing) looked(l *live, r *result) {
 	if r.err == nil {
 		attesting(c).observed(l, &t, r.observation)
 		probation(c).observed(l, &t, r.observation)
+		searching(c).covered(l, &t)
 	}
 	if r.err == nil && strange(&l.op, r.observation) && !c.busy(l) {
 		c.draft.intended(l, task{kind: taskVersions})

@@ -50,7 +50,7 @@ const fewOfMany = 8
 
 func (v *operationView) load(ctx context.Context) (err error) {
 	if v.limit > 0 {
-		if v.all, err = v.e.o.Store.Progress(ctx, v.op.ID); err != nil || len(v.all) > fewOfMany*v.limit {
+		if v.all, err = v.e.o.Store.Progress(ctx, v.op.ID); err != nil || len(v.all)/fewOfMany > v.limit {
 			return err
 		}
 	}
@@ -114,16 +114,37 @@ func (v *operationView) blockers(ctx context.Context) ([]rotator.Objection, erro
 			g.seen = later(g.seen, v.all[i].Seen)
 		}
 	}
-	for _, n := range v.first(func(t *rotator.Tracker) bool { return !settled(t, g.require) }) {
+	if err := v.witnessed(ctx, g); err != nil {
+		return nil, err
+	}
+	// Else what cannot be seen of one that is done is not looked up.
+	all := len(v.read) == len(v.all) && (v.limit <= 0 || v.limit >= len(v.all))
+	may := func(t *rotator.Tracker) bool { return !settled(t, g.require) || t.State == rotator.TrackerExcluded }
+	for _, n := range v.first(func(t *rotator.Tracker) bool { return all || may(t) }) {
 		t, err := v.tracker(ctx, n)
 		if err != nil {
 			return nil, err
 		}
 		g.trackers = append(g.trackers, t)
 	}
+	if all {
+		return objections(g), nil
+	}
 	settled, err := v.unlistedSettled(ctx, g.require)
 	g.trackers = append(g.trackers, settled...)
 	return objections(g), err
+}
+
+// witnessed gives the guard the attestations about the key.
+func (v *operationView) witnessed(ctx context.Context, g *guardView) error {
+	book, err := v.e.o.Store.Book(ctx)
+	g.now = v.e.o.Clock.Now()
+	for i := range book.Attestations {
+		if a := &book.Attestations[i]; a.KeyID.Same(v.op.KeyID) {
+			g.attestations = append(g.attestations, a)
+		}
+	}
+	return err
 }
 
 // unlistedSettled returns the trackers of dependents that nobody listed and that are where

@@ -33,7 +33,7 @@ func (e *Engine) PlanRetirement(ctx context.Context, name, actor string) (rotato
 	if g.trackers, err = e.o.Store.Trackers(ctx, op.ID, 0, 0); err != nil {
 		return rotator.RetirementPlan{}, err
 	}
-	if err := p.attestations(ctx, g); err != nil {
+	if err := (&operationView{e: e, op: op}).witnessed(ctx, g); err != nil {
 		return rotator.RetirementPlan{}, err
 	}
 	g.versions, g.listErr = p.listVersions(ctx, &key)
@@ -70,16 +70,6 @@ func (p planner) retirable(ctx context.Context, key *rotator.Key) (*rotator.Oper
 	}
 	return nil, rotator.Errorf(rotator.CodeConflict, "no rotation of %s has an old version that could go", key.Name).
 		WithHint("cmkd history %s shows the past ones", key.Name)
-}
-
-func (p planner) attestations(ctx context.Context, g *guardView) error {
-	book, err := p.e.o.Store.Book(ctx)
-	for i := range book.Attestations {
-		if a := &book.Attestations[i]; a.KeyID.Same(g.op.KeyID) {
-			g.attestations = append(g.attestations, a)
-		}
-	}
-	return err
 }
 
 // observeAll looks at each dependent of an operation afresh.
@@ -145,8 +135,10 @@ func rests(g *guardView, t *rotator.Tracker, window time.Duration) (all []string
 			at += " of " + u.Via[strings.LastIndexByte(u.Via, '/')+1:]
 		}
 		switch {
+		case u.Absent() && !slices.Contains(t.Detail.Known, u.Name()):
+			says("%s: is not there, and was never seen", at)
 		case u.Unknown != nil:
-			says("%s: unknown: it %s", at, u.Unknown.Message)
+			says("%s: unknown: %s", at, u.Unknown.Message)
 		case u.Microsoft:
 			says("%s: the service names a key of Microsoft's", at)
 		case !u.Key.Same(g.op.KeyID):
@@ -160,7 +152,7 @@ func rests(g *guardView, t *rotator.Tracker, window time.Duration) (all []string
 			if o.At.Before(end) {
 				ends = "ends"
 			}
-			says("%s: follows the key and tells no version; the documented %s %s at %s", at, window.Round(time.Second), ends, end.UTC().Format("2006-01-02 15:04 MST"))
+			says("%s: follows the key and tells no version; the documented %s %s at %s", at, lasting(window), ends, end.UTC().Format("2006-01-02 15:04 MST"))
 		}
 		for _, h := range u.Held {
 			says("%s: holds version %s", at, h.Version)
@@ -178,4 +170,16 @@ func rests(g *guardView, t *rotator.Tracker, window time.Duration) (all []string
 		says("cannot be seen: %s (%s)", b.What, b.Why)
 	}
 	return all
+}
+
+// lasting writes a span without the parts that are zero.
+func lasting(d time.Duration) string {
+	text := d.Round(time.Second).String()
+	if d >= time.Minute {
+		text = strings.TrimSuffix(text, "0s")
+	}
+	if d >= time.Hour {
+		text = strings.TrimSuffix(text, "0m")
+	}
+	return text
 }

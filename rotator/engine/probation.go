@@ -29,7 +29,7 @@ func (c probation) begin(l *live) {
 		c.answerRetirers(l, nil)
 		return
 	}
-	c.draft.entered(l, rotator.StateProbation, l.retirer(), done+"; whether anybody lacks it is watched for "+lasts.String()+c.late(l))
+	c.draft.entered(l, rotator.StateProbation, l.retirer(), done+"; whether anybody lacks it is watched for "+lasting(lasts)+c.late(l))
 	l.op.Probation, l.guarding, l.stale = c.now.Add(lasts), false, nil
 	c.draft.waits(l, l.op.Probation)
 	c.answerRetirers(l, nil)

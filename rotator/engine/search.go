@@ -237,7 +237,10 @@ func (c searching) ended(l *live, saw rotator.Inventory) {
 // found takes in a resource that a search found.
 func (c searching) found(l *live, f *rotator.Found) {
 	d := f.Dependent
-	n := slices.IndexFunc(l.trackers, func(t rotator.Tracker) bool { return covers(&t, d.ID) })
+	if c.through(l, d.ID) != nil {
+		return
+	}
+	n := slices.IndexFunc(l.trackers, func(t rotator.Tracker) bool { return t.Detail.Dependent.Same(d.ID) })
 	if n < 0 {
 		what := "uses the key"
 		if f.Unknown != nil {
@@ -272,11 +275,36 @@ func early(l *live) bool {
 	return l.op.State == rotator.StatePending || l.op.State == rotator.StateCreating
 }
 
-// covers reports whether the tracker is of a resource, or looks at it in the
-// place of its own.
-func covers(t *rotator.Tracker, id string) bool {
-	return t.Detail.Dependent.Same(id) ||
-		slices.ContainsFunc(t.Detail.Via, func(via string) bool { return strings.EqualFold(via, id) })
+// through returns the tracker that looks at a resource in the place of its own, nil if
+// none does.
+func (c searching) through(l *live, id string) *rotator.Tracker {
+	for i := range l.trackers {
+		t := &l.trackers[i]
+		if t.State != rotator.TrackerExcluded && slices.ContainsFunc(t.Detail.Via, func(via string) bool { return strings.EqualFold(via, id) }) {
+			return t
+		}
+	}
+	return nil
+}
+
+// covered takes leave of what a search had found before it was known that a dependent is
+// looked at through it.
+func (c searching) covered(l *live, by *rotator.Tracker) {
+	if len(by.Detail.Via) == 0 || l.op.Unlisted == 0 {
+		return
+	}
+	for i := range l.trackers {
+		t := l.trackers[i]
+		if !t.Detail.Dependent.Discovered || t.Detail.Removed || t.Number == by.Number || c.through(l, t.Detail.Dependent.ID) == nil {
+			continue
+		}
+		detail := configuring(c).whole(l, &t)
+		detail.Removed, t.Detail = true, detail
+		d := &detail.Dependent
+		why := "is looked at through " + by.Detail.Dependent.Kind + " " + by.Detail.Dependent.DisplayName()
+		c.draft.noted(l, rotator.EventTrackerChanged, actorDaemon, "%s %s %s", d.Kind, d.DisplayName(), why).Dependent = d.ID
+		configuring(c).exclude(l, t, &rotator.Problem{Code: rotator.ReasonRemoved, Message: why})
+	}
 }
 
 // unlistedLook compares the versions in use with the target, of a dependent that only a

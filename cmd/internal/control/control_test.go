@@ -296,6 +296,7 @@ func TestClient_OperationStatus(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	want.Needs = want.NeedsYou() // which the API fills in
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Error(diff)
 	}

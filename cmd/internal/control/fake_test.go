@@ -217,7 +217,7 @@ func (e *fakeEngine) PlanRevocation(_ context.Context, key string) (rotator.Plan
 }
 
 func (e *fakeEngine) PlanRetirement(_ context.Context, key, _ string) (rotator.RetirementPlan, error) {
-	return rotator.RetirementPlan{Key: key}, e.err
+	return rotator.RetirementPlan{Key: key, Operation: 17, State: rotator.StateRetiring}, e.err
 }
 
 // noon is a clock that stands still.
