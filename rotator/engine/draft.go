@@ -354,11 +354,18 @@ func (d *draft) intended(l *live, t task) {
 }
 
 // asksAccess reports whether an observation is to see if a dependent can use its key:
-// always for a revocation, and of a rotation before it changes anything and before it
-// retires. In between only the version is waited for.
-func asksAccess(op *rotator.Operation) bool {
-	return op.Kind != rotator.KindRotation || op.State == rotator.StatePending || op.State == rotator.StateSoaking ||
-		op.State == rotator.StateRetiring || op.State == rotator.StateProbation
+// always for a revocation and in probation; of a rotation before it changes anything and
+// before it retires, where that takes no more than a call. In between only the version is
+// waited for.
+func asksAccess(op *rotator.Operation, traits rotator.Traits) bool {
+	switch {
+	case op.Kind != rotator.KindRotation, op.State == rotator.StateProbation:
+		return true
+	case op.State == rotator.StatePending, op.State == rotator.StateSoaking, op.State == rotator.StateRetiring:
+		return traits.CheapAccess
+	default:
+		return false
+	}
 }
 
 // asked hands out a task for a tracker.
@@ -368,7 +375,7 @@ func (d *draft) asked(l *live, t *rotator.Tracker, kind taskKind, a rotator.Acti
 	l.redue(t.Due, time.Time{})
 	k := task{
 		kind: kind, asked: d.of.steady, operation: l.op.ID, key: l.op.Key, keyID: l.op.KeyID, tracker: t.Number,
-		dependent: &t.Detail.Dependent, access: asksAccess(&l.op),
+		dependent: &t.Detail.Dependent, access: asksAccess(&l.op, d.of.traits[t.Detail.Dependent.Kind]),
 	}
 	if l.op.Kind == rotator.KindRotation {
 		k.target = l.op.Target.ID
