@@ -7,7 +7,6 @@ import (
 	"github.com/spf13/cobra"
 
 	"cmkd/cmd/internal/control"
-	"cmkd/configs"
 	"cmkd/rotator"
 )
 
@@ -34,7 +33,8 @@ longer than --until. What is seen to contradict it voids it for good.`,
 		},
 		RunE: func(c *cobra.Command, args []string) error {
 			r := control.AttestRequest{Dependent: args[1], Reason: reason}
-			if err := readUntil(until, &r); err != nil {
+			var err error
+			if r.Until, r.For.Duration, err = readUntil(until); err != nil {
 				return err
 			}
 			client := a.client()
@@ -58,29 +58,6 @@ longer than --until. What is seen to contradict it voids it for good.`,
 	f.StringVar(&until, "until", "", "for how long it counts: 30d, 12h, or a date such as 2026-12-31")
 	c.AddCommand(a.attestListCmd(), a.attestEndCmd())
 	return c
-}
-
-// readUntil reads how long an attestation counts: a time span, a day or a moment.
-func readUntil(text string, r *control.AttestRequest) error {
-	wrong := func(message string) error {
-		return usage(rotator.Errorf(rotator.CodeInvalid, "%s", message).WithHint("for instance --until 30d, or --until 2026-12-31"))
-	}
-	if text == "" {
-		return wrong("nothing says for how long it counts")
-	}
-	if d, err := configs.ParseDuration(text); err == nil {
-		if r.For.Duration = time.Duration(d); d <= 0 {
-			return wrong("--until " + text + " is over at once")
-		}
-		return nil
-	}
-	for _, layout := range []string{time.RFC3339, time.DateOnly} {
-		if t, err := time.Parse(layout, text); err == nil {
-			r.Until = t
-			return nil
-		}
-	}
-	return wrong("--until " + text + " is neither a time span nor a date")
 }
 
 // name is the last part of a resource's id.

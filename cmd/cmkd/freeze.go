@@ -47,7 +47,7 @@ Without --until or --for it lasts until somebody ends it: cmkd unfreeze.`,
 	f := c.Flags()
 	f.StringVar(&flags.vault, "vault", "", "the keys of this vault: its host, or the host's first label")
 	f.StringVar(&flags.key, "key", "", "this key")
-	f.StringVar(&flags.until, "until", "", "when it ends: 2026-12-24T18:00:00Z")
+	f.StringVar(&flags.until, "until", "", "when it ends: 12h, 30d, or a time such as 2026-12-24T18:00:00Z")
 	f.StringVar(&flags.span, "for", "", "how long: 30m, 4h, 2d")
 	f.StringVarP(&flags.reason, "reason", "r", "", "why, in your own words; whoever is stopped reads it")
 	_ = c.RegisterFlagCompletionFunc("key", a.completes(keyNames)) // the flag is there
@@ -66,8 +66,8 @@ func (f *freezeFlags) request() (r control.FreezeRequest, err error) {
 	case f.until != "" && f.span != "":
 		return r, usage(rotator.Errorf(rotator.CodeInvalid, "a freeze ends at a time or after a while, not both").WithHint("leave out --until or --for"))
 	case f.until != "":
-		if r.Until, err = time.Parse(time.RFC3339, f.until); err != nil {
-			return r, usage(rotator.Errorf(rotator.CodeInvalid, "--until: %q is no time", f.until).WithHint("for instance --until 2026-12-24T18:00:00Z"))
+		if r.Until, r.For.Duration, err = readUntil(f.until); err != nil {
+			return r, err
 		}
 	case f.span != "":
 		d, err := configs.ParseDuration(f.span)

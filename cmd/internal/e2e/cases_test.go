@@ -188,11 +188,7 @@ func (s *setting) holds() {
 // simulation and the daemon are processes, commands are typed, and whether a version is
 // enabled is asked of the vault.
 func TestCases(t *testing.T) {
-	binary := build(t)
-	for _, c := range []struct {
-		name, versions, scenario, key string
-		run                           func(s *setting)
-	}{
+	runCases(t, []testCase{
 		{
 			name: "absent: a property that is not shown is unknown",
 			scenario: `
@@ -401,7 +397,19 @@ storage_accounts: [{name: fabst, key: fab-kv/data, containers: [data], pace: {fi
 				}
 			},
 		},
-	} {
+	})
+}
+
+// testCase is a scenario without its head, the settings of the key, and what is done.
+type testCase struct {
+	name, versions, scenario, key string
+	run                           func(s *setting)
+}
+
+func runCases(t *testing.T, cases []testCase) {
+	t.Helper()
+	binary := build(t)
+	for _, c := range cases {
 		t.Run(strings.SplitN(c.name, ":", 2)[0], func(t *testing.T) {
 			t.Parallel()
 			t.Log(c.name)
