@@ -113,6 +113,7 @@ func (e *estate) observe(t *testing.T, kind string) rotator.Observation {
 	if err != nil {
 		t.Fatalf("observe %s: %v", kind, err)
 	}
+	declared(t, kind, &o)
 	if !o.Names(e.key) {
 		t.Fatalf("%s does not use %s: %+v", kind, e.key, o)
 	}

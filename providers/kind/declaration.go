@@ -30,8 +30,10 @@ type Declaration struct {
 	// Children are resources below it, each with a use of its own.
 	Children *Children
 	// BlindSpots may use the key, and are not looked at or not shown by Azure; Blind
-	// returns those that a document tells of.
+	// returns those that a document tells of. MayBlind are those that Blind and More may
+	// return, by how they begin.
 	BlindSpots []rotator.BlindSpot
+	MayBlind   []rotator.BlindSpot
 	Blind      func(doc document) []rotator.BlindSpot
 	// More adds what takes further calls to see: uses through others, and blind spots.
 	More func(ctx context.Context, r *Resource, d *rotator.Dependent, doc document, ask rotator.Ask, o *rotator.Observation) error

@@ -51,7 +51,11 @@ func diskEncryptionSet() *Declaration {
 			Code: errorCode, Message: errorMessage, Class: rotator.ClassAutoRotation,
 			Hint: "auto-rotation is off: give the set an identity that may use the key, then update the set to switch it on again",
 		}},
-		More:  restored,
+		More: restored,
+		MayBlind: []rotator.BlindSpot{
+			{What: "restore points", Why: "they cannot be listed, or there are too many collections to look into"},
+			{What: "restore point …", Why: "it holds copies of disks of the set, and nobody shows which version wraps them"},
+		},
 		Probe: &Probe{Look: probeMachines},
 		Facts: []Path{keyURL, follows, rotatedAt, errorCode, encryptionType, provisioning},
 		Properties: []Property{

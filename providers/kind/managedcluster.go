@@ -58,6 +58,10 @@ func managedCluster() *Declaration {
 			},
 		},
 		Blind: ephemeralPools, More: volumeSets,
+		MayBlind: []rotator.BlindSpot{
+			{What: "nodes of pool …", Why: "a pool has ephemeral disks: each node keeps the version that it was made with until it is replaced"},
+			{What: "volumes", Why: "the disks in the node resource group cannot be read: some may be under other sets (StorageClass)"},
+		},
 		State: provisioning,
 		Facts: []Path{set, kmsEnabled, kmsKey, provisioning, power}, FactPrefix: "managedCluster.",
 		Properties: []Property{
