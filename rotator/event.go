@@ -33,6 +33,7 @@ const (
 	EventTrackerChanged       EventType = "tracker-changed"
 	EventRetirementHeld       EventType = "retirement-held"
 	EventRetirementRolledBack EventType = "retirement-rolled-back"
+	EventVersionKept          EventType = "version-kept"
 	EventRollbackRefused      EventType = "rollback-refused"
 	EventPreflightFailed      EventType = "preflight-failed"
 	EventClockJumped          EventType = "clock-jumped"

@@ -102,6 +102,10 @@ type TrackerDetail struct {
 	// Refusal is what the last of them was refused for. Looks in between change neither.
 	Refused int      `json:"refused,omitempty"`
 	Refusal *Problem `json:"refusal,omitempty"`
+	// Needs are versions that it needs beside those that it shows, and that nobody shows:
+	// those that a use was on when the operation began which needs the version before, too
+	// ([Use.Previous]).
+	Needs []string `json:"needs,omitempty"`
 	// DoneAt is when Evidence was reached, by Azure's clock.
 	DoneAt time.Time `json:"done_at,omitzero"`
 	// Problem is what keeps the dependent from being done.

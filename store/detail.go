@@ -49,6 +49,7 @@ func AppendDetail(dst []byte, d *rotator.TrackerDetail) ([]byte, error) {
 	w.strs(d.Blind)
 	w.uint(uint64(d.Refused))
 	w.problem(d.Refusal)
+	w.strs(d.Needs)
 	if w.err != nil {
 		return nil, w.err
 	}
@@ -90,6 +91,9 @@ func DecodeDetail(value []byte) (*rotator.TrackerDetail, error) {
 	}
 	d.Refused = int(r.uint())
 	d.Refusal = r.problem()
+	for range r.count() {
+		d.Needs = append(d.Needs, r.shared())
+	}
 	return d, r.err
 }
 

@@ -43,7 +43,6 @@ func sees(t *testing.T, k *kit, kind, id, target string) string {
 	if err != nil {
 		return "error " + string(rotator.CodeOf(err))
 	}
-	declared(t, id, &o)
 	parts := []string{sketch(&o)}
 	if o.Partial {
 		parts = append(parts, "partial")

@@ -250,6 +250,11 @@ func (c *state) guardView(l *live) *guardView {
 // guard has nothing against it on fresh looks at everything.
 func (c retirement) advance(l *live) {
 	switch {
+	case len(l.op.Previous) == 0:
+		if !c.busy(l) {
+			c.draft.entered(l, rotator.StateCompleted, l.retirer(), "what the previous version was is needed still, and stays enabled")
+			c.answerRetirers(l, nil)
+		}
 	case len(l.op.Retired) == len(l.op.Previous):
 		probation(c).begin(l)
 	case l.op.Retire == rotator.RetireOff && l.op.Retirer == "":
@@ -270,6 +275,7 @@ func (c retirement) advance(l *live) {
 		c.holdRetirement(l, rotator.ProblemOf(cmp.Or(l.listErr, l.sweep.passing)))
 		c.draft.waits(l, c.now.Add(max(backoff(l.op.Failures), retryAfter(l.listErr), retryAfter(l.sweep.passing))))
 	default:
+		c.keep(l)
 		switch objs := objections(c.guardView(l)); {
 		case len(objs) == 0 && l.sweep.begun.Before(l.verify): // nothing is retired on an old search
 			searching(c).begin(l)
@@ -280,6 +286,36 @@ func (c retirement) advance(l *live) {
 			c.doubted(l, objs)
 		default:
 			c.heldBack(l, objs)
+		}
+	}
+}
+
+// keep leaves those of the previous versions enabled that a dependent is known to need
+// until it is told yet another one. The next rotation offers them again.
+func (c retirement) keep(l *live) {
+	for i := range l.trackers {
+		t := &l.trackers[i]
+		if t.State != rotator.TrackerDone {
+			continue // it objects for itself
+		}
+		needs := t.Detail.Needs
+		if o := c.lastSeen(l, t.Number); len(needs) == 0 && o != nil && len(previousOf(o, l.op.KeyID)) > 0 {
+			needs = l.op.Previous[:1] // it was on the new one when it was first seen
+		}
+		for _, version := range needs {
+			n := slices.Index(l.op.Previous, version)
+			if n < 0 || slices.Contains(l.op.Retired, version) {
+				continue
+			}
+			c.leaveUnretired(l)
+			l.op.Previous = slices.Delete(slices.Clone(l.op.Previous), n, n+1)
+			c.draft.changed(l)
+			e := c.draft.noted(l, rotator.EventVersionKept, actorDaemon, "version %s stays enabled: %s %s needs it until it is told yet another one",
+				version, t.Detail.Dependent.Kind, t.Detail.Dependent.DisplayName())
+			e.Dependent, e.Data = t.Detail.Dependent.ID, map[string]string{"version": version}
+			if len(l.op.Previous) == 0 {
+				return
+			}
 		}
 	}
 }

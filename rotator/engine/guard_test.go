@@ -173,3 +173,26 @@ func TestGuard_HoldsForAKeyThatIsNotConfiguredAnyMore(t *testing.T) {
 		s.wantVersions("-+")
 	})
 }
+
+// TestGuard_KeepsWhatIsNeededUntilTheNextRotation retires what is not: the etcd of a
+// cluster needs the version before its own, and nobody shows it (azure/facts-services.md
+// A2).
+func TestGuard_KeepsWhatIsNeededUntilTheNextRotation(t *testing.T) {
+	t.Parallel()
+	inBubble(t, func(s *estate) {
+		s.key.Dependents, s.key.Soak = s.key.Dependents[:1], 0
+		s.azure.Change(storageID, func(r *rotatortest.Resource) {
+			r.Binding, r.Pinned, r.Previous = rotator.BindingPinned, firstVersion, true
+		})
+		s.start()
+		op := s.rotate()
+		s.pass(3 * time.Hour)
+		s.ends(op)
+		s.wantVersions("++")
+		s.restart(time.Minute)
+		op = s.rotate()
+		s.pass(3 * time.Hour)
+		s.ends(op)
+		s.wantVersions("-++")
+	})
+}

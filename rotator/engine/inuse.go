@@ -29,9 +29,10 @@ func (u *usage) add(version string, d *rotator.Dependent) {
 	}
 }
 
-// observation notes each version that an observation shows. A use that does not tell its
+// observation notes each version that the last observation shows, and those remembered. A use that does not tell its
 // version is taken to be on the current one.
-func (u *usage) observation(o *rotator.Observation, d *rotator.Dependent) {
+func (u *usage) observation(st *rotator.Standing, d *rotator.Dependent) {
+	o := st.Last
 	var seen []string
 	add := func(version string) {
 		if !slices.Contains(seen, version) {
@@ -42,11 +43,13 @@ func (u *usage) observation(o *rotator.Observation, d *rotator.Dependent) {
 	for use := range o.UsesOf(u.state.ID) {
 		add(cmp.Or(use.Version, u.state.Current.ID))
 	}
+	held := st.Held
 	for i := range o.Uses {
-		for _, h := range o.Uses[i].Held {
-			if h.Key.Same(u.state.ID) {
-				add(h.Version)
-			}
+		held = append(slices.Clip(held), o.Uses[i].Held...)
+	}
+	for _, h := range held {
+		if h.Key.Same(u.state.ID) {
+			add(h.Version)
 		}
 	}
 }
@@ -64,6 +67,11 @@ func (u *usage) tracker(op *rotator.Operation, t *rotator.Tracker) {
 	case d.Version == "" && d.Binding != rotator.BindingFollows:
 	default:
 		u.add(cmp.Or(d.Version, silent), &d.Dependent)
+	}
+	for _, version := range d.Needs {
+		if version != d.Version && t.State != rotator.TrackerExcluded {
+			u.add(version, &d.Dependent)
+		}
 	}
 }
 
@@ -86,7 +94,7 @@ func (c using) usedBetween(key *rotator.Key, s *round) {
 	for i := range key.Dependents {
 		d := &key.Dependents[i]
 		if st := s.before[strings.ToLower(d.ID)]; st != nil && st.Last != nil && !d.Unseen() {
-			u.observation(st.Last, d)
+			u.observation(st, d)
 		}
 	}
 	c.counted(&u)

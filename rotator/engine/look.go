@@ -242,6 +242,7 @@ func (t *tracker) missed() bool {
 func (t tracker) preflightLook(l look) tracker {
 	o := l.seen
 	t.Detail.Before, t.Detail.BoundBefore = t.Detail.Version, t.Detail.Binding
+	t.Detail.Needs = previousOf(o, l.op.KeyID)
 	switch {
 	case o.Problem != nil:
 		return t.block(rotator.TrackerNeedsAction, o.Problem, l)
@@ -252,6 +253,17 @@ func (t tracker) preflightLook(l look) tracker {
 	default:
 		return t.enter(rotator.TrackerWaiting, l.now, time.Time{})
 	}
+}
+
+// previousOf returns the versions of a key on which a use is that goes on to need its
+// version once it is told another one.
+func previousOf(o *rotator.Observation, key rotator.KeyID) (versions []string) {
+	for u := range o.UsesOf(key) {
+		if u.Previous && u.Version != "" && !slices.Contains(versions, u.Version) {
+			versions = append(versions, u.Version)
+		}
+	}
+	return versions
 }
 
 func otherKey(o *rotator.Observation, op *rotator.Operation) *rotator.Problem {
@@ -524,7 +536,7 @@ func changedFrom(t, old *rotator.Tracker) bool {
 	a, b := t.Detail, old.Detail
 	if t.Evidence != old.Evidence || a.Version != b.Version || !slices.Equal(a.Via, b.Via) || a.Binding != b.Binding || a.Region != b.Region ||
 		a.Before != b.Before || a.BoundBefore != b.BoundBefore || a.Window != b.Window || !slices.Equal(a.Blind, b.Blind) || len(a.Known) != len(b.Known) || a.AppliedVersion != b.AppliedVersion || a.AppliedAction != b.AppliedAction || !a.Applied.Equal(b.Applied) ||
-		!a.DoneAt.Equal(b.DoneAt) || a.Refused != b.Refused {
+		!a.DoneAt.Equal(b.DoneAt) || a.Refused != b.Refused || !slices.Equal(a.Needs, b.Needs) {
 		return true
 	}
 	return !sameProblem(a.Problem, b.Problem) || !sameProblem(a.Refusal, b.Refusal)

@@ -124,7 +124,10 @@ func (c standings) standingsOf(key *rotator.Key) (map[string]*rotator.Standing, 
 			all[id] = st
 		}
 		if st.Last == nil || d.Last.At.After(st.Last.At) {
-			st.Last, st.Since, st.Known, st.Drift = d.Last, d.DoneAt, remembered(st.Known, d.Known), nil
+			st.Last, st.Since, st.Known, st.Drift, st.Held = d.Last, d.DoneAt, remembered(st.Known, d.Known), nil, nil
+			for _, version := range d.Needs {
+				st.Held = append(st.Held, rotator.Held{Key: key.ID, Version: version})
+			}
 		}
 	}
 	return all, err

@@ -88,6 +88,8 @@ type Use struct {
 	Hold time.Duration
 	// Was is the key that Held are of, if the use was given another since.
 	Was rotator.KeyID
+	// Previous is true if it needs the version before, too, until it is told another one.
+	Previous bool
 	// Microsoft is true if it was given a key of Microsoft's, and the service says so.
 	Microsoft bool
 	// Shown is what keeps the use from being seen; empty if it is seen.
@@ -504,7 +506,7 @@ func (a *Azure) see(u *Use, now time.Time) rotator.Use {
 	case u.Microsoft:
 		return rotator.Use{Path: u.Path, Microsoft: true}
 	}
-	seen := rotator.Use{Path: u.Path, Key: u.Key, Binding: u.Binding}
+	seen := rotator.Use{Path: u.Path, Key: u.Key, Binding: u.Binding, Previous: u.Previous}
 	if !u.Hidden {
 		seen.Version = a.version(u, now)
 	}
