@@ -33,8 +33,8 @@ type Checks struct {
 	CheckRule func(rule string) bool
 	// CheckSettings returns what is wrong with the settings of a dependent.
 	CheckSettings func(kind string, settings map[string]string) error
-	// Now is the time, for what is said of the next times of a schedule; nil for that of
-	// the machine.
+	// Now is the time, for what is said of the next times of a schedule; nil for a fixed
+	// day.
 	Now func() time.Time
 	// CheckSchedule returns what is wrong with a schedule that parses.
 	CheckSchedule func(spec, zone string) error
@@ -44,7 +44,7 @@ type Checks struct {
 
 func (c *Checks) now() time.Time {
 	if c.Now == nil {
-		return time.Now()
+		return fixedDay
 	}
 	return c.Now()
 }

@@ -57,6 +57,9 @@ var cronParser = cron.NewParser(cron.Minute | cron.Hour | cron.Dom | cron.Month 
 // days; the first ones of a denser schedule are as short as any.
 const manyFirings = 366
 
+// fixedDay is the moment from which schedules are measured.
+var fixedDay = time.Date(2023, time.December, 31, 23, 59, 59, 0, time.UTC)
+
 // gapOf measures a schedule from a fixed day on, so that the same file is
 // always judged alike.
 func gapOf(spec string) gap {
@@ -69,7 +72,7 @@ func gapOf(spec string) gap {
 	if err != nil {
 		return gap{message: quote(spec) + " is not a schedule: " + onOneLine(err.Error()), hint: hint}
 	}
-	last := schedule.Next(time.Date(2023, time.December, 31, 23, 59, 59, 0, time.UTC))
+	last := schedule.Next(fixedDay)
 	if last.IsZero() {
 		return gap{message: quote(spec) + " never fires", hint: "there is no such day"}
 	}

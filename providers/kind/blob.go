@@ -35,8 +35,8 @@ func deniedCodes() []string {
 }
 
 // keyNotFound is the code by which the Blob service says that the version is not there
-// that wraps the account's data key: "The key vault key is not found to unwrap the
-// encryption key."
+// that wraps the account's data key ("The key vault key is not found to unwrap the
+// encryption key").
 const keyNotFound = "KeyVaultEncryptionKeyNotFound"
 
 // BlobOptions configures a [BlobProbe].

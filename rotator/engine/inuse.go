@@ -107,7 +107,7 @@ func (c using) counted(u *usage) {
 		u.all[n].Expired = c.expired(u.state, u.all[n].Version)
 	}
 	same := slices.EqualFunc(u.all, u.state.InUse, func(a, b rotator.InUse) bool {
-		return a.Version == b.Version && a.Count == b.Count && a.Expired == b.Expired && slices.Equal(a.Affected, b.Affected)
+		return a.Version == b.Version && a.Count == b.Count && a.Expired.Equal(b.Expired) && slices.Equal(a.Affected, b.Affected)
 	})
 	if !same {
 		c.draft.changedKey(u.state.ID).InUse = u.all

@@ -19,6 +19,7 @@ func Checks() configs.Checks {
 		kinds[info.Name] = info
 	}
 	return configs.Checks{
+		Now:       realClock{}.Now,
 		KindOf:    kind.Of,
 		CheckKind: func(name string) bool { _, ok := kinds[name]; return ok },
 		CheckSettings: func(name string, settings map[string]string) error {
