@@ -2,6 +2,7 @@ package engine_test
 
 import (
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -122,9 +123,9 @@ func TestProbation_RollsBackOverCrashesAndErrors(t *testing.T) {
 	t.Parallel()
 	inBubble(t, func(s *estate) {
 		s.retires(needsFirst)
-		failing := true
+		var mended atomic.Bool
 		s.azure.FailWith(func(call, _ string) *rotatortest.Fault {
-			if call == "set-enabled" && failing {
+			if call == "set-enabled" && !mended.Load() {
 				return &rotatortest.Fault{Err: refused(rotator.CodeUnavailable, true)}
 			}
 			return nil
@@ -133,7 +134,7 @@ func TestProbation_RollsBackOverCrashesAndErrors(t *testing.T) {
 		s.pass(12 * time.Minute)
 		s.wantVersions("-+")
 		s.restart(time.Minute)
-		failing = false
+		mended.Store(true)
 		s.pass(3 * time.Minute)
 		s.wantVersions("++")
 	})
