@@ -168,24 +168,6 @@ func (c attesting) observed(l *live, t *rotator.Tracker, o *rotator.Observation)
 	}
 }
 
-// attested returns the attestation that stands in for evidence that a dependent needs
-// none of the previous versions of an operation; nil if there is none.
-func (g *guardView) attested(t *rotator.Tracker) *rotator.Attestation {
-	for _, a := range g.attestations {
-		covers := a.Holds(g.now) && (a.Binding == "" || t.Detail.Binding == "" || a.Binding == t.Detail.Binding)
-		for _, version := range g.op.Previous {
-			covers = covers && a.Covers(g.op.KeyID, t.Detail.Dependent.ID, version)
-		}
-		for _, what := range t.Detail.Blind {
-			covers = covers && slices.Contains(a.BlindSpots, what)
-		}
-		if covers {
-			return a
-		}
-	}
-	return nil
-}
-
 // of returns the attestations about a key, by id.
 func (c attesting) of(key rotator.KeyID) (all []*rotator.Attestation) {
 	for _, id := range slices.Sorted(maps.Keys(c.attestations)) {

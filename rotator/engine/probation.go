@@ -188,12 +188,3 @@ func (c probation) restored(l *live) {
 	l.op.Doubt = l.op.Rollback
 	c.draft.changed(l)
 }
-
-// notRolledBack objects, where nobody asked for it, to retiring again what was rolled
-// back.
-func notRolledBack(g *guardView) []rotator.Objection {
-	if g.op.Rollback == nil || g.op.Retirer != "" {
-		return nil
-	}
-	return []rotator.Objection{{Check: rotator.ReasonRolledBack, Message: g.op.Rollback.Message, Hint: g.op.Rollback.Hint}}
-}

@@ -1,0 +1,254 @@
+package engine
+
+import (
+	"cmp"
+	"fmt"
+	"slices"
+	"time"
+
+	"cmkd/rotator"
+	"cmkd/rotator/alerting"
+)
+
+// advance disables the previous versions, one after the other, as soon as the
+// guard has nothing against it on fresh looks at everything.
+func (c retirement) advance(l *live) {
+	switch {
+	case len(l.op.Previous) == 0:
+		if !c.busy(l) {
+			c.draft.entered(l, rotator.StateCompleted, l.retirer(), "what the previous version was is needed still, and stays enabled")
+			c.answerRetirers(l, nil)
+		}
+	case len(l.op.Retired) == len(l.op.Previous):
+		probation(c).begin(l)
+	case l.op.Retire == rotator.RetireOff && l.op.Retirer == "":
+		if !c.busy(l) {
+			c.leaveUnretired(l)
+			c.draft.entered(l, rotator.StateCompleted, actorDaemon, "what is not retired stays enabled")
+		}
+	case l.op.AwaitsRetirement():
+		c.awaitPerson(l)
+	case freezing(c).stops(l) != nil:
+		c.frozen(l, freezing(c).stops(l))
+	case !l.guarding:
+		c.beginGuard(l)
+	case c.busy(l) || l.sweep.out || len(l.stale) > 0 || l.askedN > 0:
+	case l.listErr.Passes(), l.sweep.passing.Passes():
+		l.op.Failures++
+		l.guarding = false
+		c.holdRetirement(l, rotator.ProblemOf(cmp.Or(l.listErr, l.sweep.passing)))
+		c.draft.waits(l, c.now.Add(max(backoff(l.op.Failures), retryAfter(l.listErr), retryAfter(l.sweep.passing))))
+	default:
+		c.keep(l)
+		switch objs := objections(c.guardView(l)); {
+		case len(objs) == 0 && l.sweep.begun.Before(l.verify): // nothing is retired on an old search
+			searching(c).begin(l)
+			c.advance(l)
+		case len(objs) == 0:
+			c.retireNext(l)
+		case doubtful(objs):
+			c.doubted(l, objs)
+		default:
+			c.heldBack(l, objs)
+		}
+	}
+}
+
+// keep leaves those of the previous versions enabled that a dependent is known to need
+// until it is told yet another one. The next rotation offers them again.
+func (c retirement) keep(l *live) {
+	for i := range l.trackers {
+		t := &l.trackers[i]
+		if t.State != rotator.TrackerDone {
+			continue // it objects for itself
+		}
+		needs := t.Detail.Needs
+		if o := c.lastSeen(l, t.Number); len(needs) == 0 && o != nil && len(previousOf(o, l.op.KeyID)) > 0 {
+			needs = l.op.Previous[:1] // it was on the new one when it was first seen
+		}
+		for _, version := range needs {
+			n := slices.Index(l.op.Previous, version)
+			if n < 0 || slices.Contains(l.op.Retired, version) {
+				continue
+			}
+			c.leaveUnretired(l)
+			l.op.Previous = slices.Delete(slices.Clone(l.op.Previous), n, n+1)
+			c.draft.changed(l)
+			e := c.draft.noted(l, rotator.EventVersionKept, actorDaemon, "version %s stays enabled: %s %s needs it until it is told yet another one",
+				version, t.Detail.Dependent.Kind, t.Detail.Dependent.DisplayName())
+			e.Dependent, e.Data = t.Detail.Dependent.ID, map[string]string{"version": version}
+			if len(l.op.Previous) == 0 {
+				return
+			}
+		}
+	}
+}
+
+func retryAfter(err *rotator.Error) time.Duration {
+	if err == nil {
+		return 0
+	}
+	return err.RetryAfter
+}
+
+// beginGuard asks for a fresh look at everything.
+func (c retirement) beginGuard(l *live) {
+	l.guarding, l.stale = true, map[uint32]bool{}
+	for i := range l.trackers {
+		if t := &l.trackers[i]; t.State != rotator.TrackerExcluded && !t.Detail.Dependent.Discovered {
+			l.stale[t.Number] = true
+		}
+	}
+	l.op.Verify, l.op.Waiting, l.op.Problem = c.now, rotator.Wait{For: rotator.WaitObservations}, nil
+	l.versions, l.listErr, l.listed, l.verify = nil, nil, c.steady, c.steady
+	c.draft.changed(l)
+	observing(c).all(l)
+	c.draft.intended(l, task{kind: taskVersions})
+	searching(c).again(l)
+}
+
+// heldBack handles the objections of the guard: the previous version stays
+// enabled.
+func (c retirement) heldBack(l *live, objs []rotator.Objection) {
+	first := objs[0]
+	for _, o := range objs {
+		if slices.Contains(l.objected, o) {
+			continue // nothing new
+		}
+		e := c.draft.noted(l, rotator.EventRetirementHeld, actorDaemon, "the previous version stays enabled: %s", o.Message)
+		e.Dependent, e.Data = o.Dependent, map[string]string{"check": string(o.Check), "version": l.op.Previous[0]}
+	}
+	l.objected = objs
+	c.answerRetirers(l, refusal(l.op.Key, objs))
+	l.op.Retirer = ""
+	p := &rotator.Problem{Code: first.Check, Message: first.Message, Hint: first.Hint}
+	if l.op.Held = p; first.Check == rotator.ReasonSoak {
+		l.op.Held = nil // that passes by itself
+	}
+	if l.open() > 0 {
+		c.draft.entered(l, rotator.StatePropagating, actorDaemon, first.Message)
+		return
+	}
+	l.guarding, l.stale, l.op.Waiting = false, nil, rotator.Wait{}
+	c.draft.held(l, p, heldRetry)
+}
+
+// doubted lets a retirement wait for a person, because what is known of some dependents
+// is only inferred.
+func (c retirement) doubted(l *live, objs []rotator.Objection) {
+	first := objs[0]
+	l.op.Doubt = &rotator.Problem{Code: first.Check, Message: first.Message, Hint: first.Hint}
+	if n := len(objs) - 1; n > 0 {
+		l.op.Doubt.Message += fmt.Sprintf(" (and %d more)", n)
+	}
+	l.op.Waiting, l.op.Problem, l.op.Held, l.guarding, l.stale = rotator.Wait{For: rotator.WaitRetire, Problem: l.op.Doubt}, nil, nil, false, nil
+	for _, o := range objs {
+		c.draft.noted(l, rotator.EventRetirementHeld, actorDaemon, "the previous version waits for a person: %s", o.Message).Dependent = o.Dependent
+	}
+	c.draft.changed(l)
+}
+
+// refusal is the answer to somebody who asked for a retirement.
+func refusal(key string, objs []rotator.Objection) *rotator.Error {
+	err := rotator.Errorf(rotator.CodeRefused, "the previous version of %s stays enabled: %s", key, objs[0].Message)
+	if len(objs) > 1 {
+		err.Message += fmt.Sprintf(" (and %d more)", len(objs)-1)
+	}
+	err.Reason, err.Hint = objs[0].Check, objs[0].Hint
+	if err.Hint == "" {
+		err.Hint = "cmkd status " + key + " shows what blocks it"
+	}
+	return err
+}
+
+func (c *state) answerRetirers(l *live, err error) {
+	for _, answer := range l.retirers {
+		op := l.snapshot()
+		c.draft.answered(func(failed error) {
+			if failed == nil {
+				failed = err
+			}
+			answer(op, failed)
+		})
+	}
+	l.retirers = nil
+}
+
+// awaitPerson waits for somebody to say that the previous version may go, and notices
+// when that takes long.
+func (c retirement) awaitPerson(l *live) {
+	if l.op.Waiting.For == "" {
+		l.op.Waiting.For = rotator.WaitRetire
+		c.draft.changed(l)
+	}
+	due := l.op.Since.Add(c.alarm.retireAfter)
+	switch {
+	case l.op.Overdue || c.alarm.retireAfter <= 0:
+	case c.now.Before(due):
+		c.draft.waits(l, due)
+	default:
+		l.op.Overdue, l.suspect = true, true
+		c.draft.changed(l)
+	}
+}
+
+// retireNext disables the next of the previous versions.
+func (c retirement) retireNext(l *live) {
+	for _, v := range l.op.Previous {
+		if !slices.Contains(l.op.Retired, v) {
+			l.op.Waiting = rotator.Wait{For: rotator.WaitDisabled, Version: v}
+			if l.op.Held != nil && l.op.Held.Class == "" {
+				l.op.Held = nil // an objection; what the vault refused may go on
+			}
+			c.draft.changed(l)
+			c.draft.intended(l, task{kind: taskSetEnabled, effect: &effect{version: &rotator.Version{ID: v}, enable: false}})
+			return
+		}
+	}
+}
+
+// disabledPrevious handles the answer to the call that disables a version.
+func (c retirement) disabledPrevious(l *live, r *result) {
+	switch {
+	case r.err == nil && !r.version.Enabled: // whatever happened to the rotation meanwhile
+		l.op.Retired, l.op.Held = append(slices.Clone(l.op.Retired), r.task.version.ID), nil
+		l.op.RetiredAt = later(l.op.RetiredAt, r.version.Updated)
+		c.draft.changed(l)
+		c.draft.noted(l, rotator.EventVersionDisabled, l.retirer(), "version %s is retired", r.task.version.ID).
+			Data = map[string]string{"version": r.task.version.ID}
+	case l.op.State != rotator.StateRetiring:
+	case r.err != nil && r.err.Reason == rotator.ReasonFrozen:
+		l.guarding = false // it was not called; the freeze is met again, or the guard begins anew
+	case r.err == nil:
+		c.notRetired(l, &rotator.Error{
+			Code: rotator.CodeRefused, Reason: rotator.ReasonVersionUnchanged, Message: "version " + r.task.version.ID + " is still enabled after it was disabled",
+		})
+	case r.err.Code == rotator.CodeNotFound:
+		// A version that is gone cannot be used; nothing is left to disable.
+		l.op.Retired, l.op.Held = append(slices.Clone(l.op.Retired), r.task.version.ID), nil
+		c.draft.changed(l)
+	default:
+		c.notRetired(l, r.err)
+	}
+}
+
+// notRetired tries again, after the guard.
+func (c retirement) notRetired(l *live, err *rotator.Error) {
+	again := heldRetry
+	if err.Passes() {
+		l.op.Failures++
+		again = max(backoff(l.op.Failures), err.RetryAfter)
+	}
+	c.draft.held(l, rotator.ProblemOf(err), again)
+	c.holdRetirement(l, rotator.ProblemOf(err))
+	l.guarding = false
+}
+
+// holdRetirement keeps in mind what holds a retirement up, also while the guard looks
+// again: nobody is to be told each time that it is over.
+func (c retirement) holdRetirement(l *live, p *rotator.Problem) {
+	if alerting.Lasting(p, l.op.Failures) {
+		l.op.Held = p
+		c.draft.changed(l)
+	}
+}
