@@ -45,7 +45,7 @@ sim: tools ## drive the engine through simulated worlds for SIM_TIME, from one s
 	CMKD_SIM_TIME=$(SIM_TIME) go test -count=1 -timeout 0 -run TestSimulation -v ./rotator/simtest
 
 teeth: tools ## put each mended fault back and see the simulation find it
-	CMKD_SIM_TEETH=$(TEETH_TIME) go test -count=1 -timeout 0 -run "^TestTeeth$$" -v ./rotator/simtest
+	CMKD_TEETH=$(TEETH_TIME) go test -count=1 -timeout 0 -run "^TestTeeth$$/$(TEETH)" -v ./cmd/internal/teeth
 
 crash: build ## kill the daemon at 200 random moments of rotations
 	CMKD_CRASHES=200 go test -count=1 -timeout 30m -run 'TestCrash' ./cmd/internal/e2e
