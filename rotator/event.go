@@ -36,6 +36,7 @@ const (
 	EventVersionKept          EventType = "version-kept"
 	EventRollbackRefused      EventType = "rollback-refused"
 	EventPreflightFailed      EventType = "preflight-failed"
+	EventPreflightWarned      EventType = "preflight-warned"
 	EventClockJumped          EventType = "clock-jumped"
 	EventStoreBlocked         EventType = "store-blocked"
 	EventStoreRecovered       EventType = "store-recovered"

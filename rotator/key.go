@@ -288,6 +288,19 @@ type KeyState struct {
 	Drift []Drifted `json:"drift,omitempty"`
 	// InUse are the versions that dependents were last seen to use or hold.
 	InUse []InUse `json:"in_use,omitempty"`
+	// Ahead is what is wrong before the next rotation without stopping it, as of
+	// PreflightAt.
+	Ahead []Problem `json:"ahead,omitempty"`
+}
+
+// Known returns a version of a list with what is known of it besides; s may be nil.
+func (s *KeyState) Known(v Version) Version {
+	if s != nil {
+		if old, ok := FindVersion(s.Versions, v.ID); ok {
+			return v.With(old)
+		}
+	}
+	return v
 }
 
 // InUse is a version that dependents of a key use or hold.
@@ -383,8 +396,8 @@ func (t *Tampering) String() string {
 }
 
 // Trouble returns why the key needs somebody, nil if it does not: its problem, what
-// somebody else did to its versions or dependents, an expired version in use, or a scheduled rotation that did not
-// take place.
+// somebody else did to its versions or dependents, an expired version in use, a scheduled
+// rotation that did not take place, or one that could not begin.
 func (s *KeyState) Trouble() *Problem {
 	switch {
 	case s.Problem != nil:
@@ -399,13 +412,17 @@ func (s *KeyState) Trouble() *Problem {
 	case len(s.Drift) > 0:
 		d := &s.Drift[0]
 		return &Problem{Code: d.Change, Message: d.Affected[0].Kind + " " + d.Affected[0].Name + " " + d.Message + more(max(d.Count, len(s.Drift))), Hint: "cmkd events --key " + s.Name}
-	case s.Missed.IsZero():
-		return nil
+	case !s.Missed.IsZero():
+		return &Problem{
+			Code: ReasonScheduleMissed, Message: "no rotation began at " + s.Missed.UTC().Format(time.RFC3339),
+			Hint: "cmkd rotate " + s.Name + ", or wait for the next",
+		}
+	case s.Preflight != nil && s.Operation == 0:
+		p := *s.Preflight
+		p.Message = "the rotation of " + s.NextRotation.UTC().Format(time.RFC3339) + " could not begin: " + p.Message
+		return &p
 	}
-	return &Problem{
-		Code: ReasonScheduleMissed, Message: "no rotation began at " + s.Missed.UTC().Format(time.RFC3339),
-		Hint: "cmkd rotate " + s.Name + ", or wait for the next",
-	}
+	return nil
 }
 
 // more says that there is more than the one that is told.

@@ -2,7 +2,9 @@ package rotator
 
 import (
 	"context"
+	"fmt"
 	"slices"
+	"strings"
 	"time"
 )
 
@@ -94,6 +96,38 @@ type Traits struct {
 	Revoked string
 	// WriteRole is the Azure role to grant for Apply, for hints.
 	WriteRole string
+	// Takes is what the service demands of a key.
+	Takes []KeyDemand
+}
+
+// KeyDemand is what a service demands of the versions of a key. Each service wraps its own
+// key by an RSA key, whether in an HSM or not.
+type KeyDemand struct {
+	// Use is the path of the use that the demand is about, empty for each.
+	Use string
+	// Sizes are those that an RSA key may have, in bits; any if empty.
+	Sizes []int
+	// Ops are the key operations that the service calls, for instance "wrapKey".
+	Ops []string
+}
+
+// Lacks returns what a version lacks of what is demanded, as the end of a sentence; empty
+// if nothing that is known of it.
+func (d *KeyDemand) Lacks(v Version) string {
+	switch family := strings.TrimSuffix(strings.ToUpper(v.Type), "-HSM"); {
+	case v.Type == "":
+		return ""
+	case family != "RSA":
+		return "is of type " + v.Type + ", and an RSA key is needed"
+	case v.Size > 0 && len(d.Sizes) > 0 && !slices.Contains(d.Sizes, v.Size):
+		return fmt.Sprintf("has %d bits, which the service does not take", v.Size)
+	}
+	for _, op := range d.Ops {
+		if v.Ops != "" && !slices.Contains(strings.Split(v.Ops, ","), op) {
+			return "may not be used for " + op
+		}
+	}
+	return ""
 }
 
 // Service is one kind of dependent. The methods never retry by themselves; each

@@ -16,6 +16,7 @@ const (
 	ReasonNoVersion              Reason = "no-version"
 	ReasonCurrentVersionDisabled Reason = "current-version-disabled"
 	ReasonNoPurgeProtection      Reason = "no-purge-protection"
+	ReasonKeyUnfit               Reason = "key-unfit"
 	ReasonVersionUnchanged       Reason = "version-unchanged"
 	ReasonDaemonStopped          Reason = "daemon-stopped"
 	ReasonRevocationUndone       Reason = "revocation-undone"
@@ -24,6 +25,7 @@ const (
 	ReasonWatchBehind            Reason = "watch-behind"
 	ReasonVersionTampered        Reason = "version-tampered"
 	ReasonVersionExpired         Reason = "version-expired"
+	ReasonVersionNotValidYet     Reason = "version-not-valid-yet"
 	ReasonFrozen                 Reason = "frozen"
 	ReasonDefect                 Reason = "defect"
 )
@@ -144,6 +146,11 @@ func Reasons() []ReasonInfo {
 			"`az keyvault update --name VAULT --enable-purge-protection true`",
 		},
 		{
+			ReasonKeyUnfit, "A service cannot use the key: it is of another type or size, or may not be used for an operation that the service calls.",
+			"The newest version was made or imported so, and the vault makes the next like it; or the dependent was pointed at the wrong key.",
+			"Make a version in the vault that fits (`az keyvault key create --kty RSA --size 3072 --ops wrapKey unwrapKey`, and what else uses the key needs); docs/azure.md says what each kind takes.",
+		},
+		{
 			ReasonVersionUnchanged, "The vault took a change of a version and shows the version as it was before.",
 			"A read may lag the write, or somebody changed it back.",
 			"Nothing at first: cmkd tries again. If it goes on, look into the vault's audit log (operation KeyUpdate) for who changes it back.",
@@ -182,6 +189,11 @@ func Reasons() []ReasonInfo {
 			ReasonVersionExpired, "A version that a dependent uses or holds has expired.",
 			"Nobody rotated the key in time, or a dependent did not follow when it was rotated. With an expired version services stop to wrap; machines with such disks do not start again.",
 			"`cmkd status KEY` shows who uses it. If it is the newest version: `cmkd rotate KEY`. Else bring its dependents to the new one; an expiry can also be put off in the vault.",
+		},
+		{
+			ReasonVersionNotValidYet, "The newest version of the key is not valid yet.",
+			"It was made with an activation date. Services do not wrap with it before that day.",
+			"Wait for the day, or move it: `az keyvault key set-attributes --not-before`.",
 		},
 		{
 			ReasonFrozen, "A freeze stops every write to the key but those of a revocation or reinstatement.",

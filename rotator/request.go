@@ -117,6 +117,15 @@ type Plan struct {
 	Unlisted []PlannedDependent `json:"unlisted,omitempty"`
 	// Inventory says how much was searched for them.
 	Inventory Inventory `json:"inventory,omitzero"`
+	// NotChecked is what the operation needs and what was not looked at, or cannot be.
+	NotChecked []NotChecked `json:"not_checked,omitempty"`
+}
+
+// NotChecked is a condition that nobody looked at.
+type NotChecked struct {
+	// What is the condition, as the end of a sentence.
+	What string `json:"what"`
+	Why  string `json:"why"`
 }
 
 // PlannedDependent is what would happen to one dependent.

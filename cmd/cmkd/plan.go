@@ -81,11 +81,21 @@ func (a *app) printPlan(p *rotator.Plan) {
 		a.say("warning: %s", clean(warning.String()))
 	}
 	whole := printSearch(p, a.say)
-	switch {
-	case len(p.Problems) > 0:
-	case whole || p.Kind != rotator.KindRotation:
-		a.say("Nothing stands in the way. Nothing was changed.")
-	default:
-		a.say("Nothing stands in the way of the rotation; the previous version is not retired before this is cleared. Nothing was changed.")
+	for _, n := range p.NotChecked {
+		a.say("? not checked: %s (%s)", clean(n.What), clean(n.Why))
 	}
+	if len(p.Problems) > 0 {
+		return
+	}
+	nothing := "Nothing stands in the way"
+	if len(p.NotChecked) > 0 {
+		nothing = "Nothing that was checked stands in the way"
+	}
+	if p.Kind == rotator.KindRotation {
+		nothing += " of the rotation"
+		if !whole {
+			nothing += "; the previous version is not retired before what holds it is cleared"
+		}
+	}
+	a.say("%s. Nothing was changed.", nothing)
 }

@@ -26,6 +26,9 @@ func (a *app) printKey(k *rotator.KeyStatus, now time.Time) {
 	if p := k.Trouble(); p != nil {
 		a.say("  problem   %s", clean(p.String()))
 	}
+	for i := range k.Ahead {
+		a.say("  warning   before the next rotation: %s", clean(k.Ahead[i].String()))
+	}
 }
 
 // printOperation shows an operation with its dependents.

@@ -37,6 +37,7 @@ func containerGroup() *Declaration {
 			Window: recreateWindow, Revocation: time.Hour,
 			Best: rotator.EvidenceConfirmed, Late: "when the group is started again", WriteRole: "Azure Container Instances Contributor Role",
 			Revoked: "the group cannot start again",
+			Takes:   []rotator.KeyDemand{{Ops: wrapOps}},
 		},
 		Bindings: []rotator.Binding{rotator.BindingFixed, rotator.BindingFollows},
 		Uses: []UseAt{{

@@ -27,6 +27,7 @@ func cosmosDB() *Declaration {
 			Window: 24 * time.Hour, Revocation: time.Hour,
 			Best: rotator.EvidenceInferred, Missing: []string{"4003", "4005"}, WriteRole: "DocumentDB Account Contributor",
 			Revoked: "the data plane answers 403; only deleting the account and refreshing its identity remain possible",
+			Takes:   []rotator.KeyDemand{{Ops: wrapOps}},
 		},
 		Bindings:   []rotator.Binding{rotator.BindingFollows},
 		Uses:       []UseAt{{Path: keyURI, URI: keyURI, Witness: offer, Hidden: true}},

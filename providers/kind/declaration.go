@@ -13,6 +13,17 @@ import (
 // the root, or from an element of a list where a comment says so.
 type Path string
 
+var (
+	// wrapOps are the key operations by which services wrap their own keys: their role
+	// gives them get, wrap and unwrap (azure/facts.md section 2).
+	wrapOps = []string{"wrapKey", "unwrapKey"}
+	// encryptOps are those of the etcd of a cluster (azure/facts-services.md A2).
+	encryptOps = []string{"encrypt", "decrypt"}
+	// rsaSizes are those that disks (azure/facts-evidence.md) and Storage ("Customer-managed
+	// keys for Azure Storage encryption", learn.microsoft.com) take.
+	rsaSizes = []int{2048, 3072, 4096}
+)
+
 // Declaration is one kind of resource: everything that tells it from others, as
 // data, with small functions where a service has ways of its own. The shared
 // code asks the declaration and never which kind it is.

@@ -36,6 +36,7 @@ func diskEncryptionSet() *Declaration {
 			Window: time.Hour, Revocation: time.Hour,
 			Best: rotator.EvidenceConfirmed, CanNudge: true, WriteRole: "Contributor",
 			Revoked: "VMs with disks of the set shut down",
+			Takes:   []rotator.KeyDemand{{Sizes: rsaSizes, Ops: wrapOps}},
 		},
 		Bindings: []rotator.Binding{rotator.BindingFollows, rotator.BindingPinned},
 		Uses: []UseAt{{

@@ -6,6 +6,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -65,6 +66,9 @@ func document(kinds []*kind.Declaration) string {
 		fmt.Fprintf(&b, "- Best evidence of the version in use: **%s**. %s\n", k.Traits.Best, k.Evidence)
 		fmt.Fprintf(&b, "- Window: %s for a new version, %s for a revocation.\n", hours(k.Traits.Window), hours(k.Traits.Revocation))
 		fmt.Fprintf(&b, "- Once revoked: %s.\n", k.Traits.Revoked)
+		for _, d := range k.Traits.Takes {
+			fmt.Fprintf(&b, "- Takes %s.\n", takes(d))
+		}
 		if k.Traits.CanNudge {
 			b.WriteString("- Can be nudged.\n")
 		}
@@ -87,6 +91,22 @@ func document(kinds []*kind.Declaration) string {
 		b.WriteString("\n")
 	}
 	return b.String()
+}
+
+// takes says what a service demands of a key.
+func takes(d rotator.KeyDemand) string {
+	what := "an RSA key"
+	for i, size := range d.Sizes {
+		what += [...]string{" of ", ", "}[min(i, 1)] + strconv.Itoa(size)
+	}
+	if len(d.Sizes) > 0 {
+		what += " bits"
+	}
+	what += " that allows `" + strings.Join(d.Ops, "`, `") + "`"
+	if d.Use != "" {
+		what += ", for `" + d.Use + "`"
+	}
+	return what
 }
 
 func list[T any](b *strings.Builder, title string, all []T, text func(T) string) {

@@ -46,6 +46,7 @@ func managedCluster() *Declaration {
 			Best: rotator.EvidenceConfirmed, CanNudge: true, WriteRole: "Contributor",
 			Late:    "when a node is replaced, or the cluster started again",
 			Revoked: "the nodes shut down, and without the key of its etcd the cluster breaks",
+			Takes:   []rotator.KeyDemand{{Use: string(set), Sizes: rsaSizes, Ops: wrapOps}, {Use: string(kms), Ops: encryptOps}},
 		},
 		Bindings: disks.Bindings,
 		Uses: []UseAt{

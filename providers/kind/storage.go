@@ -41,6 +41,7 @@ func storage() *Declaration {
 			Window: 24 * time.Hour, Revocation: time.Hour,
 			Best: rotator.EvidenceConfirmed, CanNudge: true, CheapAccess: true, Missing: []string{keyNotFound}, WriteRole: "Storage Account Contributor",
 			Revoked: "blob reads and writes fail for everyone (403)",
+			Takes:   []rotator.KeyDemand{{Sizes: rsaSizes, Ops: wrapOps}},
 		},
 		Bindings: []rotator.Binding{rotator.BindingFollows, rotator.BindingPinned},
 		Uses: []UseAt{{

@@ -3,6 +3,7 @@ package engine
 import (
 	"context"
 	"fmt"
+	"slices"
 	"time"
 
 	"cmkd/rotator"
@@ -27,8 +28,9 @@ func (c watch) ahead(key *rotator.Key) {
 	}
 	ahead := state.NextRotation.Sub(c.now)
 	none := state.NextRotation.IsZero() || ahead > c.alarm.preflightAhead
-	if none && state.Preflight != nil {
-		c.draft.changedKey(key.ID).Preflight = nil // it was put off, or is not looked into any more
+	if none && (state.Preflight != nil || len(state.Ahead) > 0) { // it was put off, or is not looked into any more
+		state = c.draft.changedKey(key.ID)
+		state.Preflight, state.Ahead = nil, nil
 	}
 	if key.Schedule.Spec() == "" {
 		return
@@ -44,24 +46,69 @@ func (c watch) ahead(key *rotator.Key) {
 		return
 	}
 	c.rehearsing++
-	c.draft.intendedApart(task{kind: taskRehearse, key: key.Name, keyID: key.ID})
+	first := state.NextRotation.Sub(state.PreflightAt) > c.alarm.preflightAhead
+	c.draft.intendedApart(task{kind: taskRehearse, key: key.Name, keyID: key.ID, effect: &effect{searches: first}})
+}
+
+// outlook is what a rehearsal found.
+type outlook struct {
+	// problem is what would stop the rotation, nil if nothing that was looked at.
+	problem *rotator.Problem
+	// warnings are what is wrong without stopping it.
+	warnings []rotator.Problem
 }
 
 // rehearse looks at everything as a rotation would before it changes anything, and
-// returns the first problem.
-func (w *world) rehearse(ctx context.Context, key string) (*rotator.Problem, error) {
-	p, err := w.plan(ctx, key)
-	if err != nil || len(p.Problems) == 0 {
-		return nil, err
+// searches for dependents that nobody listed, which takes many calls, if it is to.
+func (w *world) rehearse(ctx context.Context, t *task) (o outlook, err error) {
+	p, err := w.plan(ctx, t.key, t.searches)
+	if err != nil {
+		return o, err
+	}
+	o.warnings = p.Warnings
+	if t.searches {
+		o.warnings = append(o.warnings, ofSearch(&p)...)
+	}
+	if len(p.Problems) == 0 {
+		return o, nil
 	}
 	first := p.Problems[0]
 	if first.Class.Passes() {
-		return nil, rotator.Errorf(first.Class, "%s", first.Message)
+		return o, rotator.Errorf(first.Class, "%s", first.Message)
 	}
 	if n := len(p.Problems) - 1; n > 0 {
 		first.Message += fmt.Sprintf(" (and %d more)", n)
 	}
-	return &first, nil
+	o.problem = &first
+	return o, nil
+}
+
+// ofSearch warns of what holds the retirement: dependents that nobody listed, and that
+// nobody looked everywhere.
+func ofSearch(p *rotator.Plan) (all []rotator.Problem) {
+	if n := len(p.Unlisted); n > 0 {
+		first := p.Unlisted[0]
+		problem := *first.Problem
+		problem.Message = first.Dependent.Kind + " " + first.Dependent.DisplayName() + " " + problem.Message
+		if n > 1 {
+			problem.Message += fmt.Sprintf(" (and %d more)", n-1)
+		}
+		all = append(all, problem)
+	}
+	if p.Inventory.Off || p.Inventory.Complete() {
+		return all // that it is off is no news
+	}
+	u := &p.Inventory.Unchecked[0]
+	problem := rotator.Problem{Code: rotator.ReasonInventoryIncomplete, Message: "not checked for unlisted dependents: " + u.String(), Hint: u.Problem.Hint}
+	if n := len(p.Inventory.Unchecked) - 1 + p.Inventory.More; n > 0 {
+		problem.Message += fmt.Sprintf(" (and %d more)", n)
+	}
+	return append(all, problem)
+}
+
+// bySearch reports whether a warning came of a search.
+func bySearch(p rotator.Problem) bool {
+	return p.Code == rotator.ReasonInventoryIncomplete || p.Code == rotator.ReasonDependentDiscovered
 }
 
 // rehearsed takes in what came of a rehearsal. One at which Azure did not answer
@@ -72,8 +119,36 @@ func (c watch) rehearsed(r *result) {
 	if key == nil || state == nil || r.err != nil || c.liveOf(key) != nil {
 		return
 	}
+	warnings := r.outlook.warnings
+	if !r.searches {
+		for _, old := range state.Ahead {
+			if bySearch(old) {
+				warnings = append(warnings, old)
+			}
+		}
+	}
+	if f := c.freezeAt(key.ID, state.NextRotation); f != nil {
+		warnings = append(warnings, *f.Problem())
+	}
 	state = c.draft.changedKey(r.keyID)
-	state.Preflight, state.PreflightAt = r.problem, c.now
+	state.Preflight, state.PreflightAt = r.outlook.problem, c.now
+	for _, w := range warnings {
+		if !slices.ContainsFunc(state.Ahead, func(old rotator.Problem) bool { return old.String() == w.String() }) {
+			c.draft.notedOfKey(key.Name, rotator.EventPreflightWarned, "before the rotation of %s: %s", state.NextRotation.UTC().Format(time.RFC3339), &w)
+		}
+	}
+	state.Ahead = warnings
+}
+
+// freezeAt returns a freeze that will stop a scheduled rotation at a time, nil if none is
+// known.
+func (c watch) freezeAt(key rotator.KeyID, at time.Time) *rotator.Freeze {
+	for _, f := range c.freezes {
+		if f.Stops(key, false, at) {
+			return f
+		}
+	}
+	return nil
 }
 
 // policyRead takes in the vault's rotation policy of a key. That it may not be read

@@ -238,7 +238,7 @@ func (c *core) handle(r *result) error {
 	case r.kind == taskPolicy:
 		watch{c.state}.policyRead(r)
 		return nil
-	case r.kind == taskInspect:
+	case r.kind == taskInspect && r.operation == 0:
 		foreign{c.state}.inspected(r)
 		return nil
 	case r.kind == taskSetEnabled && r.operation == 0:
@@ -292,7 +292,12 @@ func (c *core) handle(r *result) error {
 		default:
 			retirement{c.state}.disabledPrevious(l, r)
 		}
-	case taskPolicy, taskRehearse, taskInspect, taskNotify: // of no operation
+	case taskInspect:
+		foreign{c.state}.read(r)
+		if r.err.Passes() {
+			l.listErr = r.err // the preflight is tried again
+		}
+	case taskPolicy, taskRehearse, taskNotify: // of no operation
 	}
 	c.advance(l, false)
 	return nil

@@ -130,7 +130,7 @@ func New(o Options) *Engine {
 	e := &Engine{board: newBoard(), o: o, world: w}
 	e.runner = newRunner(o, e.board, w)
 	e.traits = e.runner.core.traits
-	w.plan = planner{e}.rehearsal
+	w.plan = planner{e}.ahead
 	e.setAlerting(o.Alerting)
 	e.setKeys(o.Keys)
 	return e

@@ -65,8 +65,21 @@ func (c foreign) candidates(state *rotator.KeyState, versions []rotator.Version,
 // inspected takes in what the vault tells of single versions, and has the list read
 // again for which that was asked.
 func (c foreign) inspected(r *result) {
-	key, state := c.byID[canonical(r.keyID)], c.stateOf(r.keyID)
-	if key == nil || state == nil {
+	key := c.byID[canonical(r.keyID)]
+	if key == nil {
+		return
+	}
+	c.read(r)
+	if r.err.Passes() {
+		return // with the next list
+	}
+	watch(c).ask(key)
+}
+
+// read keeps what the vault tells of single versions.
+func (c foreign) read(r *result) {
+	state := c.stateOf(r.keyID)
+	if state == nil {
 		return
 	}
 	all := slices.Clone(state.Versions)
@@ -82,15 +95,11 @@ func (c foreign) inspected(r *result) {
 	if len(r.versions) > 0 {
 		c.draft.changedKey(r.keyID).Versions = all
 	}
-	if r.err.Passes() {
-		return // with the next list
-	}
-	if r.err != nil {
+	if r.err != nil && !r.err.Passes() {
 		for _, id := range r.inspect {
 			c.unread[id] = true
 		}
 	}
-	watch(c).ask(key)
 }
 
 // reenable enables a version again that somebody else disabled, where the key's policy

@@ -16,60 +16,76 @@ type planner struct{ e *Engine }
 // PlanRotation says what Rotate would do, from fresh reads, and changes nothing. It also
 // searches for dependents that nobody listed, which do not stop a rotation.
 func (e *Engine) PlanRotation(ctx context.Context, name string) (rotator.Plan, error) {
-	p, err := planner{e}.rehearsal(ctx, name)
-	if err == nil {
-		planner{e}.search(ctx, &p)
+	look := planner{e}
+	p, err := look.ahead(ctx, name, true)
+	if err != nil {
+		return p, err
 	}
-	return planFreeze(p, e.book.Load().freezes, e.o.Clock.Now()), err
+	if err := look.underWay(ctx, &p); err != nil {
+		return p, err
+	}
+	return planFreeze(p, e.book.Load().freezes, e.o.Clock.Now()), nil
 }
 
-// rehearsal is the plan of a rotation, whatever is frozen: a freeze is shown by itself,
-// and may be over when the rotation is due.
-func (p planner) rehearsal(ctx context.Context, name string) (rotator.Plan, error) {
+// ahead is the plan of a rotation, whatever is frozen or under way: both may be over when
+// it begins.
+func (p planner) ahead(ctx context.Context, name string, search bool) (rotator.Plan, error) {
+	plan, err := p.rotation(ctx, name)
+	if err == nil && search {
+		p.search(ctx, &plan)
+	}
+	return plan, err
+}
+
+// rotation is the plan of a rotation, whatever is frozen or under way.
+func (p planner) rotation(ctx context.Context, name string) (rotator.Plan, error) {
 	key, plan, err := p.begin(name, rotator.KindRotation)
 	if err != nil {
 		return rotator.Plan{}, err
 	}
-	versions, listErr := p.listVersions(ctx, &key)
-	op := rotator.Operation{Kind: rotator.KindRotation, State: rotator.StatePending, Key: key.Name, KeyID: key.ID}
-	l := &live{op: op, versions: versions, listErr: listErr}
-	if problem := preflight(l); problem != nil {
-		plan.Problems = append(plan.Problems, *problem)
+	r := &rehearsal{
+		key: key.Name, id: key.ID, traits: p.e.traits, now: p.e.o.Clock.Now(),
+		seen: func(t *rotator.Tracker) *rotator.Observation { return t.Detail.Last },
 	}
-	newest, _ := rotator.Newest(versions, nil)
+	r.versions, r.listErr = p.listVersions(ctx, &key)
+	r.material = p.material(ctx, &key, r.versions)
+	newest := r.material.ID
 	plan.Steps = append(plan.Steps,
-		fmt.Sprintf("make a new version of %s after %s (%s)", key.ID, newest.ID, methodText(key.Method)),
+		fmt.Sprintf("make a new version of %s after %s (%s)", key.ID, newest, methodText(key.Method)),
 		fmt.Sprintf("follow %d dependents until each is known to use it", len(key.Dependents)),
-		retireText(&key, newest.ID))
-	plan.Dependents = p.planDependents(ctx, &key, &op, p.rotationEffect)
-	plan.Warnings = p.expired(plan.Dependents, versions)
-	return collect(plan), nil
+		retireText(&key, newest))
+	op := rotator.Operation{Kind: rotator.KindRotation, State: rotator.StatePending, Key: key.Name, KeyID: key.ID}
+	plan.Dependents, r.trackers = p.planDependents(ctx, &key, &op, p.rotationEffect)
+	plan.Problems, plan.Warnings, plan.NotChecked = r.objections(), r.warnings(), r.unchecked()
+	return plan, nil
 }
 
-// expired warns of expired versions that dependents are on. One that does not tell its
-// version is taken to be on the newest.
-func (p planner) expired(dependents []rotator.PlannedDependent, versions []rotator.Version) (all []rotator.Problem) {
-	newest, _ := rotator.Newest(versions, nil)
-	now := p.e.o.Clock.Now()
-	for _, v := range versions {
-		if v.Expires.IsZero() || now.Before(v.Expires) {
-			continue
-		}
-		use := rotator.InUse{Version: v.ID, Expired: v.Expires}
-		for i := range dependents {
-			if d := &dependents[i]; d.Version == v.ID || d.Version == "" && d.Binding == rotator.BindingFollows && v.ID == newest.ID {
-				use.Count++
-				use.Affected = append(use.Affected, rotator.Affected{ID: d.Dependent.ID, Kind: d.Dependent.Kind, Name: d.Dependent.DisplayName()})
-			}
-		}
-		switch {
-		case use.Count > 0:
-			all = append(all, rotator.Problem{Code: rotator.ReasonVersionExpired, Message: use.String()})
-		case v.ID == newest.ID:
-			all = append(all, rotator.Problem{Code: rotator.ReasonVersionExpired, Message: "version " + v.ID + " expired on " + use.Expires()})
+// material is the newest version, with what a list does not tell of it, as far as the
+// vault lets it be read.
+func (p planner) material(ctx context.Context, key *rotator.Key, versions []rotator.Version) rotator.Version {
+	newest, ok := rotator.Newest(versions, nil)
+	if _, reads := p.e.o.Vault.(rotator.VersionReader); !ok || !reads {
+		return newest
+	}
+	r := p.plainly(ctx, &task{kind: taskInspect, keyID: key.ID, effect: &effect{inspect: []string{newest.ID}}})
+	for _, v := range r.versions {
+		newest = newest.With(v)
+	}
+	return newest
+}
+
+// underWay adds to the plan of a rotation the operation that does not make way for it.
+func (p planner) underWay(ctx context.Context, plan *rotator.Plan) error {
+	live, err := p.e.o.Store.Operations(ctx, rotator.OperationFilter{KeyID: plan.KeyID, Live: true})
+	if err != nil {
+		return err
+	}
+	for i := range live {
+		if op := &live[i]; !op.AwaitsRetirement() && op.State != rotator.StateAwaitingApproval {
+			plan.Problems = append([]rotator.Problem{*rotator.ProblemOf(underWay(plan.Key, op))}, plan.Problems...)
 		}
 	}
-	return all
+	return nil
 }
 
 // PlanRevocation says what Revoke would do and break, from fresh reads.
@@ -91,8 +107,9 @@ func (e *Engine) PlanRevocation(ctx context.Context, name string) (rotator.Plan,
 	}
 	p.Steps = append(p.Steps, fmt.Sprintf("watch %d dependents until none has access, and the key from then on", len(key.Dependents)))
 	op := rotator.Operation{Kind: rotator.KindRevocation, State: rotator.StateDisabling, Key: key.Name, KeyID: key.ID}
-	p.Dependents = look.planDependents(ctx, &key, &op, look.revocationEffect)
-	p.Problems = append(p.Problems, unreadable(&p)...)
+	var trackers []rotator.Tracker
+	p.Dependents, trackers = look.planDependents(ctx, &key, &op, look.revocationEffect)
+	p.Problems = append(p.Problems, dependentsReady(&rehearsal{trackers: trackers})...) // they stop nothing, but what becomes of them is not seen
 	look.search(ctx, &p)
 	return p, nil
 }
@@ -117,57 +134,40 @@ func (p planner) listVersions(ctx context.Context, key *rotator.Key) ([]rotator.
 	return r.versions, r.err
 }
 
-// collect adds the dependents' problems to those of the plan.
-func collect(p rotator.Plan) rotator.Plan {
-	for i := range p.Dependents {
-		if d := &p.Dependents[i]; d.Problem != nil && d.Dependent.Excluded == "" {
-			problem := *d.Problem
-			problem.Message = d.Dependent.Kind + " " + d.Dependent.DisplayName() + ": " + problem.Message
-			p.Problems = append(p.Problems, problem)
-		}
-	}
-	return p
-}
-
-// unreadable returns the problems of dependents that cannot be read: they do not
-// stop a revocation, but what becomes of them cannot be seen.
-func unreadable(p *rotator.Plan) (all []rotator.Problem) {
-	return collect(rotator.Plan{Dependents: p.Dependents}).Problems
-}
-
 // planDependents looks at every dependent and says what would happen to it.
 func (p planner) planDependents(
 	ctx context.Context, key *rotator.Key, op *rotator.Operation, effect func(*rotator.Tracker) string,
-) []rotator.PlannedDependent {
-	planned := make([]rotator.PlannedDependent, len(key.Dependents))
+) ([]rotator.PlannedDependent, []rotator.Tracker) {
+	planned, trackers := make([]rotator.PlannedDependent, len(key.Dependents)), make([]rotator.Tracker, len(key.Dependents))
 	var g errgroup.Group
 	g.SetLimit(p.e.o.Limits.Calls)
 	for i := range key.Dependents {
 		g.Go(func() error {
-			planned[i] = p.planDependent(ctx, key, op, &key.Dependents[i], effect)
+			planned[i], trackers[i] = p.planDependent(ctx, key, op, &key.Dependents[i], effect)
 			return nil
 		})
 	}
 	_ = g.Wait() // the functions return no error: each problem is in its place
-	return planned
+	return planned, trackers
 }
 
 func (p planner) planDependent(
 	ctx context.Context, key *rotator.Key, op *rotator.Operation, d *rotator.Dependent, effect func(*rotator.Tracker) string,
-) rotator.PlannedDependent {
+) (rotator.PlannedDependent, rotator.Tracker) {
 	planned := rotator.PlannedDependent{Dependent: *d}
+	t := rotator.Tracker{Detail: &rotator.TrackerDetail{Dependent: *d}}
 	if d.Excluded != "" {
 		planned.Effect = "is left out: " + d.Excluded
-		return planned
+		t.State = rotator.TrackerExcluded
+		return planned, t
 	}
 	r := p.plainly(ctx, &task{kind: taskObserve, keyID: key.ID, dependent: d, access: true})
-	t := rotator.Tracker{Detail: &rotator.TrackerDetail{Dependent: *d}}
 	preflight := *op
 	preflight.Kind, preflight.State = rotator.KindRotation, rotator.StatePending
 	t, _ = decide(t, look{op: &preflight, traits: p.e.traits[d.Kind], seen: r.observation, err: r.err, now: p.e.o.Clock.Now()})
 	planned.Binding, planned.Version, planned.Problem, planned.Via = t.Detail.Binding, t.Detail.Version, t.Detail.Problem, t.Detail.Via
 	planned.Effect = effect(&t)
-	return planned
+	return planned, t
 }
 
 func methodText(m rotator.Method) string {

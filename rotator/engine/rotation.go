@@ -43,7 +43,7 @@ func (c rotation) newOperation(key *rotator.Key, op rotator.Operation) *live {
 	if op.Kind == rotator.KindRotation {
 		state.Missed = time.Time{}
 	}
-	state.Preflight, state.PreflightAt = nil, time.Time{}
+	state.Preflight, state.Ahead, state.PreflightAt = nil, nil, time.Time{}
 	e := c.draft.noted(l, rotator.EventOperationCreated, op.Actor, "%s of %s", op.Kind, key.Name)
 	e.Data = map[string]string{"cause": string(op.Cause), "state": string(op.State)}
 	if op.Reason != "" {
@@ -90,46 +90,29 @@ func (c rotation) pending(l *live) {
 		c.draft.held(l, rotator.ProblemOf(l.listErr), max(backoff(l.op.Failures), l.listErr.RetryAfter))
 		return
 	}
-	if p := preflight(l); p != nil {
-		c.preflightFailed(l, p)
+	r := l.rehearse(c)
+	if v := r.material; c.readsVersions && v.ID != "" && v.Type == "" && !c.unread[v.ID] { // a list does not tell its type
+		c.draft.intended(l, task{kind: taskInspect, effect: &effect{inspect: []string{v.ID}}})
+		return
+	}
+	if all := r.objections(); len(all) > 0 {
+		c.preflightFailed(l, &all[0])
 		return
 	}
 	if !c.pace.calls(l.op.ID) {
 		making(c).ready(l)
 		return
 	}
-	c.intend(l)
+	c.intend(l, r)
 }
 
-// preflight returns what stands in the way of a rotation, nil if nothing does.
-func preflight(l *live) *rotator.Problem {
-	if l.listErr != nil {
-		return rotator.ProblemOf(l.listErr)
+// rehearse is what the preflight of a rotation has looked at.
+func (l *live) rehearse(c rotation) *rehearsal {
+	newest, _ := rotator.Newest(l.versions, nil)
+	return &rehearsal{
+		key: l.op.Key, id: l.op.KeyID, versions: l.versions, listErr: l.listErr, material: c.stateOf(l.op.KeyID).Known(newest),
+		trackers: l.trackers, seen: func(t *rotator.Tracker) *rotator.Observation { return c.lastSeen(l, t.Number) }, traits: c.traits, now: c.now,
 	}
-	newest, ok := rotator.Newest(l.versions, nil)
-	switch {
-	case !ok:
-		return &rotator.Problem{Code: rotator.ReasonNoVersion, Message: "key " + string(l.op.KeyID) + " has no version"}
-	case !newest.Enabled:
-		return &rotator.Problem{
-			Code: rotator.ReasonCurrentVersionDisabled, Message: "the current version " + newest.ID + " is disabled",
-			Hint: "enable it, or if it was revoked: cmkd reinstate " + l.op.Key,
-		}
-	case !newest.PurgeProtected:
-		return &rotator.Problem{
-			Code: rotator.ReasonNoPurgeProtection, Message: "vault " + l.op.KeyID.Host() + " has no purge protection, which every service demands of it",
-			Hint: "az keyvault update --name VAULT --enable-purge-protection true",
-		}
-	}
-	for i := range l.trackers {
-		t := &l.trackers[i]
-		if (t.State == rotator.TrackerNeedsAction || t.State == rotator.TrackerUnreachable) && !t.Detail.Dependent.Discovered {
-			p := *t.Detail.Problem
-			p.Message = t.Detail.Dependent.Kind + " " + t.Detail.Dependent.DisplayName() + ": " + p.Message
-			return &p
-		}
-	}
-	return nil
 }
 
 // preflightFailed ends a rotation that a person asked for, who is there to
@@ -150,14 +133,14 @@ func (c rotation) preflightFailed(l *live, p *rotator.Problem) {
 
 // intend commits to making a version: from here on, whatever is not in Base is
 // new.
-func (c rotation) intend(l *live) {
+func (c rotation) intend(l *live, r *rehearsal) {
 	newest, _ := rotator.Newest(l.versions, nil)
 	base := make([]string, len(l.versions))
 	for i, v := range l.versions {
 		base[i] = v.ID
 	}
 	versions := l.versions
-	c.draft.entered(l, rotator.StateCreating, actorDaemon, "preflight passed")
+	c.draft.entered(l, rotator.StateCreating, actorDaemon, "nothing that could be checked stands in the way; not checked: "+brief(r.unchecked()))
 	l.op.Base = base
 	l.op.Previous = []string{newest.ID}
 	if used, ok := rotator.FindVersion(versions, c.stateOf(l.op.KeyID).Current.ID); ok && used.Enabled && used.ID != newest.ID {

@@ -86,6 +86,8 @@ type effect struct {
 	subscription string
 	// inspect are versions to read.
 	inspect []string
+	// searches is true for a rehearsal that looks for unlisted dependents, too.
+	searches bool
 }
 
 // result is what came of a task.
@@ -98,7 +100,7 @@ type result struct {
 	gaps        []gap    // what was not looked at
 	where       []string // the subscriptions to search
 	policy      rotator.RotationPolicy
-	problem     *rotator.Problem // of a rehearsal
+	outlook     outlook
 	// applyErr is what came of the update of a taskApply, whose err is that of
 	// the look that follows.
 	applyErr *rotator.Error
@@ -111,8 +113,9 @@ type world struct {
 	services map[string]rotator.Service
 	finders  []finder
 	lister   rotator.Lister // nil if nobody says where to search
-	// plan says what a rotation of a key would do.
-	plan func(ctx context.Context, key string) (rotator.Plan, error)
+	// plan says what a rotation of a key would do, and searches for unlisted dependents
+	// if it is to.
+	plan func(ctx context.Context, key string, search bool) (rotator.Plan, error)
 }
 
 func newWorld(o *Options) *world {
@@ -189,7 +192,7 @@ func (w *world) do(ctx context.Context, t *task) *result {
 	case taskInspect:
 		r.versions, err = w.inspect(ctx, t)
 	case taskRehearse:
-		r.problem, err = w.rehearse(ctx, t.key)
+		r.outlook, err = w.rehearse(ctx, t)
 	case taskNotify:
 		err = t.notify.receiver.Notifier.Notify(ctx, t.notify.Notification)
 	case taskApply:

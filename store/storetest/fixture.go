@@ -29,6 +29,7 @@ func key(name string) rotator.KeyState {
 			Change: rotator.ReasonKeyLeft, Class: rotator.CodeForbidden, Affected: []rotator.Affected{{ID: "/subscriptions/s/a", Kind: "storage", Name: "a"}}, Count: 2, Message: "left",
 		}},
 		InUse: []rotator.InUse{{Version: "v1", Affected: []rotator.Affected{{ID: "/subscriptions/s/a", Kind: "storage", Name: "a"}}, Count: 2, Expired: at(-0.7)}},
+		Ahead: []rotator.Problem{*problem()},
 	}
 }
 
