@@ -1,6 +1,7 @@
 package engine_test
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"slices"
@@ -28,6 +29,8 @@ type estate struct {
 	t     *testing.T
 	azure *rotatortest.Azure
 	store *rotatortest.Store
+	// vault is what the engine sees of it, all of azure if nil.
+	vault rotator.Vault
 	key   rotator.Key
 	also  []rotator.Key // configured beside key
 	clock *skewed
@@ -88,7 +91,7 @@ func (s *estate) start() *estate {
 	s.t.Helper()
 	s.furnish()
 	s.engine = engine.New(engine.Options{
-		Store: s.store, Vault: s.azure, Services: s.azure.Services(), Lister: s.azure, Clock: s.clock, Keys: slices.Concat([]rotator.Key{s.key}, s.also),
+		Store: s.store, Vault: cmp.Or[rotator.Vault](s.vault, s.azure), Services: s.azure.Services(), Lister: s.azure, Clock: s.clock, Keys: slices.Concat([]rotator.Key{s.key}, s.also),
 		Alerting: s.alerting, Limits: s.limits,
 	})
 	ctx, cancel := context.WithCancel(s.t.Context())

@@ -424,9 +424,10 @@ func (a *Azure) SetEnabled(_ context.Context, key rotator.KeyID, version string,
 
 // Services returns the kinds: "follower" tells its version, "silent" does not.
 func (a *Azure) Services() []rotator.Service {
+	takes := []rotator.KeyDemand{{Sizes: []int{2048, 3072, 4096}, Ops: []string{"wrapKey", "unwrapKey"}}}
 	return []rotator.Service{
-		a.Service("follower", rotator.Traits{Window: time.Hour, Revocation: time.Hour, Best: rotator.EvidenceConfirmed, CanNudge: true, Missing: []string{codeKeyDisabled}}),
-		a.Service("silent", rotator.Traits{Window: 24 * time.Hour, Revocation: time.Hour, Best: rotator.EvidenceInferred, Missing: []string{codeKeyDisabled}}),
+		a.Service("follower", rotator.Traits{Window: time.Hour, Revocation: time.Hour, Best: rotator.EvidenceConfirmed, CanNudge: true, Missing: []string{codeKeyDisabled}, Takes: takes}),
+		a.Service("silent", rotator.Traits{Window: 24 * time.Hour, Revocation: time.Hour, Best: rotator.EvidenceInferred, Missing: []string{codeKeyDisabled}, Takes: takes}),
 	}
 }
 
