@@ -102,3 +102,19 @@ func TestFind_in_doubt(t *testing.T) {
 		})
 	}
 }
+
+// TestFind_InDoubtOfEveryKind asks each resource itself that the list does not show the
+// key of, whether anything else than its key is to be looked at or not.
+func TestFind_InDoubtOfEveryKind(t *testing.T) {
+	t.Parallel()
+	k := newKit(t, func(r wiretest.Request) wiretest.Answer {
+		if strings.Contains(r.URL, "/diskEncryptionSets?") {
+			return wiretest.Answer{Body: `{"value":[` + resource(setID, `"activeKey":{"keyUrl":"no key"}`) + `]}`}
+		}
+		return wiretest.Answer{Body: resource(setID, `"activeKey":{"keyUrl":"`+string(key)+"/"+v1+`"}`)}
+	})
+	all, err := k.kinds["disk-encryption-set"].(rotator.Finder).Find(t.Context(), subscription, key)
+	if len(all) != 1 || all[0].Unknown != nil || err != nil {
+		t.Errorf("found %+v, %v", all, err)
+	}
+}

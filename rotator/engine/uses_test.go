@@ -41,6 +41,23 @@ func TestUses_DoneWhenTheLastOneIs(t *testing.T) {
 	})
 }
 
+// TestUses_DeniedIsNotDone: a dependent that says that it is on the new version, and that it
+// has no access to its key, is not done.
+func TestUses_DeniedIsNotDone(t *testing.T) {
+	t.Parallel()
+	inBubble(t, func(s *estate) {
+		s.start()
+		op := s.rotate()
+		s.pass(10 * time.Minute)
+		s.azure.Change(storageID, func(r *rotatortest.Resource) { r.Denied = true })
+		s.pass(2 * time.Hour)
+		if t := s.tracker(op, storageID); t.Detail.Version != s.operation(op).Target.ID {
+			s.t.Fatalf("it is on %s", t.Detail.Version)
+		}
+		s.wantTracker(op, storageID, rotator.TrackerNeedsAction, "")
+	})
+}
+
 func TestUses_EvidenceIsTheWeakest(t *testing.T) {
 	t.Parallel()
 	inBubble(t, func(s *estate) {

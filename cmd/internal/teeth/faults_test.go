@@ -51,11 +51,11 @@ var ofKinds = []tooth{
 		"rotator.AsError(err).Reason == missingRegistration", "false",
 	}}, inKinds("TestFind_NotRegistered")},
 	{"one that does not answer hides the others", "providers/kind/find.go", []edit{{
-		"			err = cmp.Or(err, wrap(\"search\", &suspects[i].found.Dependent, why))\n", "			return nil, why\n",
+		"			err = cmp.Or(err, wrap(\"search\", &suspects[i].found.Dependent, why))\n", "			return nil, cmp.Or(err, wrap(\"search\", &suspects[i].found.Dependent, why))\n",
 	}}, inKinds("TestFind_OneThatDoesNotAnswerHidesNoOther")},
 	{"what cannot be read is not found", "providers/kind/find.go", []edit{{
 		"case f.Unknown != nil || s.via", "case s.via",
-	}}, inKinds("TestFind_in_doubt")},
+	}}, inKinds("TestFind_InDoubtOfEveryKind")},
 }
 
 // ofStatements are faults of what is made of it: what a dependent is said to be, and what
@@ -69,7 +69,7 @@ var ofStatements = []tooth{
 	{"the time that passes is evidence for what is held", "rotator/engine/look.go", []edit{{"return !l.seen.Partial && !l.seen.Holds(l.op.KeyID, l.op.Target.ID)", "return true"}}, inEngine("TestUses_.*")},
 	{"the nearest use says where a dependent is", "rotator/use.go", []edit{{"		if u.Version == \"\" || u.Version != version {\n			return false\n		}\n		on = true\n", "		on = on || u.Version == version\n"}}, inEngine("TestUses_.*")},
 	{"who follows is pinned without being asked", "rotator/engine/look.go", []edit{{"t.Detail.BoundBefore == rotator.BindingFollows:", "false:"}}, inEngine("TestPinnedMeanwhile")},
-	{"a denied dependent is done", "rotator/engine/look.go", []edit{{"case o.Access == rotator.AccessDenied && o.Names(key): //", "case false: //"}}, outside("TestCases|TestSiblings")},
+	{"a denied dependent is done", "rotator/engine/look.go", []edit{{"case o.Access == rotator.AccessDenied && o.Names(key): //", "case false: //"}}, inEngine("TestUses_DeniedIsNotDone")},
 	{"an update that is refused is repeated at once", "rotator/engine/look.go", []edit{{"max(refusedAgain(d.Refused), l.applyErr.RetryAfter)", "time.Second"}}, outside("TestCases|TestSiblings")},
 	{"a dependent in doubt may be retired from by itself", "rotator/engine/guard.go", []edit{{"	if g.op.Retirer != \"\" {\n		return nil\n	}\n	for i", "	for i := range g.trackers[:0] {\n		_ = i\n	}\n	for i := range 0"}}, inEngine("TestInferred_WaitsForAPerson")},
 	{"what cannot be seen holds nothing", "rotator/engine/guard.go", []edit{{"dependentsSeenAfresh, blindSpotsAttested, unseenAttested,", "dependentsSeenAfresh, unseenAttested,"}}, inEngine("TestBlindSpot.*")},
@@ -93,6 +93,21 @@ var ofStatements = []tooth{
 	{"a wait for a person is never too long", "rotator/engine/retire.go", []edit{{"l.op.Overdue, l.suspect = true, true", "l.suspect = true"}}, inEngine("TestRule.*|TestAlert.*|TestCondition.*")},
 	{"nobody is told of what only a search found", "rotator/engine/plansearch.go", []edit{{"if f := &r.found[i]; !p.known(", "if f := &r.found[i]; f == nil && !p.known("}}, inEngine("TestPlan_NamesWhatNobodyListed")},
 	{"an undone revocation stays effective", "rotator/engine/revocation.go", []edit{{"	for i := range l.trackers {\n		if t := l.trackers[i]; t.State != rotator.TrackerExcluded {\n			c.draft.observed(l, enterTracker(", "	for i := range l.trackers[:0] {\n		if t := l.trackers[i]; t.State != rotator.TrackerExcluded {\n			c.draft.observed(l, enterTracker("}}, outside("TestCases|TestSiblings")},
+}
+
+// ofRehearsals are faults of what is looked at before a rotation begins.
+var ofRehearsals = []tooth{
+	{"any key fits any service", "rotator/provider.go", []edit{{"case family != \"RSA\":", "case false:"}}, inEngine("TestRehearsal_OneForAll")},
+	{"any size fits any service", "rotator/provider.go", []edit{{"case v.Size > 0 && len(d.Sizes) > 0 && !slices.Contains(d.Sizes, v.Size):", "case false:"}}, inEngine("TestRehearsal_OneForAll")},
+	{"a key may be used for anything", "rotator/provider.go", []edit{{"if v.Ops != \"\" && !slices.Contains(strings.Split(v.Ops, \",\"), op) {", "if false {"}}, inEngine("TestRehearsal_OneForAll")},
+	{"a preflight does not read the version", "rotator/engine/rotation.go", []edit{{"c.readsVersions && v.ID != \"\" &&", "false &&"}}, inEngine("TestRehearsal_OneForAll")},
+	{"a plan does not read the version", "rotator/engine/plan.go", []edit{{"		newest = newest.With(v)\n", "		_ = v\n"}}, inEngine("TestRehearsal_OneForAll")},
+	{"a refusal that passes is an answer", "rotator/engine/core.go", []edit{{"			l.listErr = r.err // the", "			c.unread[l.versions[0].ID] = true // the"}}, inEngine("TestRehearsal_PassingRefusal")},
+	{"what was not looked at is nothing", "rotator/engine/rehearsal.go", []edit{{"if len(r.versions) > 0 && r.material.Type == \"\" {", "if false {"}}, inEngine("TestRehearsal_NotChecked")},
+	{"a plan does not see the other operation", "rotator/engine/plan.go", []edit{{"if op := &live[i]; !op.AwaitsRetirement()", "if op := &live[i]; false && !op.AwaitsRetirement()"}}, inEngine("TestRehearsal_Live")},
+	{"a version that is not valid yet is", "rotator/engine/rehearsal.go", []edit{{"if r.now.Before(r.material.NotBefore) {", "if false {"}}, inEngine("TestRehearsal_Ahead")},
+	{"nobody searches before a rotation", "rotator/engine/ahead.go", []edit{{"	if t.searches {\n", "	if false {\n"}}, inEngine("TestRehearsal_Ahead")},
+	{"a freeze that is over by then is a warning", "rotator/engine/ahead.go", []edit{{"f.Stops(key, false, at)", "f.Stops(key, false, c.now)"}}, inEngine("TestRehearsal_Ahead")},
 }
 
 // ofStanding are faults of the watch between operations.
