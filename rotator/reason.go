@@ -18,6 +18,7 @@ const (
 	ReasonNoPurgeProtection      Reason = "no-purge-protection"
 	ReasonKeyUnfit               Reason = "key-unfit"
 	ReasonVersionUnchanged       Reason = "version-unchanged"
+	ReasonVersionVanished        Reason = "version-vanished"
 	ReasonDaemonStopped          Reason = "daemon-stopped"
 	ReasonRevocationUndone       Reason = "revocation-undone"
 	ReasonScheduleMissed         Reason = "schedule-missed"
@@ -154,6 +155,11 @@ func Reasons() []ReasonInfo {
 			ReasonVersionUnchanged, "The vault took a change of a version and shows the version as it was before.",
 			"A read may lag the write, or somebody changed it back.",
 			"Nothing at first: cmkd tries again. If it goes on, look into the vault's audit log (operation KeyUpdate) for who changes it back.",
+		},
+		{
+			ReasonVersionVanished, "The vault says that a version to be disabled is not there.",
+			"Somebody deleted the key, or restored it from a backup of before. A version that is gone so can come back, enabled.",
+			"Ask the vault's log who it was. When the version is back it is retired; `cmkd cancel OPERATION` ends the rotation without.",
 		},
 		{
 			ReasonDaemonStopped, "The daemon was stopped while a call to the vault was under way, so whether it had an effect is not known yet.",

@@ -224,9 +224,13 @@ func (c retirement) disabledPrevious(l *live, r *result) {
 			Code: rotator.CodeRefused, Reason: rotator.ReasonVersionUnchanged, Message: "version " + r.task.version.ID + " is still enabled after it was disabled",
 		})
 	case r.err.Code == rotator.CodeNotFound:
-		// A version that is gone cannot be used; nothing is left to disable.
-		l.op.Retired, l.op.Held = append(slices.Clone(l.op.Retired), r.task.version.ID), nil
-		c.draft.changed(l)
+		// A single version cannot be deleted: somebody did something to the whole key, and
+		// what is not there may be again tomorrow, enabled.
+		c.notRetired(l, &rotator.Error{
+			Code: rotator.CodeRefused, Reason: rotator.ReasonVersionVanished,
+			Message: "version " + r.task.version.ID + " was not disabled: the vault says that it is not there",
+			Hint:    "find out who deleted or restored the key; when the version is back it is retired; cmkd cancel " + l.op.ID.String() + " leaves it alone",
+		})
 	default:
 		c.notRetired(l, r.err)
 	}

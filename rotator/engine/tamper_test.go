@@ -142,6 +142,28 @@ func TestTamper_AcknowledgedByARotation(t *testing.T) {
 	})
 }
 
+// TestTamper_AVanishedVersionIsNotRetired: what is not there was not disabled, and is
+// retired once it is back.
+func TestTamper_AVanishedVersionIsNotRetired(t *testing.T) {
+	t.Parallel()
+	inBubble(t, func(s *estate) {
+		s.key.Dependents = s.key.Dependents[:1]
+		s.start()
+		op := s.rotate()
+		s.pass(40 * time.Minute)
+		gone := s.azure.Vanish(keyID, firstVersion)
+		s.pass(3 * time.Hour)
+		got := s.want(op, rotator.StateRetiring)
+		if p := got.NeedsYou(); p == nil || p.Code != rotator.ReasonVersionVanished || len(got.Retired) != 0 {
+			t.Errorf("retired %v, needs you: %v\n%s", got.Retired, p, s.log())
+		}
+		s.azure.PutBack(keyID, gone)
+		s.pass(time.Hour)
+		s.completes(op)
+		s.wantVersions("-+")
+	})
+}
+
 // TestTamper_ReenablesWhatIsInUse, once for each time, and nothing else.
 func TestTamper_ReenablesWhatIsInUse(t *testing.T) {
 	t.Parallel()

@@ -97,7 +97,7 @@ var ofStatements = []tooth{
 
 // ofRehearsals are faults of what is looked at before a rotation begins.
 var ofRehearsals = []tooth{
-	{"any key fits any service", "rotator/provider.go", []edit{{"case family != \"RSA\":", "case false:"}}, inEngine("TestRehearsal_OneForAll")},
+	{"any key fits any service", "rotator/provider.go", []edit{{"case family != \"RSA\":", "case family == \"AES\":"}}, inEngine("TestRehearsal_OneForAll")},
 	{"any size fits any service", "rotator/provider.go", []edit{{"case v.Size > 0 && len(d.Sizes) > 0 && !slices.Contains(d.Sizes, v.Size):", "case false:"}}, inEngine("TestRehearsal_OneForAll")},
 	{"a key may be used for anything", "rotator/provider.go", []edit{{"if v.Ops != \"\" && !slices.Contains(strings.Split(v.Ops, \",\"), op) {", "if false {"}}, inEngine("TestRehearsal_OneForAll")},
 	{"a preflight does not read the version", "rotator/engine/rotation.go", []edit{{"c.readsVersions && v.ID != \"\" &&", "false &&"}}, inEngine("TestRehearsal_OneForAll")},
@@ -122,6 +122,7 @@ var ofStanding = []tooth{
 	{"nobody looks in the soak", "rotator/engine/standing.go", []edit{{"return nextOnGrid(c.now, soakEvery)", "return time.Time{}"}}, inEngine("TestStanding_ARepinBreaksTheSoak")},
 	{"a version that somebody disabled is as it should be", "rotator/engine/tamper.go", []edit{{"			c.flipped(state, v)\n", ""}}, inEngine("TestTamper_WithinFiveMinutes")},
 	{"a version that vanished is forgotten", "rotator/engine/tamper.go", []edit{{"		c.note(state, rotator.Tampering{Version: old.ID, Change: rotator.TamperVanished})\n", ""}}, inEngine("TestTamper_WithinFiveMinutes")},
+	{"a version that is gone was disabled", "rotator/engine/retire.go", []edit{{"	case r.err.Code == rotator.CodeNotFound:\n", "	case r.err.Code == rotator.CodeNotFound:\n		l.op.Retired = append(l.op.Retired, r.task.version.ID)\n	case r.err.Code == rotator.CodeInternal:\n"}}, inEngine("TestTamper_AVanishedVersionIsNotRetired")},
 	{"an old list is what is", "rotator/engine/tamper.go", []edit{{"case v.Updated.Before(old.Updated):", "case false:"}}, inEngine("TestTamper.*")},
 	{"a change of ours is somebody else's", "rotator/engine/tamper.go", []edit{{"case c.ours(state, v.ID, v.Enabled), c.revoked(state, v):", "case c.revoked(state, v):"}}, inEngine("TestTamper_OurOwnChangesAreNone")},
 	{"what was enabled while the daemon was away is not seen", "rotator/engine/tamper.go", []edit{{"		c.appeared(state, v, until.Created)\n", "		_ = until\n"}}, inEngine("TestTamper.*|TestForeign.*")},
