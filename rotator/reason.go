@@ -48,6 +48,7 @@ const (
 	ReasonNotObserved        Reason = "not-observed"
 	ReasonUpdateByHand       Reason = "update-by-hand"
 	ReasonProvisioningFailed Reason = "provisioning-failed"
+	ReasonIdentityGone       Reason = "identity-gone"
 	ReasonExcluded           Reason = "excluded"
 	ReasonRemoved            Reason = "removed"
 )
@@ -286,6 +287,11 @@ func Reasons() []ReasonInfo {
 			ReasonProvisioningFailed, "The last update of the dependent failed or was cancelled.",
 			"Its own service refused it, or somebody stopped it. It is for the owner of the resource.",
 			"The activity log of DEPENDENT says why; repair it with another update.",
+		},
+		{
+			ReasonIdentityGone, "The identity by which the dependent reads its key is not assigned to it any more.",
+			"Somebody took it away. The service goes on by what it remembers, for hours or months, and then loses its data.",
+			"Assign it again, or give the dependent another identity that may use the key, before anything is rotated.",
 		},
 		{
 			ReasonExcluded, "The dependent is left out on the operator's word.",

@@ -33,6 +33,7 @@ func cosmosDB() *Declaration {
 		Uses:       []UseAt{{Path: keyURI, URI: keyURI, Witness: offer, Hidden: true}},
 		BlindSpots: []rotator.BlindSpot{{What: "backups", Why: "they need the version that was current when they were made, still enabled"}},
 		State:      provisioning,
+		Identity:   readsBy(identity, cosmosIdentity),
 		Status:     &StatusAt{At: status, Read: keyStatus},
 		Facts:      []Path{keyURI, status, identity, provisioning},
 		Properties: []Property{
@@ -40,6 +41,8 @@ func cosmosDB() *Declaration {
 			{offer, "always there: by it a document is known to be whole"},
 			{status, "whether the account can use its key; the code in parentheses at the end says why not"},
 			{identity, "the identity that reads the key"},
+			{identityTypes, "whether the account still has its own"},
+			{identityUsers, "whether the account still has a user-assigned one"},
 			{provisioning, "whether an update is under way"},
 			{location, regionUse},
 		},
@@ -47,6 +50,21 @@ func cosmosDB() *Declaration {
 		Limits:   []string{"the version in use is not visible, and nothing makes the account look at its key at once"},
 		Sources:  []string{"facts.md §1, §4 Cosmos DB", "recordings/cosmosdb.key-vault-key-uri.2021.jsonl", "examples/cosmosdb-2021-10-15"},
 	}
+}
+
+// cosmosIdentity reads defaultIdentity: FirstPartyIdentity, SystemAssignedIdentity or
+// UserAssignedIdentity=ID, with &FederatedClientId=… across tenants (azure/facts.md section 4,
+// Cosmos DB).
+func cosmosIdentity(text string) string {
+	name, id, _ := strings.Cut(text, "=")
+	switch {
+	case strings.EqualFold(name, "SystemAssignedIdentity"):
+		return ownIdentity
+	case strings.EqualFold(name, "UserAssignedIdentity"):
+		id, _, _ = strings.Cut(id, "&")
+		return id
+	}
+	return ""
 }
 
 // How the text of customerManagedKeyStatus begins (azure/facts.md section 4,

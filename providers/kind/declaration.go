@@ -50,6 +50,8 @@ type Declaration struct {
 	More func(ctx context.Context, r *Resource, d *rotator.Dependent, doc document, ask rotator.Ask, o *rotator.Observation) error
 	// State is the resource's provisioningState.
 	State Path
+	// Identity is by which identity the resource reads its key, nil if that is not shown.
+	Identity *IdentityAt
 	// Faults are complaints of the service about its key.
 	Faults []FaultAt
 	// Status is where the service says whether it can use its key.

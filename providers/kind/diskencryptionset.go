@@ -47,7 +47,8 @@ func diskEncryptionSet() *Declaration {
 				{Action: rotator.ActionRepin, Binding: rotator.BindingPinned, Method: http.MethodPatch, Kept: kept},
 			},
 		}},
-		State: provisioning,
+		State:    provisioning,
+		Identity: &IdentityAt{Types: identityTypes, Read: func(string) string { return anyIdentity }},
 		Faults: []FaultAt{{
 			Code: errorCode, Message: errorMessage, Class: rotator.ClassAutoRotation,
 			Hint: "auto-rotation is off: give the set an identity that may use the key, then update the set to switch it on again",
@@ -60,6 +61,7 @@ func diskEncryptionSet() *Declaration {
 		Probe: &Probe{Look: probeMachines},
 		Facts: []Path{keyURL, follows, rotatedAt, errorCode, encryptionType, provisioning},
 		Properties: []Property{
+			{identityTypes, "whether the set still has an identity"},
 			{keyURL, "the key and the version in use"},
 			{sourceVault, "sent back with an update"},
 			{follows, "true: follows, else pinned"},

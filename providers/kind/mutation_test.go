@@ -10,16 +10,20 @@ import (
 	"cmkd/rotator"
 )
 
+// otherIdentity is what a resource has to which another identity is assigned than the one that
+// reads its key.
+const otherIdentity = `"identity":{"type":"UserAssigned","userAssignedIdentities":{"/y":{}}}`
+
 // whole returns a document of each kind in which every path is filled.
 func whole(t *testing.T) map[string]document {
 	t.Helper()
 	docs := map[string]document{}
 	for kind, text := range map[string]string{
-		"storage":  strings.NewReplacer(`"name":"acc"`, `"name":"acc","location":"westus"`, "Succeeded", "Updating").Replace(fmt.Sprintf(storageDoc, v1)),
-		"cosmosdb": `{"id":"` + cosmosID + `","location":"West US","properties":{"keyVaultKeyUri":"` + string(key) + `","customerManagedKeyStatus":"x (4003)","defaultIdentity":"FirstPartyIdentity","databaseAccountOfferType":"Standard","provisioningState":"Updating"}}`,
-		"disk-encryption-set": `{"id":"` + setID + `","location":"westus","properties":{"activeKey":{"sourceVault":{"id":"/v"},"keyUrl":"` + string(key) + "/" + v2 + `"},"rotationToLatestKeyVersionEnabled":true,"encryptionType":"E",
+		"storage":  strings.NewReplacer(`"name":"acc"`, `"name":"acc","location":"westus",`+otherIdentity, "Succeeded", "Updating").Replace(fmt.Sprintf(storageDoc, v1)),
+		"cosmosdb": `{"id":"` + cosmosID + `","location":"West US",` + otherIdentity + `,"properties":{"keyVaultKeyUri":"` + string(key) + `","customerManagedKeyStatus":"x (4003)","defaultIdentity":"UserAssignedIdentity=/x","databaseAccountOfferType":"Standard","provisioningState":"Updating"}}`,
+		"disk-encryption-set": `{"id":"` + setID + `","location":"westus","identity":{"type":"None"},"properties":{"activeKey":{"sourceVault":{"id":"/v"},"keyUrl":"` + string(key) + "/" + v2 + `"},"rotationToLatestKeyVersionEnabled":true,"encryptionType":"E",
 			"lastKeyRotationTimestamp":"2024-06-20T04:47:52.9788262+00:00","previousKeys":[{"keyUrl":"` + string(key) + "/" + v1 + `"}],"autoKeyRotationError":{"code":"C","message":"m"},"provisioningState":"Updating"}}`,
-		"container-group": strings.Replace(groupDoc, "Succeeded", "Updating", 1),
+		"container-group": strings.NewReplacer("Succeeded", "Updating", `"/id":{`, `"/y":{`, `"vaultBaseUrl"`, `"identity":"/id","vaultBaseUrl"`).Replace(groupDoc),
 		"managed-cluster": `{"id":"` + clusterID + `","location":"westus","properties":{"diskEncryptionSetID":"` + setID + `","nodeResourceGroup":"nodes","securityProfile":{"azureKeyVaultKms":{"enabled":true,"keyId":"` + string(key) + "/" + v1 + `"}},"provisioningState":"Updating","powerState":{"code":"Running"}}}`,
 	} {
 		docs[kind] = parse(t, text)
@@ -41,6 +45,9 @@ func shows(t *testing.T, d *Declaration, doc document) string {
 	all := []any{o}
 	if via := d.via(); via != nil {
 		all = append(all, doc.text(via.At))
+	}
+	if d.Identity != nil {
+		all = append(all, d.Identity.gone(doc)) // an earlier problem hides it
 	}
 	if d.Probe != nil {
 		all = append(all, doc.text(d.Probe.At))

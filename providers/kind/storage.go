@@ -1,6 +1,7 @@
 package kind
 
 import (
+	"cmp"
 	"context"
 	"net/http"
 	"time"
@@ -25,6 +26,7 @@ func storage() *Declaration {
 		keySource     Path = encryption + ".keySource"
 		services      Path = encryption + ".services"
 		identity      Path = encryption + ".identity"
+		keyIdentity   Path = identity + ".userAssignedIdentity"
 		vault         Path = keyvault + ".keyvaulturi"
 		name          Path = keyvault + ".keyname"
 		version       Path = keyvault + ".keyversion"
@@ -53,6 +55,7 @@ func storage() *Declaration {
 			},
 		}},
 		Children: encryptionScopes(),
+		Identity: readsBy(keyIdentity, func(text string) string { return cmp.Or(text, ownIdentity) }),
 		State:    provisioning,
 		Probe:    &Probe{At: blobEndpoint, Look: probeBlobs},
 		Facts:    []Path{keySource, vault, name, version, current, rotatedAt, provisioning},
@@ -66,6 +69,9 @@ func storage() *Declaration {
 			{rotatedAt, "when it was switched to"},
 			{services, "sent back with an update"},
 			{identity, "sent back with an update"},
+			{keyIdentity, "the identity that reads the key; missing: the account's own"},
+			{identityTypes, "whether the account still has its own"},
+			{identityUsers, "whether the account still has a user-assigned one"},
 			{provisioning, "whether an update is under way"},
 			{scopeSource, "of a scope: whether its key is a customer's"},
 			{scopeURI, "of a scope: its key; without a version it follows"},
