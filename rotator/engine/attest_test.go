@@ -239,3 +239,25 @@ func TestAttestation_SurvivesARestart(t *testing.T) {
 		}
 	})
 }
+
+// TestRetirement_AwaitedForTooLong: nobody is woken when a person is needed, only when that
+// lasts; a restart does not begin the wait again.
+func TestRetirement_AwaitedForTooLong(t *testing.T) {
+	t.Parallel()
+	inBubble(t, func(s *estate) {
+		s.alerting.RetireAfter = 48 * time.Hour
+		s.start()
+		op := s.rotate()
+		for got := s.operation(op); !got.AwaitsRetirement(); got = s.operation(op) {
+			s.pass(time.Hour)
+		}
+		s.pass(46 * time.Hour)
+		s.wantFiring("")
+		s.restart(time.Minute)
+		s.pass(2 * time.Hour)
+		s.wantFiring("retirement-blocked/op-1/awaits-retirement")
+		s.retire()
+		s.ends(op)
+		s.wantFiring("")
+	})
+}

@@ -91,7 +91,7 @@ var ofStatements = []tooth{
 	{"any denial rolls a retirement back", "rotator/engine/probation.go", []edit{{"		!slices.Contains(c.traits[d.Kind].Missing, o.AccessCode) {", "		false {"}}, inEngine("TestProbation_KeepsDisabled")},
 	{"an etcd's previous version goes", "rotator/engine/retire.go", []edit{{"		c.keep(l)\n", ""}}, inEngine("TestGuard_KeepsWhatIsNeededUntilTheNextRotation")},
 	{"a retirement that waits for a person needs nobody", "rotator/needs.go", []edit{{"case o.AwaitsRetirement():", "case false:"}}, inEngine("Test.*")},
-	{"a wait for a person is never too long", "rotator/engine/retire.go", []edit{{"l.op.Overdue, l.suspect = true, true", "l.suspect = true"}}, inEngine("TestRule.*|TestAlert.*|TestCondition.*")},
+	{"a wait for a person is never too long", "rotator/engine/retire.go", []edit{{"l.op.Overdue, l.suspect = true, true", "l.suspect = true"}}, inEngine("TestRetirement_AwaitedForTooLong")},
 	{"nobody is told of what only a search found", "rotator/engine/plansearch.go", []edit{{"if f := &r.found[i]; !p.known(", "if f := &r.found[i]; f == nil && !p.known("}}, inEngine("TestPlan_NamesWhatNobodyListed")},
 	{"an undone revocation stays effective", "rotator/engine/revocation.go", []edit{{"	for i := range l.trackers {\n		if t := l.trackers[i]; t.State != rotator.TrackerExcluded {\n			c.draft.observed(l, enterTracker(", "	for i := range l.trackers[:0] {\n		if t := l.trackers[i]; t.State != rotator.TrackerExcluded {\n			c.draft.observed(l, enterTracker("}}, outside("TestCases|TestSiblings")},
 }
