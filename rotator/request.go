@@ -86,6 +86,8 @@ type TrackerStatus struct {
 	// window; zero if it is done or unknown.
 	Expected time.Time `json:"expected,omitzero"`
 	Latest   time.Time `json:"latest,omitzero"`
+	// Attested is the attestation that stands in for what is not seen of it, nil if none does.
+	Attested *Attestation `json:"attested,omitempty"`
 }
 
 // Objection is one reason for which the guard does not let a version be

@@ -8,14 +8,14 @@ import (
 )
 
 // printKey shows what is known of a key.
-func (a *app) printKey(k *rotator.KeyStatus, now time.Time) {
+func (a *app) printKey(k *keyReport, now time.Time) {
 	a.say("%s  %s", a.bold(clean(k.Name)), clean(string(k.ID)))
 	for _, line := range frozenLines(k.Freezes) {
 		a.say("  %s", a.bold(line))
 	}
 	a.say("  version   %s, %s old", dash(k.Current.ID), age(k.Current.Created, now))
 	if k.Schedule != "" {
-		a.say("  schedule  %s, next %s (%s)", clean(k.Schedule), stamp(k.NextRotation), nextOf(k, now))
+		a.say("  schedule  %s, next %s (%s)", clean(k.Schedule), stamp(k.NextRotation), nextOf(&k.KeyStatus, now))
 	} else {
 		a.say("  schedule  none: cmkd rotate %s", clean(k.Name))
 	}
@@ -28,6 +28,11 @@ func (a *app) printKey(k *rotator.KeyStatus, now time.Time) {
 	}
 	for i := range k.Ahead {
 		a.say("  warning   before the next rotation: %s", clean(k.Ahead[i].String()))
+	}
+	for i := range k.Attestations {
+		if x := &k.Attestations[i]; x.Holds(now) {
+			a.say("  attested  %s by %s until %s (%s): %s", clean(name(x.Dependent)), clean(x.Actor), stamp(x.Until), clean(x.ID), clean(x.Reason))
+		}
 	}
 }
 
@@ -67,6 +72,25 @@ func (a *app) printOperation(m *moment) {
 	if len(op.Trackers) > 0 {
 		a.say("")
 		a.printTrackers(m)
+		a.printBlindSpots(m)
+	}
+}
+
+// printBlindSpots says what of the dependents nobody can see, and whose word stands in for
+// it: which is as good as what the table says of them.
+func (a *app) printBlindSpots(m *moment) {
+	for i := range m.op.Trackers {
+		t := &m.op.Trackers[i]
+		name, by := clean(t.Detail.Dependent.DisplayName()), "nobody attested it"
+		switch x := t.Attested; {
+		case x != nil:
+			by = "attested by " + clean(x.Actor) + " until " + stamp(x.Until) + " (" + clean(x.ID) + ")"
+		case m.op.Kind == rotator.KindRotation && !m.op.State.Final():
+			by = "cmkd attest " + clean(m.op.Key) + " " + name
+		}
+		if blind := t.Detail.Blind; len(blind) > 0 || t.Attested != nil {
+			a.say("  not seen  %s: %s; %s", name, dash(clean(strings.Join(blind, ", "))), by)
+		}
 	}
 }
 

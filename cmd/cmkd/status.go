@@ -67,6 +67,8 @@ func (a *app) statusOperation(ctx context.Context, client *control.Client, id ro
 type keyReport struct {
 	rotator.KeyStatus
 	Operation *rotator.OperationStatus `json:"latest_operation,omitempty"`
+	// Attestations are those about the key, also those that have ended.
+	Attestations []rotator.Attestation `json:"attestations,omitempty"`
 }
 
 func (a *app) statusKey(ctx context.Context, client *control.Client, name string, watching bool) error {
@@ -82,6 +84,9 @@ func (a *app) statusKey(ctx context.Context, client *control.Client, name string
 		return err
 	}
 	r := keyReport{KeyStatus: key}
+	if r.Attestations, err = client.Attestations(ctx, key.Name); err != nil {
+		return err
+	}
 	if key.Last != nil {
 		op, err := client.Operation(ctx, key.Last.ID)
 		if err != nil {
@@ -90,7 +95,7 @@ func (a *app) statusKey(ctx context.Context, client *control.Client, name string
 		r.Operation = &op
 	}
 	if err := a.print(r, func() error {
-		a.printKey(&key, summary.Now)
+		a.printKey(&r, summary.Now)
 		if r.Operation != nil {
 			a.say("")
 			a.printOperation(&moment{op: *r.Operation, now: summary.Now, simulated: summary.SimulatedClock})

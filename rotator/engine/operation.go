@@ -22,13 +22,18 @@ func (e *Engine) Operation(ctx context.Context, id rotator.OperationID, limit in
 	if err := v.load(ctx); err != nil {
 		return rotator.OperationStatus{}, err
 	}
+	if v.guard, err = v.stored(ctx); err != nil {
+		return rotator.OperationStatus{}, err
+	}
 	s := rotator.OperationStatus{Operation: ops[0], Total: len(v.all), Trackers: []rotator.TrackerStatus{}}
 	for _, n := range v.first(func(*rotator.Tracker) bool { return true }) {
 		t, err := v.tracker(ctx, n)
 		if err != nil {
 			return rotator.OperationStatus{}, err
 		}
-		s.Trackers = append(s.Trackers, e.trackerStatus(v.op, t))
+		status := e.trackerStatus(v.op, t)
+		status.Attested = v.guard.attested(&t)
+		s.Trackers = append(s.Trackers, status)
 	}
 	s.Blockers, err = v.blockers(ctx)
 	return s, err
@@ -42,6 +47,7 @@ type operationView struct {
 	limit int
 	all   []rotator.Tracker // the small parts
 	read  map[uint32]rotator.Tracker
+	guard *guardView
 }
 
 // fewOfMany is how many times as many trackers there must be as are shown for them to
@@ -104,18 +110,11 @@ func (v *operationView) blockers(ctx context.Context) ([]rotator.Objection, erro
 	if v.op.Kind != rotator.KindRotation || v.op.Target.ID == "" || v.op.State.Final() {
 		return nil, nil
 	}
-	g := &guardView{op: v.op, require: rotator.EvidenceInferred}
-	if key, ok := (*v.e.keys.Load())[v.op.Key]; ok && key.ID.Same(v.op.KeyID) {
-		g.configured, g.soak, g.require = true, key.Soak, cmp.Or(key.Require, rotator.EvidenceInferred)
-		g.undiscovered = key.Undiscovered
-	}
+	g := v.guard
 	for i := range v.all {
 		if v.all[i].State != rotator.TrackerExcluded {
 			g.seen = later(g.seen, v.all[i].Seen)
 		}
-	}
-	if err := v.witnessed(ctx, g); err != nil {
-		return nil, err
 	}
 	// Else what cannot be seen of one that is done is not looked up.
 	all := len(v.read) == len(v.all) && (v.limit <= 0 || v.limit >= len(v.all))
@@ -135,16 +134,22 @@ func (v *operationView) blockers(ctx context.Context) ([]rotator.Objection, erro
 	return objections(g), err
 }
 
-// witnessed gives the guard the attestations about the key.
-func (v *operationView) witnessed(ctx context.Context, g *guardView) error {
-	book, err := v.e.o.Store.Book(ctx)
-	g.now = v.e.o.Clock.Now()
+// stored is the guard of the operation as the configuration and the store have it, with the
+// attestations about the key and without what is to be looked at.
+func (v *operationView) stored(ctx context.Context) (*guardView, error) {
+	e, op := v.e, v.op
+	g := &guardView{op: op, require: rotator.EvidenceInferred, now: e.o.Clock.Now()}
+	if key, ok := (*e.keys.Load())[op.Key]; ok && key.ID.Same(op.KeyID) {
+		g.configured, g.soak, g.require = true, key.Soak, cmp.Or(key.Require, rotator.EvidenceInferred)
+		g.undiscovered = key.Undiscovered
+	}
+	book, err := e.o.Store.Book(ctx)
 	for i := range book.Attestations {
-		if a := &book.Attestations[i]; a.KeyID.Same(v.op.KeyID) {
+		if a := &book.Attestations[i]; a.KeyID.Same(op.KeyID) {
 			g.attestations = append(g.attestations, a)
 		}
 	}
-	return err
+	return g, err
 }
 
 // unlistedSettled returns the trackers of dependents that nobody listed and that are where

@@ -26,14 +26,11 @@ func (e *Engine) PlanRetirement(ctx context.Context, name, actor string) (rotato
 	if err != nil {
 		return rotator.RetirementPlan{}, err
 	}
-	g := &guardView{
-		op: op, configured: true, undiscovered: key.Undiscovered, soak: key.Soak,
-		require: cmp.Or(key.Require, rotator.EvidenceInferred), now: e.o.Clock.Now(),
-	}
-	if g.trackers, err = e.o.Store.Trackers(ctx, op.ID, 0, 0); err != nil {
+	g, err := (&operationView{e: e, op: op}).stored(ctx)
+	if err != nil {
 		return rotator.RetirementPlan{}, err
 	}
-	if err := (&operationView{e: e, op: op}).witnessed(ctx, g); err != nil {
+	if g.trackers, err = e.o.Store.Trackers(ctx, op.ID, 0, 0); err != nil {
 		return rotator.RetirementPlan{}, err
 	}
 	g.versions, g.listErr = p.listVersions(ctx, &key)

@@ -207,6 +207,33 @@ func TestDashboard_InferredIsNotGreen(t *testing.T) {
 	cleanly(t, b, base)
 }
 
+// What nobody sees is said where its state is, and whose word stands in for it; a freeze is
+// on every page.
+func TestDashboard_SaysWhatIsNotSeen(t *testing.T) {
+	e := newEstate()
+	e.keys[slices.IndexFunc(e.keys, func(k rotator.KeyStatus) bool { return k.Name == "payments" })].Ahead = []rotator.Problem{{Code: rotator.ReasonInventoryIncomplete, Message: "one subscription was not searched"}}
+	base := serveEstate(t, e, nil)
+	b := dashboardtest.Start(t)
+	for _, v := range views() {
+		b.Open(base+v.path, v.heading)
+		if said := b.Text("#banners"); !strings.Contains(said, "Frozen: key warehouse, by anna until somebody ends it (f-4): year end, CHG-4730") {
+			t.Errorf("%s does not say what is frozen: %s", v.name, said)
+		}
+	}
+	for path, want := range map[string][]string{ // the heading first
+		"#/operations/op-117": {"op-117", "Not seen: backups; nobody attested it", "Not seen: replicas; attested by boris until"},
+		"#/keys/payments":     {"Key payments", "one subscription was not searched", "CHG-4720", "no more: mlimages was bound in another way"},
+	} {
+		b.Open(base+path, want[0])
+		for _, s := range want {
+			if !strings.Contains(b.Text("main"), s) {
+				t.Errorf("%s does not say %q", path, s)
+			}
+		}
+	}
+	cleanly(t, b, base)
+}
+
 func TestDashboard_TextIsNeverMarkup(t *testing.T) {
 	e := newEstate()
 	e.ops[0].Waiting.For, e.ops[0].Reason = hostile, hostile
@@ -404,7 +431,7 @@ func TestDashboard_ConnectionLost(t *testing.T) {
 		t.Error("what was known is gone")
 	}
 	gate.shut(false)
-	b.Wait("!document.querySelector('#banners').textContent && document.querySelector('#state').textContent.startsWith('live')")
+	b.Wait("!document.querySelector('[data-key=lost]') && document.querySelector('#state').textContent.startsWith('live')")
 	if foreign := b.Foreign(base); len(foreign) > 0 {
 		t.Errorf("requests to other hosts: %q", foreign)
 	}

@@ -145,6 +145,20 @@ func (e *estate) Timings(context.Context) ([]rotator.TimingStatus, error) {
 	}, nil
 }
 
+// attested is the word of a person for one whose backups nobody can see.
+func attested() rotator.Attestation {
+	return rotator.Attestation{
+		ID: "a-3", KeyID: paymentID, Key: "payments", Dependent: scope + "Microsoft.ContainerRegistry/registries/mlimages", Versions: []string{oldID},
+		BlindSpots: []string{"replicas"}, Actor: "boris", Reason: "pulled from each region, CHG-4720", Made: epoch().Add(-time.Hour), Until: epoch().Add(24 * time.Hour),
+	}
+}
+
+func (e *estate) Attestations(context.Context, string) ([]rotator.Attestation, error) {
+	void := attested()
+	void.ID, void.Actor, void.Void = "a-2", "carol", &rotator.Problem{Code: rotator.ReasonBindingChanged, Message: "mlimages was bound in another way"}
+	return []rotator.Attestation{void, attested()}, nil
+}
+
 // happen changes the estate and tells those who follow it.
 func (e *estate) happen(change func(), event rotator.Event) {
 	e.locked(func() {
@@ -178,6 +192,7 @@ func newEstate() *estate {
 		Trackers: map[rotator.TrackerState]int{rotator.TrackerStalled: 1, rotator.TrackerDone: 7}, NeedsAction: 1,
 		Next: epoch().Add(90 * time.Minute), NextKey: "warehouse",
 		Alerts: map[rotator.Severity]int{rotator.SeverityCritical: 1, rotator.SeverityWarning: 1}, Silenced: 1,
+		Freezes: []rotator.Freeze{{ID: "f-4", KeyID: "https://contoso-prod.vault.azure.net/keys/warehouse", Key: "warehouse", Actor: "anna", Reason: "year end, CHG-4730", Made: epoch()}},
 	}
 	e.tell()
 	return e

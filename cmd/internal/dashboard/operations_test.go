@@ -73,6 +73,8 @@ func trackers() []rotator.TrackerStatus {
 	observed := tracker(7, "event-hubs", "Microsoft.EventHub/namespaces", "ingest", rotator.TrackerDone, rotator.EvidenceObserved)
 	inferred := tracker(8, "container-registry", "Microsoft.ContainerRegistry/registries", "mlimages", rotator.TrackerDone, rotator.EvidenceInferred)
 	inferred.Detail.Last.Uses[0].Version, inferred.Detail.Version = "", ""
+	inferred.Detail.Blind, inferred.Attested = []string{"replicas"}, new(attested())
+	confirmed.Detail.Blind = []string{"backups"}
 	left := tracker(9, "storage", storage, "decommissioned", rotator.TrackerExcluded, "")
 	left.Detail.Dependent.Excluded = "deleted by the end of the month, CHG-1234"
 	return []rotator.TrackerStatus{stalled, fixed, gone, running, slow, waiting, confirmed, observed, inferred, left}

@@ -6,6 +6,7 @@ import { Stream } from './live.js';
 import { setClock, now, absolute, tickTimes, zone } from './clock.js';
 import { tickBars } from './bar.js';
 import { askToken } from './login.js';
+import { freeze } from './parts.js';
 import { overview } from './view-overview.js';
 import { keys, key } from './view-keys.js';
 import { operation } from './view-operation.js';
@@ -213,6 +214,7 @@ function drawFrame() {
   morph($('banners'), h('div', null,
     connection === 'lost' ? h('p', { class: 'banner bad', 'data-key': 'lost' }, h('b', null, 'No connection to the daemon.'), summary ? ` What you see is as of ${absolute(asOf)}. ` : ' ', 'It is tried again by itself. ', h('button', { type: 'button', 'data-act': 'reconnect' }, 'Try now')) : null,
     summary?.simulated_clock ? h('p', { class: 'banner sim', 'data-key': 'sim' }, h('b', null, 'SIMULATED CLOCK '), summary.simulated_clock, '. Nothing here is real time.') : null,
+    (summary?.freezes ?? []).map((f) => h('p', { class: 'banner bad', 'data-key': f.id }, h('b', null, 'Frozen: '), freeze(f))),
     summary?.blocked ? h('p', { class: 'banner bad', 'data-key': 'blocked' }, h('b', null, 'Nothing can be stored: '), summary.blocked) : null));
   morph($('foot'), h('footer', null, summary ? `cmkd ${summary.version}. ` : '', `Times are the daemon’s, in ${zone()}. `, 'This page changes nothing; the cmkd command does.'));
 }

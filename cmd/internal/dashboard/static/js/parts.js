@@ -47,6 +47,12 @@ function told(receivers) {
   })));
 }
 
+// freeze says what may not be changed now, and who said so.
+export function freeze(f) {
+  const subject = f.key_id ? ['key ', f.key ? link(['keys', f.key], f.key) : f.key_id] : f.vault ? 'vault ' + f.vault : 'everything';
+  return [subject, f.scheduled ? ' that nobody asks for' : '', ', by ', f.actor, ' ', given(f.until) ? ['until ', when(f.until)] : 'until somebody ends it', ` (${f.id}): ${f.reason}. Revocations go on. `];
+}
+
 // operationCard shows one live operation.
 export function operationCard(op) {
   return h('article', { class: 'card operation', 'data-key': op.id, 'aria-label': `${op.id} ${op.kind} of ${op.key}` },

@@ -68,13 +68,13 @@ export function keys(_, query) {
 }
 
 export function key([name]) {
-  let k = null, operations = [], alerts = [];
+  let k = null, operations = [], alerts = [], attestations = [];
   return {
     title: `Key ${name}`,
     stream: { key: name },
     async load() {
-      [k, operations, alerts] = await Promise.all([
-        get('keys/' + encodeURIComponent(name)), get('operations', { key: name, limit: 50 }), get('alerts', { key: name }),
+      [k, operations, alerts, attestations] = await Promise.all([
+        get('keys/' + encodeURIComponent(name)), get('operations', { key: name, limit: 50 }), get('alerts', { key: name }), get('attestations', { key: name }),
       ]);
     },
     render() {
@@ -83,10 +83,14 @@ export function key([name]) {
         alerts.filter(firing).map((a) => alertCard(a)),
         problem(k.problem, 'bad'),
         k.preflight && !k.operation ? h('div', null, h('p', null, 'This would stop the next rotation if it began now (checked ', when(k.preflight_at), '):'), problem(k.preflight)) : null,
+        k.ahead?.length ? h('div', null, h('p', null, 'This may be in the way of the next rotation without stopping it (checked ', when(k.preflight_at), '):'), k.ahead.map((p) => problem(p, 'warn'))) : null,
         keyFacts(k),
         h('section', { 'aria-labelledby': 'h-deps' }, h('h2', { id: 'h-deps' }, 'Dependents'), table({
           caption: 'What the key protects', rows: k.dependents, rowKey: (d) => d.id, empty: 'No dependent is configured.', columns: dependentColumns,
         })),
+        attestations.length ? h('section', { 'aria-labelledby': 'h-words' }, h('h2', { id: 'h-words' }, 'Attestations'), table({
+          caption: 'What persons said of dependents that cannot be seen', rows: attestations, rowKey: (a) => a.id, empty: '', columns: attestationColumns,
+        })) : null,
         h('section', { 'aria-labelledby': 'h-ops' }, h('h2', { id: 'h-ops' }, 'Operations'), table({
           caption: 'Operations of the key, newest first', rows: operations, rowKey: (op) => op.id, empty: 'There was no operation yet.', columns: operationColumns(false),
         }), operations.length === 50 ? h('p', null, link(['history'], 'Older ones', { key: k.name, before: operations.at(-1).id })) : null,
@@ -118,4 +122,14 @@ const dependentColumns = [
   { name: 'Window', class: 'num', cell: (d) => (d.window ? nanos(d.window) : h('span', { class: 'quiet' }, 'of its kind')) },
   { name: 'Nudge', cell: (d) => d.nudge || 'never' },
   { name: 'Note', class: 'wide', cell: (d) => (d.excluded ? h('span', { title: meaning('excluded') }, 'excluded: ', d.excluded) : d.discovered ? 'found by a search, not configured' : d.recreate ? 'may be re-created' : null) },
+];
+
+const attestationColumns = [
+  { name: 'Attestation', cell: (a) => a.id },
+  { name: 'Dependent', class: 'id wide', cell: (a) => h('code', { class: 'id' }, a.dependent) },
+  { name: 'Versions', cell: (a) => a.versions.map((v) => [short(v), ' ']) },
+  { name: 'Not seen', class: 'wide', cell: (a) => a.blind_spots?.join(', ') },
+  { name: 'By', cell: (a) => a.actor },
+  { name: 'Reason', class: 'wide', cell: (a) => a.reason },
+  { name: 'Counts', class: 'wide', cell: (a) => (a.void ? h('span', { class: 'word warn' }, 'no more: ', a.void.message) : ms(a.until) <= now() ? ['ended ', when(a.until)] : ['until ', when(a.until)]) },
 ];
