@@ -8,6 +8,7 @@ STATICCHECK := v0.8.2
 BENCHTIME   ?= 1s
 TESTFLAGS   ?=
 SIM_TIME    ?= 2m
+TEETH       ?= ^Test(Teeth|Guard)$$
 TEETH_TIME  ?= 60s
 export CGO_ENABLED ?= 1
 
@@ -44,8 +45,8 @@ test: tools cc deps ## run all tests with the race detector
 sim: tools ## drive the engine through simulated worlds for SIM_TIME, from one seed each
 	CMKD_SIM_TIME=$(SIM_TIME) go test -count=1 -timeout 0 -run TestSimulation -v ./rotator/simtest
 
-teeth: tools ## put each mended fault back and see the simulation find it
-	CMKD_TEETH=$(TEETH_TIME) go test -count=1 -timeout 0 -run "^TestTeeth$$/$(TEETH)" -v ./cmd/internal/teeth
+teeth: tools ## put each mended fault back, turn around each condition of the guard, and see a test fail
+	CMKD_TEETH=$(TEETH_TIME) go test -count=1 -timeout 0 -run "$(TEETH)" -v ./cmd/internal/teeth
 
 crash: build ## kill the daemon at 200 random moments of rotations
 	CMKD_CRASHES=200 go test -count=1 -timeout 30m -run 'TestCrash' ./cmd/internal/e2e

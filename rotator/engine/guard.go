@@ -82,6 +82,8 @@ func dependentsSettled(g *guardView) (all []rotator.Objection) {
 		switch {
 		case t.State == rotator.TrackerUnreachable:
 			o.Check, o.Message = rotator.ReasonDependentUnreachable, name+" cannot be read"
+		case t.State == rotator.TrackerDone:
+			o.Message = fmt.Sprintf("that %s left the previous version is only %s, and %s is demanded", name, t.Evidence, g.require)
 		case t.Detail.Version == "":
 			o.Check, o.Message = rotator.ReasonDependentUnknown, name+" is not known to have left the previous version"
 		default:
