@@ -131,8 +131,9 @@ type FreezeRequest struct {
 // Standing is what is known of a dependent of a key between operations.
 type Standing struct {
 	KeyID KeyID `json:"key_id"`
-	// Dependent is its resource id.
+	// Dependent is its resource id, Kind its kind.
 	Dependent string `json:"dependent"`
+	Kind      string `json:"kind,omitempty"`
 	// Last is the last observation that showed its uses, Since when it began to show
 	// the same.
 	Last  *Observation `json:"last,omitempty"`

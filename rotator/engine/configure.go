@@ -181,14 +181,22 @@ func (c configuring) listed(l *live, d *rotator.Dependent) {
 	c.draft.entered(l, rotator.StatePropagating, actorDaemon, d.DisplayName()+" is listed now")
 }
 
-// remove lets a dependent leave that is not configured any more.
+// remove lets a dependent leave that is not configured any more. A rotation goes on looking
+// at one that was seen to use the key: that nobody lists it does not say that it needs no
+// old version.
 func (c configuring) remove(l *live, t rotator.Tracker) {
 	searching(c).void(l)
 	detail := c.whole(l, &t)
-	detail.Removed, t.Detail = true, detail
+	t.Detail = detail
 	const why = "was taken out of the configuration"
 	d := &detail.Dependent
 	c.draft.noted(l, rotator.EventTrackerChanged, actorDaemon, "%s %s %s", d.Kind, d.DisplayName(), why).Dependent = d.ID
+	if l.op.Kind == rotator.KindRotation && len(detail.Known) > 0 && t.State != rotator.TrackerLeft {
+		delete(l.stale, t.Number)
+		searching(c).unlist(l, t)
+		return
+	}
+	detail.Removed = true
 	c.exclude(l, t, &rotator.Problem{Code: rotator.ReasonRemoved, Message: why})
 }
 

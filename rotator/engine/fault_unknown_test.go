@@ -137,6 +137,7 @@ func TestLeft(t *testing.T) {
 		s.uses()
 		s.start()
 		op := s.rotate()
+		s.pass(time.Minute) // it has begun
 		s.azure.Change(storageID, func(r *rotatortest.Resource) { r.Microsoft = true })
 		s.pass(30 * time.Minute)
 		s.wantTracker(op, storageID, rotator.TrackerLeft, rotator.EvidenceConfirmed)

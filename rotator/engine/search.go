@@ -31,6 +31,8 @@ type sweep struct {
 	gaps     []gap
 	// passing is an error that passes by itself, if any was met.
 	passing *rotator.Error
+	// found are the resources found, by id in lower case.
+	found map[string]bool
 }
 
 // gap is what a search could not look at: a kind, or every kind if it is empty, in a
@@ -136,7 +138,7 @@ func (c searching) begin(l *live) {
 		return
 	}
 	c.sweeps++
-	l.sweep = sweep{number: c.sweeps, begun: c.steady, out: true}
+	l.sweep = sweep{number: c.sweeps, begun: c.steady, out: true, found: map[string]bool{}}
 	switch {
 	case key.Undiscovered:
 		c.ended(l, rotator.Inventory{Off: true})
@@ -190,6 +192,9 @@ func (c searching) answered(l *live, r *result) {
 		return
 	}
 	s := &l.sweep
+	for i := range r.found {
+		s.found[strings.ToLower(r.found[i].ID)] = true
+	}
 	s.gaps = append(s.gaps, r.gaps...)
 	if r.err != nil {
 		s.gaps = append(s.gaps, gap{subscription: r.subscription, err: r.err})
@@ -214,6 +219,9 @@ func (c searching) answered(l *live, r *result) {
 func (c searching) ended(l *live, saw rotator.Inventory) {
 	l.sweep.out = false
 	l.op.Searched = c.now
+	if saw.Complete() {
+		c.missed(l)
+	}
 	if l.op.Inventory.Same(&saw) {
 		c.draft.changedSoon(l)
 		return
@@ -253,11 +261,35 @@ func (c searching) found(l *live, f *rotator.Found) {
 	}
 	switch t := l.trackers[n]; {
 	case t.Detail.Removed: // it was listed once; now it is one that nobody listed
-		d.Discovered = true
-		configuring(c).reconfigure(l, t, d)
-		c.draft.observed(l, withDue(l.trackers[n], c.look(l)), false)
+		c.unlist(l, t)
 	case t.Detail.Dependent.Discovered && t.State == rotator.TrackerLeft: // it came back
 		c.draft.observed(l, enterTracker(t, rotator.TrackerWaiting, c.now, c.look(l)), false)
+	}
+}
+
+// unlist has a dependent that was listed be one that nobody lists.
+func (c searching) unlist(l *live, t rotator.Tracker) {
+	detail := configuring(c).whole(l, &t)
+	t = enterTracker(t, rotator.TrackerWaiting, c.now, c.look(l))
+	detail.Dependent = rotator.Dependent{ID: detail.Dependent.ID, Kind: detail.Dependent.Kind, Name: detail.Dependent.Name, Discovered: true}
+	detail.Removed, detail.Known, detail.Problem, t.Detail = false, nil, nil, detail
+	c.draft.observed(l, t, true)
+}
+
+// missed lets those go that are not there any more: nobody lists them, they are not to be
+// found, and a search that saw everything did not find them either.
+func (c searching) missed(l *live) {
+	for i := range l.trackers {
+		t := l.trackers[i]
+		d := &t.Detail.Dependent
+		if !d.Discovered || t.State != rotator.TrackerUnreachable || t.Detail.Problem == nil || t.Detail.Problem.Class != rotator.CodeNotFound || l.sweep.found[strings.ToLower(d.ID)] {
+			continue
+		}
+		detail := configuring(c).whole(l, &t)
+		detail.Removed, t.Detail = true, detail
+		const why = "is not there any more, and no search finds it"
+		c.draft.noted(l, rotator.EventTrackerChanged, actorDaemon, "%s %s %s", d.Kind, d.DisplayName(), why).Dependent = d.ID
+		configuring(c).exclude(l, t, &rotator.Problem{Code: rotator.ReasonRemoved, Message: why})
 	}
 }
 

@@ -114,13 +114,19 @@ func (c standings) standingsOf(key *rotator.Key) (map[string]*rotator.Standing, 
 	trackers, err := c.store.Trackers(ctx, ops[0].ID, 0, 0)
 	for i := range trackers {
 		d := trackers[i].Detail
-		if d.Last == nil || d.Removed {
-			continue
-		}
 		id := strings.ToLower(d.Dependent.ID)
 		st := all[id]
+		if d.Removed || trackers[i].State == rotator.TrackerLeft && d.Dependent.Discovered {
+			if st != nil {
+				st.Known = nil // it was seen to need nothing
+			}
+			continue
+		}
+		if d.Last == nil {
+			continue
+		}
 		if st == nil {
-			st = &rotator.Standing{KeyID: key.ID, Dependent: d.Dependent.ID}
+			st = &rotator.Standing{KeyID: key.ID, Dependent: d.Dependent.ID, Kind: d.Dependent.Kind}
 			all[id] = st
 		}
 		if st.Last == nil || d.Last.At.After(st.Last.At) {
@@ -147,7 +153,7 @@ func (c standings) observed(r *result) {
 		delete(s.tries, id)
 		return
 	}
-	st := rotator.Standing{KeyID: key.ID, Dependent: r.dependent.ID}
+	st := rotator.Standing{KeyID: key.ID, Dependent: r.dependent.ID, Kind: r.dependent.Kind}
 	if old := s.before[id]; old != nil {
 		st = *old
 	}
@@ -284,6 +290,9 @@ func (c standings) ended(key *rotator.Key, s *round) {
 		delete(s.before, strings.ToLower(d.ID))
 	}
 	for _, id := range slices.Sorted(maps.Keys(s.before)) {
+		if len(s.before[id].Known) > 0 {
+			continue // the next rotation looks at it
+		}
 		c.draft.stoodNoMore(rotator.StandingID{KeyID: key.ID, Dependent: s.before[id].Dependent})
 	}
 }
@@ -304,12 +313,29 @@ func (c standings) after(l *live) {
 	}
 }
 
+// remember has a rotation look at those that were seen to use its key and that the
+// configuration has no more: that nobody lists them does not say that they need no old
+// version. A search need not find them, where it is not to look or is not shown all.
+func (c standings) remember(l *live, stored []rotator.Standing) {
+	if l.op.Kind != rotator.KindRotation {
+		return
+	}
+	for i := range stored {
+		st := &stored[i]
+		_, kind := c.traits[st.Kind]
+		has := slices.ContainsFunc(l.trackers, func(t rotator.Tracker) bool { return t.Detail.Dependent.Same(st.Dependent) })
+		if len(st.Known) == 0 || !kind || has {
+			continue
+		}
+		d := rotator.Dependent{ID: st.Dependent, Kind: st.Kind, Discovered: true}
+		c.draft.noted(l, rotator.EventDependentFound, actorDaemon, "%s %s was a dependent of the key, and nobody lists it any more", d.Kind, d.DisplayName()).Dependent = d.ID
+		c.draft.joined(l, d, searching(c).look(l))
+	}
+}
+
 // seed lets an operation know what was known of its dependents before: a use that was
 // known once and is not shown any more is unknown, and not gone.
 func (c standings) seed(l *live) {
-	if len(l.trackers) == 0 {
-		return
-	}
 	stored, err := c.store.Standings(context.Background(), l.op.KeyID)
 	if err != nil {
 		c.fault = err
@@ -319,6 +345,7 @@ func (c standings) seed(l *live) {
 	for i := range stored {
 		known[strings.ToLower(stored[i].Dependent)] = stored[i].Known
 	}
+	c.remember(l, stored)
 	for i := range l.trackers {
 		if names := known[strings.ToLower(l.trackers[i].Detail.Dependent.ID)]; len(names) > 0 {
 			d := *l.trackers[i].Detail

@@ -1,0 +1,83 @@
+package engine_test
+
+import (
+	"testing"
+	"time"
+
+	"cmkd/rotator"
+	"cmkd/rotator/rotatortest"
+)
+
+// hidden has no search find the storage account: its answer ends before its key.
+func hidden(s *estate) {
+	s.azure.Change(storageID, func(r *rotatortest.Resource) { r.Shown = rotatortest.BlankCut })
+}
+
+// TestTakenOut_IsStillLookedAt: that the configuration does not list a dependent any more
+// does not say that it needs no old version, nor does a search that does not find it.
+func TestTakenOut_IsStillLookedAt(t *testing.T) {
+	t.Parallel()
+	for name, tt := range map[string]struct {
+		spoil func(s *estate)
+		ends  bool
+	}{
+		"one that no search finds":              {hidden, false},
+		"one that is on the old version":        {func(*estate) {}, false},
+		"one that is gone, and no search finds": {func(s *estate) { s.azure.Change(storageID, func(r *rotatortest.Resource) { r.Gone = true }) }, true},
+		"one that was given a key of Microsoft's": {func(s *estate) {
+			s.azure.Change(storageID, func(r *rotatortest.Resource) { r.Microsoft = true })
+		}, true},
+	} {
+		for when, begin := range map[string]func(s *estate) rotator.OperationID{
+			"while its key is rotated": func(s *estate) rotator.OperationID {
+				s.start()
+				op := s.rotate()
+				s.pass(time.Hour)
+				return op
+			},
+			"between two rotations": func(s *estate) rotator.OperationID {
+				s.start()
+				s.pass(8 * time.Hour) // it was seen
+				return 0
+			},
+			"in a subscription that is searched no more": func(s *estate) rotator.OperationID {
+				s.start()
+				s.pass(8 * time.Hour)
+				s.key.Discover = []string{"00000000-0000-0000-0000-00000000000b"}
+				return 0
+			},
+		} {
+			t.Run(name+", "+when, func(t *testing.T) {
+				t.Parallel()
+				inBubble(t, func(s *estate) {
+					s.azure.Change(storageID, func(r *rotatortest.Resource) { r.Delay = -1 })
+					s.azure.AddResource(rotatortest.Resource{ID: otherKeys, Kind: "follower", Use: rotatortest.Use{Key: keyID, Delay: time.Minute}})
+					s.key.Dependents = []rotator.Dependent{{ID: storageID, Kind: "follower"}, {ID: otherKeys, Kind: "follower"}}
+					op := begin(s)
+					tt.spoil(s)
+					s.without(storageID)
+					s.reload(s.key)
+					s.pass(7 * time.Hour)
+					s.restart(time.Minute)
+					if op == 0 {
+						op = s.rotate()
+					}
+					s.pass(48 * time.Hour)
+					if !tt.ends {
+						s.want(op, rotator.StateRetiring)
+						s.wantVersions("++")
+						return
+					}
+					s.completes(op)
+					s.wantVersions("-+")
+					s.pass(7 * time.Hour)
+					s.rotate()
+					s.pass(time.Hour)
+					if got := len(s.operation(s.status("payments").Last.ID).Trackers); got > len(s.key.Dependents) {
+						t.Errorf("%d are looked at still\n%s", got, s.log())
+					}
+				})
+			})
+		}
+	}
+}
