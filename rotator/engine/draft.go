@@ -374,7 +374,7 @@ func (d *draft) asked(l *live, t *rotator.Tracker, kind taskKind, a rotator.Acti
 	l.askedN++
 	l.redue(t.Due, time.Time{})
 	k := task{
-		kind: kind, asked: d.of.steady, operation: l.op.ID, key: l.op.Key, keyID: l.op.KeyID, tracker: t.Number,
+		kind: kind, operation: l.op.ID, key: l.op.Key, keyID: l.op.KeyID, tracker: t.Number,
 		dependent: &t.Detail.Dependent, access: asksAccess(&l.op, d.of.traits[t.Detail.Dependent.Kind]),
 	}
 	if l.op.Kind == rotator.KindRotation {

@@ -2,6 +2,7 @@ package engine_test
 
 import (
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -194,5 +195,43 @@ func TestGuard_KeepsWhatIsNeededUntilTheNextRotation(t *testing.T) {
 		s.pass(3 * time.Hour)
 		s.ends(op)
 		s.wantVersions("-++")
+	})
+}
+
+// TestGuard_AnOldAnswerIsNoFreshLook: one that was asked for before the guard began, and
+// comes while it looks, says what was.
+func TestGuard_AnOldAnswerIsNoFreshLook(t *testing.T) {
+	t.Parallel()
+	inBubble(t, func(s *estate) {
+		s.uses()
+		s.key.Retire, s.key.Soak = rotator.RetireManual, 0
+		s.start()
+		op := s.rotate()
+		s.pass(2 * time.Hour)
+		old := s.azure.List(keyID)[0].ID
+		answer, asked := make(chan struct{}), false
+		s.azure.FailWith(func(call, _ string) *rotatortest.Fault {
+			if call != "observe" || asked {
+				return nil
+			}
+			asked = true
+			return &rotatortest.Fault{Late: func() { <-answer }}
+		})
+		for !asked {
+			s.pass(10 * time.Second)
+		}
+		s.azure.Change(storageID, func(r *rotatortest.Resource) { r.Binding, r.Pinned = rotator.BindingPinned, old })
+		retired := make(chan error, 1)
+		go func() {
+			_, err := s.engine.Retire(s.t.Context(), rotator.Request{Key: "payments", Actor: "carol", Reason: "looked"})
+			retired <- err
+		}()
+		s.pass(time.Second)
+		close(answer)
+		if err := <-retired; err == nil || !strings.Contains(err.Error(), "uses version "+old) {
+			t.Errorf("retired: %v\n%s", err, s.log())
+		}
+		s.wantVersions("++")
+		s.want(op, rotator.StatePropagating)
 	})
 }

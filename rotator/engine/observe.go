@@ -80,7 +80,8 @@ func (c observing) looked(l *live, r *result) {
 	}
 	t = c.store(l, &old, t)
 	switch {
-	case l.stale[t.Number] && r.asked.Before(l.verify):
+	case l.stale[t.Number] && l.older[t.Number]:
+		delete(l.older, t.Number)
 		c.draft.observed(l, withDue(l.trackers[t.Number], c.now), false) // looked at before the guard began
 	case r.err == nil && t.Failures == 0, t.State == rotator.TrackerUnreachable, t.State == rotator.TrackerNeedsAction:
 		delete(l.stale, t.Number)

@@ -93,10 +93,10 @@ func retryAfter(err *rotator.Error) time.Duration {
 
 // beginGuard asks for a fresh look at everything.
 func (c retirement) beginGuard(l *live) {
-	l.guarding, l.stale = true, map[uint32]bool{}
+	l.guarding, l.stale, l.older = true, map[uint32]bool{}, map[uint32]bool{}
 	for i := range l.trackers {
 		if t := &l.trackers[i]; t.State != rotator.TrackerExcluded && !t.Detail.Dependent.Discovered {
-			l.stale[t.Number] = true
+			l.stale[t.Number], l.older[t.Number] = true, l.asked[t.Number]
 		}
 	}
 	l.op.Verify, l.op.Waiting, l.op.Problem = c.now, rotator.Wait{For: rotator.WaitObservations}, nil

@@ -119,6 +119,9 @@ func TestRevocation_Undone(t *testing.T) {
 		if n := len(s.events(rotator.EventVersionReenabled)); n != 1 {
 			t.Errorf("%d events, want 1", n)
 		}
+		s.want(op, rotator.StateTakingEffect)
+		s.pass(time.Hour)
+		s.wantTracker(op, storageID, rotator.TrackerPropagating, "") // it has access again
 		s.azure.Enable(keyID, s.azure.List(keyID)[0].ID, false)
 		s.pass(2 * time.Minute)
 		if got := s.operation(op); got.Problem != nil {

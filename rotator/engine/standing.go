@@ -78,7 +78,7 @@ func (c standings) begin(key *rotator.Key, state *rotator.KeyState) {
 func (c standings) observe(key *rotator.Key, s *round, d *rotator.Dependent) {
 	s.out[strings.ToLower(d.ID)] = true
 	c.draft.intendedApart(task{
-		kind: taskObserve, asked: c.steady, key: key.Name, keyID: key.ID, dependent: d, access: c.traits[d.Kind].CheapAccess,
+		kind: taskObserve, key: key.Name, keyID: key.ID, dependent: d, access: c.traits[d.Kind].CheapAccess,
 	})
 }
 
@@ -357,15 +357,15 @@ func (c standings) seed(l *live) {
 
 // next is when a dependent that is where it should be is observed again: while it soaks
 // every [soakEvery]; in probation as often as for a revocation, but for
-// [probationEvery]; while a person is waited for as often as
+// [probationEvery], and so if a revocation is undone; while a person is waited for as often as
 // between operations. Zero if the guard asks, or nobody.
 func (c standings) next(l *live, t *rotator.Tracker) time.Time {
 	switch {
-	case l.op.Kind != rotator.KindRotation:
+	case l.op.Kind != rotator.KindRotation && !undone(&l.op):
 		return time.Time{}
 	case l.op.State == rotator.StateSoaking:
 		return nextOnGrid(c.now, soakEvery)
-	case l.op.State == rotator.StateProbation:
+	case l.op.State == rotator.StateProbation, undone(&l.op):
 		return nextOnGrid(c.now, max(pollOf(&t.Detail.Dependent, accessWindow(t.Detail, c.traits[t.Detail.Dependent.Kind])), probationEvery))
 	case l.op.AwaitsRetirement() && !c.over(l.op.Since, soonFor):
 		return nextOnGrid(c.now, soonEvery)

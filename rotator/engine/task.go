@@ -56,7 +56,6 @@ type task struct {
 	keyID rotator.KeyID
 
 	// For a dependent.
-	asked     time.Time
 	tracker   uint32
 	dependent *rotator.Dependent
 	access    bool

@@ -71,6 +71,42 @@ func TestUses_EvidenceIsTheWeakest(t *testing.T) {
 	})
 }
 
+// TestUses_ASettingIsNoState: what a use was told is not what it is on.
+func TestUses_ASettingIsNoState(t *testing.T) {
+	t.Parallel()
+	inBubble(t, func(s *estate) {
+		s.uses()
+		v1 := s.azure.List(keyID)[0].ID
+		s.azure.Change(storageID, func(r *rotatortest.Resource) { r.Binding, r.Pinned, r.Setting = rotator.BindingPinned, v1, true })
+		s.start()
+		op := s.rotate()
+		s.pass(50 * time.Minute)
+		s.wantTracker(op, storageID, rotator.TrackerPropagating, "")
+		s.pass(time.Hour)
+		s.wantTracker(op, storageID, rotator.TrackerDone, rotator.EvidenceInferred)
+	})
+}
+
+// TestUses_ARefusedUpdateIsRepeatedSeldom: what the service is busy with takes its time.
+func TestUses_ARefusedUpdateIsRepeatedSeldom(t *testing.T) {
+	t.Parallel()
+	inBubble(t, func(s *estate) {
+		s.uses()
+		v1 := s.azure.List(keyID)[0].ID
+		s.azure.Change(storageID, func(r *rotatortest.Resource) { r.Binding, r.Pinned = rotator.BindingPinned, v1 })
+		s.start()
+		s.failing("apply")
+		op := s.rotate()
+		s.pass(time.Hour)
+		if n := s.azure.Calls("apply"); n < 5 || n > 20 {
+			t.Errorf("%d updates in an hour", n)
+		}
+		s.azure.FailWith(nil)
+		s.pass(10 * time.Minute)
+		s.wantTracker(op, storageID, rotator.TrackerDone, rotator.EvidenceConfirmed)
+	})
+}
+
 func TestUses_OneThatTellsContradictsTheWindow(t *testing.T) {
 	t.Parallel()
 	inBubble(t, func(s *estate) {

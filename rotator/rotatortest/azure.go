@@ -26,6 +26,9 @@ type Fault struct {
 	Err *rotator.Error
 	// AfterEffect is true if the call has its effect all the same.
 	AfterEffect bool
+	// Late, if not nil, is called between the effect and the answer, which is none of a
+	// fault then.
+	Late func()
 }
 
 // Azure is a vault and the resources that depend on its keys, of all kinds
@@ -90,6 +93,8 @@ type Use struct {
 	Was rotator.KeyID
 	// Previous is true if it needs the version before, too, until it is told another one.
 	Previous bool
+	// Setting is true if what it shows is only what it was told.
+	Setting bool
 	// Microsoft is true if it was given a key of Microsoft's, and the service says so.
 	Microsoft bool
 	// Shown is what keeps the use from being seen; empty if it is seen.
@@ -356,10 +361,13 @@ func (a *Azure) call(name, of string, effect func() error) error {
 	if fail != nil {
 		f = fail(name, of) // may wait, so not under the lock
 	}
+	if f != nil && f.Late != nil {
+		defer f.Late() // the answer is under way, and may be old when it comes
+	}
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	a.calls[name]++
-	if f == nil {
+	if f == nil || f.Late != nil {
 		return effect()
 	}
 	if f.AfterEffect {
@@ -507,7 +515,7 @@ func (a *Azure) see(u *Use, now time.Time) rotator.Use {
 	case u.Microsoft:
 		return rotator.Use{Path: u.Path, Microsoft: true}
 	}
-	seen := rotator.Use{Path: u.Path, Key: u.Key, Binding: u.Binding, Previous: u.Previous}
+	seen := rotator.Use{Path: u.Path, Key: u.Key, Binding: u.Binding, Previous: u.Previous, Setting: u.Setting}
 	if !u.Hidden {
 		seen.Version = a.version(u, now)
 	}

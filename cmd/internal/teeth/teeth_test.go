@@ -66,6 +66,7 @@ func (f *tooth) bites(t *testing.T, limit time.Duration) {
 	defer cancel()
 	cmd := exec.CommandContext(ctx, "go", "test", "-count=1", "-overlay", overlay, "-run", "^("+f.by.run+")$", "./"+f.by.pkg)
 	cmd.Dir, cmd.Env = root, append(os.Environ(), "CMKD_TEETH=", "CMKD_SIM_TIME="+limit.String())
+	cmd.WaitDelay = 10 * time.Second // for a test that never ends, which goes on writing
 	out, err := cmd.CombinedOutput()
 	exit, failed := errors.AsType[*exec.ExitError](err)
 	switch found := line(string(out), "--- FAIL: "); {
