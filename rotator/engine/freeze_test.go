@@ -382,6 +382,10 @@ func TestFreeze_AnUpdateWaits(t *testing.T) {
 					t.Fatalf("%d updates", n)
 				}
 				s.unfreeze("f-1")
+				s.pass(time.Second) // at once, not when it would be observed anyway
+				if n := s.azure.Calls("apply"); n != 1 {
+					t.Errorf("%d updates", n)
+				}
 				s.pass(time.Minute)
 				s.wantTracker(op, storageID, rotator.TrackerDone, rotator.EvidenceConfirmed)
 				s.wantFiring("")
