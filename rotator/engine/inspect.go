@@ -30,6 +30,7 @@ type Person string
 const (
 	PersonApproves Person = "approves"
 	PersonRetires  Person = "retires"
+	PersonThaws    Person = "thaws"
 )
 
 // CanMove reports whether something will move the operation.
@@ -77,6 +78,14 @@ func (r *Reactor) Attestations() (all []rotator.Attestation) {
 	return all
 }
 
+// Freezes returns the freezes that hold, oldest first.
+func (r *Reactor) Freezes() (all []rotator.Freeze) {
+	for _, f := range r.core.freezes {
+		all = append(all, *f)
+	}
+	return all
+}
+
 // Live returns how the live operations stand, in the order in which they began.
 func (r *Reactor) Live() ([]Progress, error) {
 	calls := map[rotator.OperationID]int{}
@@ -100,6 +109,8 @@ func (r *Reactor) Live() ([]Progress, error) {
 			p.Person = PersonApproves
 		case l.op.AwaitsRetirement():
 			p.Person = PersonRetires
+		case freezing{r.core.state}.holds(l):
+			p.Person = PersonThaws
 		}
 		all = append(all, p)
 	}

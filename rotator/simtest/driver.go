@@ -44,6 +44,8 @@ type sim struct {
 	out    []pending
 	open   map[int]engine.Command // commands that are not answered
 	temper temper
+	// thawed are the freezes that somebody was asked to end.
+	thawed map[string]bool
 	// healing is true once nothing new goes wrong.
 	healing bool
 	moment  int
@@ -61,7 +63,7 @@ type temper struct {
 	// slow and lost are how many of a hundred calls are so.
 	slow, lost int
 	// kinds are the weights of what disturbs, see [sim.disturb].
-	kinds [6]int
+	kinds [9]int
 	// places is how many versions a vault makes at a time.
 	places int
 }
@@ -91,7 +93,7 @@ func (s *Stats) add(o Stats) {
 
 func newSim(seed uint64, log io.Writer) *sim {
 	rng := rand.New(rand.NewPCG(seed, 0))
-	s := &sim{seed: seed, rng: rng, w: newWorld(rng), store: rotatortest.NewStore(), trace: fnv.New64a(), log: log, open: map[int]engine.Command{}}
+	s := &sim{seed: seed, rng: rng, w: newWorld(rng), store: rotatortest.NewStore(), trace: fnv.New64a(), log: log, open: map[int]engine.Command{}, thawed: map[string]bool{}}
 	s.estate, s.temper = newEstate(s.w, rng), newTemper(rng)
 	s.oracle = newOracle(s)
 	s.w.now = start
@@ -155,6 +157,9 @@ func (s *sim) step() {
 		return
 	}
 	s.pass()
+	if s.healing {
+		s.thaw()
+	}
 	s.oracle.check()
 	switch busy := s.change != nil || s.reactor.Waiting() > 0 || s.due() >= 0; {
 	case !s.healing && s.rng.IntN(s.rarely(s.temper.disturbs)) == 0:
@@ -275,6 +280,7 @@ func (s *sim) stored(c *rotator.Change) {
 		s.oracle.violated("store", "refused", err.Error())
 	}
 	for i := range c.Events {
+		s.oracle.told(&c.Events[i])
 		s.tell("  %s %s", c.Events[i].Type, c.Events[i].Message)
 	}
 }
@@ -292,6 +298,7 @@ func (s *sim) crash() {
 			s.do(&s.out[i])
 		}
 	}
+	clear(s.thawed) // what was asked may be lost
 	s.out, s.open = nil, map[int]engine.Command{}
 	if s.rng.IntN(3) == 0 {
 		s.w.now, s.moment = s.w.now.Add(time.Duration(s.rng.IntN(120))*time.Minute), 0

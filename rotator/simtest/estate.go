@@ -119,6 +119,15 @@ func (s *slot) key() rotator.Key {
 	return k
 }
 
+// dependent draws one of its dependents, listed or not; nil if it has none.
+func (s *slot) dependent(rng *rand.Rand) *rotator.Dependent {
+	deps := s.deps[s.uri]
+	if len(deps) == 0 {
+		return nil
+	}
+	return &deps[rng.IntN(len(deps))]
+}
+
 // keys is the configuration.
 func (e *estate) keys() []rotator.Key {
 	var all []rotator.Key

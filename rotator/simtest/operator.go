@@ -9,7 +9,7 @@ import (
 
 // disturb does something that nobody expects.
 func (s *sim) disturb() {
-	kinds := []func(){s.command, s.reload, s.outside, s.ail, s.setClock, s.crash}
+	kinds := []func(){s.command, s.reload, s.outside, s.ail, s.setClock, s.crash, s.tamper, s.repin, s.lie}
 	var moves []func()
 	for i, kind := range kinds {
 		for range s.temper.kinds[i] {
@@ -38,14 +38,53 @@ func (s *sim) outside() {
 	s.tell("somebody makes version %s of %s", v.ID, slot.id())
 }
 
-// ail lets something be wrong with a resource, or mends it.
-func (s *sim) ail() {
+// tamper disables or enables a version as somebody else would.
+func (s *sim) tamper() {
 	slot := s.any()
-	deps := slot.deps[slot.uri]
-	if len(deps) == 0 {
+	all := s.w.List(slot.id())
+	v := all[s.rng.IntN(len(all))]
+	s.Faults++
+	s.tell("somebody makes version %s of %s enabled: %t", v.ID, slot.id(), !v.Enabled)
+	s.w.tamper(slot.id(), v)
+	if !slot.in {
+		delete(s.w.tampered, string(slot.id())+v.ID) // nobody is to notice
+	}
+}
+
+// repin has a dependent name a version as its owner would.
+func (s *sim) repin() {
+	slot := s.any()
+	d := slot.dependent(s.rng)
+	if d == nil {
 		return
 	}
-	d := &deps[s.rng.IntN(len(deps))]
+	all := s.w.List(slot.id())
+	v := all[s.rng.IntN(len(all))]
+	if !v.Enabled {
+		return // the service refuses it
+	}
+	s.Faults++
+	s.tell("somebody pins %s to version %s", d.ID, v.ID)
+	s.w.repin(d.ID, v.ID)
+}
+
+// lie has a dependent go on needing the version that it is on, whatever it says later.
+func (s *sim) lie() {
+	slot := s.any()
+	d := slot.dependent(s.rng)
+	if d == nil {
+		return
+	}
+	s.Faults++
+	s.tell("%s needs version %s for good", d.ID, s.w.lie(slot.id(), d.ID))
+}
+
+// ail lets something be wrong with a resource, or mends it.
+func (s *sim) ail() {
+	d := s.any().dependent(s.rng)
+	if d == nil {
+		return
+	}
 	s.Faults++
 	s.tell("%s is %s", d.ID, s.w.ail(d))
 }
@@ -61,9 +100,15 @@ func (s *sim) command() {
 		Key: slot.names[slot.name], Actor: people[s.rng.IntN(len(people))], Reason: "because", For: time.Hour,
 	}
 	c.Confirm = c.Key
-	verbs := []engine.Verb{engine.VerbRotate, engine.VerbRotate, engine.VerbRevoke, engine.VerbRetire, engine.VerbReinstate, engine.VerbSilence}
+	verbs := []engine.Verb{engine.VerbRotate, engine.VerbRotate, engine.VerbRevoke, engine.VerbRetire, engine.VerbReinstate, engine.VerbSilence, engine.VerbFreeze, engine.VerbUnfreeze}
 	c.Verb = verbs[s.rng.IntN(len(verbs))]
-	if live, err := s.reactor.Live(); err == nil && len(live) > 0 && s.rng.IntN(3) > 0 {
+	if c.Verb == engine.VerbFreeze {
+		s.freezes(&c, slot)
+	}
+	if all := s.reactor.Freezes(); len(all) > 0 {
+		c.Freeze = all[s.rng.IntN(len(all))].ID
+	}
+	if live, err := s.reactor.Live(); err == nil && len(live) > 0 && c.Verb != engine.VerbFreeze && s.rng.IntN(3) > 0 {
 		s.about(&c, &live[s.rng.IntN(len(live))])
 	}
 	number := s.reactor.Command(c)
@@ -71,6 +116,31 @@ func (s *sim) command() {
 	s.tell("command %d: %s %s %s by %s", number, c.Verb, c.Key, c.Operation, c.Actor)
 	if c.Verb == engine.VerbRetire && s.rng.IntN(6) == 0 {
 		s.outside() // while the guard looks
+	}
+}
+
+// freezes says what a freeze is of, and for how long.
+func (s *sim) freezes(c *engine.Command, slot *slot) {
+	c.For = s.w.minutes(10, 12*60)
+	switch s.rng.IntN(4) {
+	case 0:
+		c.Key = ""
+	case 1:
+		c.Key, c.Vault = "", slot.id().Host()
+	case 2:
+		c.For = 0
+	}
+}
+
+// thaw ends the freezes once the world is healthy: people do.
+func (s *sim) thaw() {
+	for _, f := range s.reactor.Freezes() {
+		if !s.thawed[f.ID] {
+			s.thawed[f.ID] = true
+			number := s.reactor.Command(engine.Command{Verb: engine.VerbUnfreeze, Freeze: f.ID, Actor: "carol", Reason: "all is well"})
+			s.open[number] = engine.Command{Verb: engine.VerbUnfreeze}
+			s.tell("command %d: unfreeze %s", number, f.ID)
+		}
 	}
 }
 
@@ -134,11 +204,10 @@ func (s *sim) reload() {
 // dependents takes a dependent out of the configuration, puts one back, or excludes
 // one.
 func (s *sim) dependents(slot *slot) {
-	deps := slot.deps[slot.uri]
-	if len(deps) == 0 {
+	d := slot.dependent(s.rng)
+	if d == nil {
 		return
 	}
-	d := &deps[s.rng.IntN(len(deps))]
 	if s.rng.IntN(3) > 0 {
 		s.configure("dependent "+d.DisplayName()+" in or out", func() { slot.left[d.ID] = !slot.left[d.ID] })
 		return

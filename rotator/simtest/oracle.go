@@ -40,12 +40,14 @@ type oracle struct {
 	unsure map[rotator.OperationID]time.Time
 	// served are the operations by key and the time that they were scheduled for.
 	served map[string]rotator.OperationID
+	// noticed are the versions of which cmkd said that somebody else did something to them.
+	noticed map[string]bool
 	// lenient is true if a run goes on after a violation.
 	lenient bool
 }
 
 func newOracle(s *sim) *oracle {
-	return &oracle{s: s, passed: map[fault]int{}, decided: map[engine.Intent]bool{}, waited: map[rotator.OperationID]bool{}, overdue: map[string]time.Time{}, served: map[string]rotator.OperationID{}, unsure: map[rotator.OperationID]time.Time{}}
+	return &oracle{s: s, passed: map[fault]int{}, decided: map[engine.Intent]bool{}, waited: map[rotator.OperationID]bool{}, overdue: map[string]time.Time{}, served: map[string]rotator.OperationID{}, unsure: map[rotator.OperationID]time.Time{}, noticed: map[string]bool{}}
 }
 
 func (o *oracle) violated(invariant, shape, detail string) {
@@ -234,6 +236,8 @@ func (o *oracle) scheduled() {
 		switch {
 		case !ok:
 			o.violated("schedule", "no state", key.Name)
+		case o.frozen(key.ID, false):
+			delete(o.overdue, key.Name)
 		case state.NextRotation.IsZero():
 			o.violated("schedule", "no next time", key.Name)
 		case o.late(key.Name, state.NextRotation):
@@ -267,6 +271,7 @@ func (o *oracle) intended() {
 		if !ok || op.Kind != rotator.KindRotation {
 			continue
 		}
+		o.thawed(&i, op)
 		if i.Dependent != "" {
 			o.writes(&i)
 			continue
@@ -279,6 +284,34 @@ func (o *oracle) intended() {
 			o.violated("policy", "retired"+o.standing(op), string(i.KeyID)+" "+i.Version)
 		case i.Tag == "":
 			o.retires(op, &key, i.Version)
+		}
+	}
+}
+
+// frozen reports whether a freeze stops what somebody asked for, or nobody did, on a key.
+func (o *oracle) frozen(key rotator.KeyID, asked bool) bool {
+	return slices.ContainsFunc(o.s.reactor.Freezes(), func(f rotator.Freeze) bool { return f.Stops(key, asked, o.s.told) })
+}
+
+// thawed checks that a rotation decides on no write that a freeze stops; what was disabled
+// may be enabled again.
+func (o *oracle) thawed(i *engine.Intent, op *rotator.Operation) {
+	asked := op.Cause == rotator.CauseOperator
+	if op.State == rotator.StateRetiring {
+		asked = op.Retirer != ""
+	}
+	if !i.Enable && o.frozen(op.KeyID, asked) {
+		o.violated("frozen", i.Kind+" of a rotation "+string(op.State), fmt.Sprintf("%s on %s %s", op.ID, i.KeyID, i.Dependent))
+	}
+}
+
+// told notes what the audit trail says.
+func (o *oracle) told(e *rotator.Event) {
+	if e.Type == rotator.EventVersionTampered || e.Type == rotator.EventVersionReenabled || e.Type == rotator.EventVersionBack {
+		for _, v := range e.Data {
+			for id := range strings.FieldsSeq(v) {
+				o.noticed[id] = true
+			}
 		}
 	}
 }
@@ -315,6 +348,8 @@ func (o *oracle) leaves(op *rotator.Operation, key *rotator.Key, d *rotator.Depe
 	listed := slices.ContainsFunc(key.Dependents, func(k rotator.Dependent) bool { return k.Same(d.ID) })
 	how := o.mixed(op) + o.standing(op)
 	switch attested := o.attested(op, d.ID, version); {
+	case o.s.w.lies[d.ID] == version: // nobody can know, until it is disabled
+		return
 	case attested || !listed && o.s.w.gone(d.ID):
 		return
 	case listed && (d.Unseen() || len(o.s.w.blind(d.ID)) > 0):
@@ -383,8 +418,51 @@ func (o *oracle) ended() {
 				p.Operation.ID, p.Operation.KeyID, bound, p.Operation.WaitingText(), p.Operation.Problem, p.Operation.Trackers))
 		}
 	}
+	o.known()
 	for _, number := range slices.Sorted(maps.Keys(o.s.open)) {
 		o.violated("answer", "none to "+string(o.s.open[number].Verb), fmt.Sprintf("to command %d", number))
+	}
+}
+
+// known checks that cmkd knows how the versions of each key are, what somebody else did to
+// them, and who is in trouble.
+func (o *oracle) known() {
+	states := o.s.reactor.Keys()
+	for _, s := range o.s.estate.slots {
+		state, ok := states[s.names[s.name]]
+		if !s.in || !ok {
+			continue
+		}
+		for _, v := range o.s.w.List(s.id()) {
+			was, listed := rotator.FindVersion(state.Versions, v.ID)
+			switch t, done := o.s.w.tampered[string(s.id())+v.ID]; {
+			case !listed || was.Enabled != v.Enabled:
+				o.violated("versions", "not as they are", fmt.Sprintf("%s of %s is enabled: %t, known: %t, %t", v.ID, s.id(), v.Enabled, listed, was.Enabled))
+			case done && !o.noticed[v.ID]:
+				o.violated("tampering", "not told", fmt.Sprintf("%s of %s, enabled: %t at %s", v.ID, s.id(), t.enabled, t.at))
+			}
+		}
+		o.drifted(s, &state)
+	}
+}
+
+// drifted checks that cmkd says so if a dependent that nobody rotated since was pinned to
+// another version, or lacks one that was disabled.
+func (o *oracle) drifted(s *slot, state *rotator.KeyState) {
+	live, err := o.s.reactor.Live()
+	o.s.must(err)
+	key := s.key()
+	said := len(state.Drift) > 0 || state.Problem != nil ||
+		slices.ContainsFunc(live, func(p engine.Progress) bool { return p.Operation.KeyID.Same(key.ID) })
+	for i := range key.Dependents {
+		d := &key.Dependents[i]
+		at, repinned := o.s.w.repinned[d.ID]
+		if said || d.Unseen() || o.s.w.silent(d.ID) || o.s.w.now.Sub(at) < 7*time.Hour || state.Changed.After(at) {
+			continue
+		}
+		if repinned && slices.ContainsFunc(o.s.w.Needs(d.ID), func(v string) bool { return v != state.Current.ID }) {
+			o.violated("drift", "not told: "+d.Kind, fmt.Sprintf("%s was pinned at %s", d.ID, at))
+		}
 	}
 }
 
@@ -421,6 +499,9 @@ func (o *oracle) waits(p *engine.Progress) bool {
 			return false
 		}
 		// To be deployed anew, or on a version that was retired while nobody listed it.
+		if d.Problem != nil && d.Problem.Code == rotator.ReasonBindingChanged {
+			return true // somebody pinned it meanwhile
+		}
 		return d.Binding == rotator.BindingFixed && !d.Dependent.Recreate || d.Problem != nil && d.Problem.Code == rotator.ReasonAccessDenied
 	})
 }

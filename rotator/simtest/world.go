@@ -3,6 +3,7 @@ package simtest
 import (
 	"context"
 	"fmt"
+	"maps"
 	"math/rand/v2"
 	"slices"
 	"strings"
@@ -35,6 +36,20 @@ type world struct {
 	made map[string][]time.Time
 	// ails are the resources that something is wrong with.
 	ails map[string]bool
+	// tampered are the versions that somebody else disabled or enabled, by key and version,
+	// as long as cmkd has not written to them since.
+	tampered map[string]tampering
+	// repinned are when somebody pinned a resource, lies the version that one needs for good.
+	repinned map[string]time.Time
+	lies     map[string]string
+}
+
+// tampering is what somebody did to a version.
+type tampering struct {
+	key     rotator.KeyID
+	version string
+	enabled bool
+	at      time.Time
 }
 
 // Now implements [rotator.Clock]. It is Azure's clock, which nobody sets.
@@ -46,7 +61,7 @@ func (w *world) After(time.Duration) <-chan time.Time { panic("the simulation ha
 func newWorld(rng *rand.Rand) *world {
 	w := &world{
 		Azure: rotatortest.NewAzure(), now: start.Add(-24 * time.Hour), rng: rng, trouble: rng.IntN(4) * 25,
-		made: map[string][]time.Time{}, ails: map[string]bool{},
+		made: map[string][]time.Time{}, ails: map[string]bool{}, tampered: map[string]tampering{}, repinned: map[string]time.Time{}, lies: map[string]string{},
 	}
 	w.Clock = w
 	w.ReadLag = time.Duration(rng.Int64N(int64(lagMost)))
@@ -96,6 +111,41 @@ func (w *world) Outside(key rotator.KeyID) rotator.Version {
 	return w.Azure.Outside(key)
 }
 
+// SetEnabled implements [rotator.Vault].
+func (w *world) SetEnabled(ctx context.Context, key rotator.KeyID, version string, enabled bool) (rotator.Version, error) {
+	v, err := w.Azure.SetEnabled(ctx, key, version, enabled)
+	delete(w.tampered, string(key)+version)
+	return v, err
+}
+
+// tamper turns a version around as somebody else would.
+func (w *world) tamper(key rotator.KeyID, v rotator.Version) {
+	at := string(key) + v.ID
+	if _, again := w.tampered[at]; again {
+		delete(w.tampered, at) // as it was
+	} else {
+		w.tampered[at] = tampering{key, v.ID, !v.Enabled, w.now}
+	}
+	w.Enable(key, v.ID, !v.Enabled)
+}
+
+// repin pins the first use of a resource to a version.
+func (w *world) repin(id, version string) {
+	w.repinned[id] = w.now
+	w.Change(id, func(r *rotatortest.Resource) { r.Binding, r.Pinned = rotator.BindingPinned, version })
+}
+
+// lie has a resource need the version that it is on for good.
+func (w *world) lie(key rotator.KeyID, id string) (version string) {
+	w.Change(id, func(r *rotatortest.Resource) { version = r.Needs })
+	if version == "" {
+		version = w.Needs(id)[0]
+	}
+	w.lies[id] = version
+	w.Change(id, func(r *rotatortest.Resource) { r.Needs = version })
+	return version
+}
+
 // apart lets no two versions of a key be made in one second: which of them is the
 // newest nobody could say.
 func (w *world) apart(key rotator.KeyID) {
@@ -104,11 +154,14 @@ func (w *world) apart(key rotator.KeyID) {
 	}
 }
 
+// missing is how a service says that it lacks a version of its key.
+var missing = []string{"KeyDisabled"}
+
 // services are the kinds, with searches in a fixed order.
 func (w *world) services() []rotator.Service {
 	return []rotator.Service{
-		finder{w.Service("follower", rotator.Traits{Window: windowFollower, Revocation: time.Hour, Best: rotator.EvidenceConfirmed, CanNudge: true})},
-		finder{w.Service("silent", rotator.Traits{Window: windowSilent, Revocation: time.Hour, Best: rotator.EvidenceInferred})},
+		finder{w.Service("follower", rotator.Traits{Window: windowFollower, Revocation: time.Hour, Best: rotator.EvidenceConfirmed, CanNudge: true, Missing: missing})},
+		finder{w.Service("silent", rotator.Traits{Window: windowSilent, Revocation: time.Hour, Best: rotator.EvidenceInferred, Missing: missing})},
 	}
 }
 
@@ -243,6 +296,12 @@ func (w *world) heal() {
 	slices.Sort(ids)
 	for _, id := range ids {
 		w.mend(id)
+	}
+	for _, at := range slices.Sorted(maps.Keys(w.tampered)) {
+		if t := w.tampered[at]; !t.enabled { // whoever did so is asked to mend it
+			w.Enable(t.key, t.version, true)
+			delete(w.tampered, at)
+		}
 	}
 }
 
