@@ -140,6 +140,9 @@ type Standing struct {
 	Since time.Time    `json:"since,omitzero"`
 	// Known are the uses that were ever known, see [Observation.Unknown].
 	Known []string `json:"known,omitempty"`
+	// Unlisted is true if nobody listed it when it was observed last, and it had not left
+	// the key.
+	Unlisted bool `json:"unlisted,omitempty"`
 	// Held are versions that it needs beside those that it shows, and that nobody shows:
 	// cmkd remembers them (azure/facts-services.md A2, the previous key of an etcd).
 	Held []Held `json:"held,omitempty"`

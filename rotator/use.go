@@ -139,6 +139,11 @@ func (o *Observation) Unknown(seen []string) *Problem {
 	}
 }
 
+// None reports whether a document that is whole shows none of the uses that its kind has.
+func (o *Observation) None() bool {
+	return len(o.Uses) > 0 && !o.Partial && !slices.ContainsFunc(o.Uses, func(u Use) bool { return !u.Absent() })
+}
+
 // unknown is what could not be read of a use that is not known.
 func (u *Use) unknown() *Problem {
 	if u.Unknown != nil {

@@ -212,7 +212,7 @@ func (c alerts) judgeKey(id string) {
 		c.reconcile(alerting.ScopeOfKey(v.State.ID), nil) // it is not ours any more
 		return
 	}
-	l := c.liveOf(v.Key)
+	l := c.liveOf(v.Key).atWork()
 	v.Busy, v.Revoked = l != nil, l != nil && l.op.Kind != rotator.KindRotation
 	c.reconcile(alerting.ScopeOfKey(v.State.ID), alerting.OfKey(&v))
 }

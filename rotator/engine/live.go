@@ -158,3 +158,12 @@ func (l *live) unchanged() (string, bool) {
 	}
 	return "", false
 }
+
+// atWork returns the operation, nil if it is none or only asked for, and waits for a second
+// person.
+func (l *live) atWork() *live {
+	if l != nil && l.op.State == rotator.StateAwaitingApproval {
+		return nil
+	}
+	return l
+}

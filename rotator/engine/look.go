@@ -86,7 +86,11 @@ func (t tracker) step(l look) (tracker, rotator.Action) {
 	if b := l.seen.Binding(l.op.KeyID); b != "" {
 		d.Binding = b
 	}
-	if p := l.seen.Unknown(d.Known); p != nil {
+	p := l.seen.Unknown(d.Known)
+	switch {
+	case p != nil && d.Dependent.Discovered && len(d.Known) == 0 && l.seen.None():
+		return t.left(l), "" // nobody lists it, and a whole document shows no key
+	case p != nil:
 		return t.untold(p, l), ""
 	}
 	t.Failures = 0

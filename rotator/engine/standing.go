@@ -35,7 +35,7 @@ type round struct {
 // turn observes the dependents of a key, if it is time and no operation does.
 func (c standings) turn(key *rotator.Key) {
 	id, state := canonical(key.ID), c.stateOf(key.ID)
-	if state == nil || c.liveOf(key) != nil {
+	if state == nil || watch(c).observed(key) {
 		delete(c.rounds, id) // the operation observes them
 		return
 	}
@@ -54,7 +54,7 @@ func (c standings) turn(key *rotator.Key) {
 
 // begin asks for an observation of each dependent of a key.
 func (c standings) begin(key *rotator.Key, state *rotator.KeyState) {
-	before, err := c.standingsOf(key)
+	before, err := c.standingsOf(key.ID)
 	if err != nil {
 		return // with the next turn
 	}
@@ -97,9 +97,9 @@ func (c standings) again(key *rotator.Key, s *round) {
 
 // standingsOf reads what is known of the dependents of a key: from the store, and of what
 // the last operation saw since.
-func (c standings) standingsOf(key *rotator.Key) (map[string]*rotator.Standing, error) {
+func (c standings) standingsOf(key rotator.KeyID) (map[string]*rotator.Standing, error) {
 	ctx := context.Background()
-	stored, err := c.store.Standings(ctx, key.ID)
+	stored, err := c.store.Standings(ctx, key)
 	if err != nil {
 		return nil, err
 	}
@@ -107,36 +107,43 @@ func (c standings) standingsOf(key *rotator.Key) (map[string]*rotator.Standing, 
 	for i := range stored {
 		all[strings.ToLower(stored[i].Dependent)] = &stored[i]
 	}
-	ops, err := c.store.Operations(ctx, rotator.OperationFilter{KeyID: key.ID, Limit: 1})
-	if err != nil || len(ops) == 0 || !ops[0].State.Final() {
+	ops, err := c.store.Operations(ctx, rotator.OperationFilter{KeyID: key, Limit: 1})
+	if err != nil || len(ops) == 0 {
 		return all, err
 	}
 	trackers, err := c.store.Trackers(ctx, ops[0].ID, 0, 0)
 	for i := range trackers {
-		d := trackers[i].Detail
-		id := strings.ToLower(d.Dependent.ID)
-		st := all[id]
-		if d.Removed || trackers[i].State == rotator.TrackerLeft && d.Dependent.Discovered {
-			if st != nil {
-				st.Known = nil // it was seen to need nothing
-			}
-			continue
-		}
-		if d.Last == nil {
-			continue
-		}
-		if st == nil {
-			st = &rotator.Standing{KeyID: key.ID, Dependent: d.Dependent.ID, Kind: d.Dependent.Kind}
-			all[id] = st
-		}
-		if st.Last == nil || d.Last.At.After(st.Last.At) {
-			st.Last, st.Since, st.Known, st.Drift, st.Held = d.Last, d.DoneAt, remembered(st.Known, d.Known), nil, nil
-			for _, version := range d.Needs {
-				st.Held = append(st.Held, rotator.Held{Key: key.ID, Version: version})
-			}
-		}
+		seenBy(&trackers[i], key, all)
 	}
 	return all, err
+}
+
+// seenBy adds what an operation saw of a dependent to what was known before.
+func seenBy(t *rotator.Tracker, key rotator.KeyID, all map[string]*rotator.Standing) {
+	d := t.Detail
+	id := strings.ToLower(d.Dependent.ID)
+	st := all[id]
+	if st == nil {
+		st = &rotator.Standing{KeyID: key, Dependent: d.Dependent.ID, Kind: d.Dependent.Kind}
+	}
+	switch gone := d.Removed || t.State == rotator.TrackerLeft; {
+	case gone && (d.Removed || d.Dependent.Discovered): // it needs nothing, as far as anybody can see
+		st.Known, st.Unlisted = nil, false
+		return
+	case d.Dependent.Discovered:
+		st.Known, st.Unlisted = d.Known, true
+	case d.Last == nil:
+		return
+	default:
+		st.Unlisted = false
+	}
+	all[id] = st
+	if d.Last != nil && (st.Last == nil || d.Last.At.After(st.Last.At)) {
+		st.Last, st.Since, st.Known, st.Drift, st.Held = d.Last, d.DoneAt, remembered(st.Known, d.Known), nil, nil
+		for _, version := range d.Needs {
+			st.Held = append(st.Held, rotator.Held{Key: key, Version: version})
+		}
+	}
 }
 
 // observed takes in an observation that no operation asked for.
@@ -149,7 +156,7 @@ func (c standings) observed(r *result) {
 	}
 	delete(s.out, id)
 	defer c.ended(key, s)
-	if c.liveOf(key) != nil || !slices.ContainsFunc(key.Dependents, func(d rotator.Dependent) bool { return d.Same(r.dependent.ID) }) {
+	if watch(c).observed(key) || !slices.ContainsFunc(key.Dependents, func(d rotator.Dependent) bool { return d.Same(r.dependent.ID) }) {
 		delete(s.tries, id)
 		return
 	}
@@ -290,7 +297,7 @@ func (c standings) ended(key *rotator.Key, s *round) {
 		delete(s.before, strings.ToLower(d.ID))
 	}
 	for _, id := range slices.Sorted(maps.Keys(s.before)) {
-		if len(s.before[id].Known) > 0 {
+		if st := s.before[id]; len(st.Known) > 0 || st.Unlisted {
 			continue // the next rotation looks at it
 		}
 		c.draft.stoodNoMore(rotator.StandingID{KeyID: key.ID, Dependent: s.before[id].Dependent})
@@ -316,19 +323,20 @@ func (c standings) after(l *live) {
 // remember has a rotation look at those that were seen to use its key and that the
 // configuration has no more: that nobody lists them does not say that they need no old
 // version. A search need not find them, where it is not to look or is not shown all.
-func (c standings) remember(l *live, stored []rotator.Standing) {
+func (c standings) remember(l *live, stood map[string]*rotator.Standing) {
 	if l.op.Kind != rotator.KindRotation {
 		return
 	}
-	for i := range stored {
-		st := &stored[i]
-		_, kind := c.traits[st.Kind]
-		has := slices.ContainsFunc(l.trackers, func(t rotator.Tracker) bool { return t.Detail.Dependent.Same(st.Dependent) })
-		if len(st.Known) == 0 || !kind || has {
+	for i := range l.trackers {
+		delete(stood, strings.ToLower(l.trackers[i].Detail.Dependent.ID))
+	}
+	for _, id := range slices.Sorted(maps.Keys(stood)) {
+		st := stood[id]
+		if _, kind := c.traits[st.Kind]; !kind || len(st.Known) == 0 && !st.Unlisted {
 			continue
 		}
 		d := rotator.Dependent{ID: st.Dependent, Kind: st.Kind, Discovered: true}
-		c.draft.noted(l, rotator.EventDependentFound, actorDaemon, "%s %s was a dependent of the key, and nobody lists it any more", d.Kind, d.DisplayName()).Dependent = d.ID
+		c.draft.noted(l, rotator.EventDependentFound, actorDaemon, "%s %s used the key, and nobody lists it", d.Kind, d.DisplayName()).Dependent = d.ID
 		c.draft.joined(l, d, searching(c).look(l))
 	}
 }
@@ -336,23 +344,19 @@ func (c standings) remember(l *live, stored []rotator.Standing) {
 // seed lets an operation know what was known of its dependents before: a use that was
 // known once and is not shown any more is unknown, and not gone.
 func (c standings) seed(l *live) {
-	stored, err := c.store.Standings(context.Background(), l.op.KeyID)
+	stood, err := c.standingsOf(l.op.KeyID)
 	if err != nil {
 		c.fault = err
 		return
 	}
-	known := make(map[string][]string, len(stored))
-	for i := range stored {
-		known[strings.ToLower(stored[i].Dependent)] = stored[i].Known
-	}
-	c.remember(l, stored)
 	for i := range l.trackers {
-		if names := known[strings.ToLower(l.trackers[i].Detail.Dependent.ID)]; len(names) > 0 {
+		if st := stood[strings.ToLower(l.trackers[i].Detail.Dependent.ID)]; st != nil && len(st.Known) > 0 {
 			d := *l.trackers[i].Detail
-			d.Known = names
+			d.Known = st.Known
 			l.trackers[i].Detail = &d // it is new, and to be committed whole
 		}
 	}
+	c.remember(l, stood)
 }
 
 // next is when a dependent that is where it should be is observed again: while it soaks

@@ -369,3 +369,48 @@ func TestWatch_AListThatIsOutIsNotAskedForAgain(t *testing.T) {
 		s.wantFiring("")
 	})
 }
+
+// TestWatch_GoesOnBesideWhatWaits: an operation that waits for a person, or for the end of a
+// freeze, is no reason not to look at its key.
+func TestWatch_GoesOnBesideWhatWaits(t *testing.T) {
+	t.Parallel()
+	for name, wait := range map[string]func(s *estate){
+		"a revocation that nobody approves": func(s *estate) {
+			s.key.TwoPerson = true
+			s.start()
+			s.pass(8 * time.Hour)
+			s.revoke("alice")
+		},
+		"a rotation that is frozen": func(s *estate) {
+			s.key.Schedule = schedule(t, "0 9 * * *", rotator.MisfireCatchUp)
+			s.start()
+			s.pass(7 * time.Hour)
+			denying("observe")(s) // it does not begin
+			s.pass(time.Hour + time.Minute)
+			s.freeze(rotator.FreezeRequest{})
+			s.azure.FailWith(nil)
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			inBubble(t, func(s *estate) {
+				old := s.azure.List(keyID)[0].ID
+				s.uses()
+				s.azure.Outside(keyID)
+				wait(s)
+				s.pass(time.Minute)
+				s.azure.Enable(keyID, old, false)
+				s.pass(5*time.Minute + settlingTime)
+				if n := len(s.events(rotator.EventVersionTampered)); n != 1 {
+					t.Errorf("%d events that somebody disabled it\n%s", n, s.log())
+				}
+				s.azure.Enable(keyID, old, true)
+				s.azure.Change(storageID, func(r *rotatortest.Resource) { r.Binding, r.Pinned = rotator.BindingPinned, old })
+				s.pass(6*time.Hour + 10*time.Minute)
+				if len(s.status("payments").Drift) == 0 {
+					t.Errorf("nobody says that it drifted\n%s", s.log())
+				}
+			})
+		})
+	}
+}

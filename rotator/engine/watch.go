@@ -20,8 +20,8 @@ func (c watch) key(id string) {
 	alerts(c).judgeKey(id)
 	c.ahead(key)
 	standings(c).turn(key)
-	if l := c.liveOf(key); l != nil && !watchedBeside(&l.op) {
-		return
+	if c.observed(key) && !watchedBeside(&c.liveOf(key).op) {
+		return // it lists them itself
 	}
 	c.ask(key)
 }
@@ -44,6 +44,13 @@ func (c watch) ask(key *rotator.Key) {
 
 func watchedBeside(op *rotator.Operation) bool {
 	return op.Kind == rotator.KindRotation && slices.Contains([]rotator.OperationState{rotator.StatePropagating, rotator.StateSoaking, rotator.StateRetiring, rotator.StateProbation}, op.State)
+}
+
+// observed reports whether the operation under way on a key observes its dependents: not
+// one that does nothing until a person says something, or its turn comes.
+func (c watch) observed(key *rotator.Key) bool {
+	l := c.liveOf(key).atWork()
+	return l != nil && (l.op.State != rotator.StatePending || l.op.Waiting.For != rotator.WaitFreeze && !c.queued(l))
 }
 
 // watched handles a list of versions that no operation asked for.
@@ -126,7 +133,7 @@ func currentProblem(key *rotator.Key, v rotator.Version) *rotator.Problem {
 
 // problem notes what is wrong with a key, or that nothing is any more.
 func (c watch) problem(state *rotator.KeyState, p *rotator.Problem) {
-	if l := c.live[state.Operation]; l != nil && l.op.Kind != rotator.KindRotation {
+	if l := c.live[state.Operation].atWork(); l != nil && l.op.Kind != rotator.KindRotation {
 		p = nil // a revoked key is meant to be disabled
 	}
 	switch {

@@ -17,8 +17,11 @@ type derived map[rotator.KeyID]derivedKey
 type derivedKey struct {
 	next, spec, current string
 	unretired           []string
-	operation           rotator.OperationID
-	live                []derivedOperation
+	// overdue is true if the next time waits for the end of a freeze: a key that is taken
+	// out meanwhile begins anew.
+	overdue   bool
+	operation rotator.OperationID
+	live      []derivedOperation
 }
 
 // derivedOperation is a live operation, but for its audit trail.
@@ -47,7 +50,7 @@ func (o *oracle) derive() derived {
 		k := derivedKey{spec: state.Spec, current: state.Current.ID, unretired: state.Unretired, operation: state.Operation}
 		slices.Sort(k.unretired)
 		if !state.NextRotation.IsZero() {
-			k.next = state.NextRotation.String()
+			k.next, k.overdue = state.NextRotation.String(), state.NextRotation.Before(o.s.told)
 		}
 		for i := range live {
 			if live[i].Operation.KeyID.Same(s.id()) {
@@ -102,7 +105,7 @@ func differences(a, b *derivedKey) (all []string) {
 		}
 	}
 	note(a.next != b.next && b.next == "", "no next time")
-	note(a.next != b.next && b.next != "", "another next time")
+	note(a.next != b.next && b.next != "" && !a.overdue, "another next time")
 	note(a.spec != b.spec, "schedule")
 	note(a.current != b.current, "current version")
 	note(!slices.Equal(a.unretired, b.unretired), "unretired")

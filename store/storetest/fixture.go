@@ -158,7 +158,7 @@ func freeze(id string) rotator.Freeze {
 
 func standing(key rotator.KeyID, dependent string) rotator.Standing {
 	return rotator.Standing{
-		KeyID: key, Dependent: dependent, Kind: "storage", Last: detail(0).Last, Since: at(1), Known: []string{"properties.encryption"}, Held: []rotator.Held{{Key: key, Version: "v0"}},
+		KeyID: key, Dependent: dependent, Kind: "storage", Last: detail(0).Last, Since: at(1), Known: []string{"properties.encryption"}, Unlisted: true, Held: []rotator.Held{{Key: key, Version: "v0"}},
 		Drift: []rotator.Drift{{Change: rotator.ReasonVersionChanged, Use: "properties.encryption", From: "v1", To: "v0", Message: "went", Class: rotator.CodeForbidden, Since: at(1)}},
 	}
 }

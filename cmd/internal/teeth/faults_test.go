@@ -94,9 +94,9 @@ var ofStatements = []tooth{
 	{"a wait for a person is never too long", "rotator/engine/retire.go", []edit{{"l.op.Overdue, l.suspect = true, true", "l.suspect = true"}}, inEngine("TestRetirement_AwaitedForTooLong")},
 	{"nobody is told of what only a search found", "rotator/engine/plansearch.go", []edit{{"if f := &r.found[i]; !p.known(", "if f := &r.found[i]; f == nil && !p.known("}}, inEngine("TestPlan_NamesWhatNobodyListed")},
 	{"who is taken out of the configuration needs nothing", "rotator/engine/configure.go", []edit{{"if l.op.Kind == rotator.KindRotation && len(detail.Known) > 0", "if false && len(detail.Known) > 0"}}, inEngine("TestTakenOut.*")},
-	{"who was taken out of the configuration is forgotten", "rotator/engine/standing.go", []edit{{"	c.remember(l, stored)\n", ""}}, inEngine("TestTakenOut.*")},
+	{"who was taken out of the configuration is forgotten", "rotator/engine/standing.go", []edit{{"	c.remember(l, stood)\n", ""}}, inEngine("TestTakenOut.*")},
 	{"who is gone holds a retirement for ever", "rotator/engine/search.go", []edit{{"		c.missed(l)\n", ""}}, inEngine("TestTakenOut.*")},
-	{"who is gone is looked at for ever", "rotator/engine/standing.go", []edit{{"				st.Known = nil // it was seen to need nothing\n", "				_ = st\n"}}, inEngine("TestTakenOut.*")},
+	{"who is gone is looked at for ever", "rotator/engine/standing.go", []edit{{"		st.Known, st.Unlisted = nil, false\n", ""}}, inEngine("TestTakenOut.*")},
 	{"an undone revocation stays effective", "rotator/engine/revocation.go", []edit{{"	for i := range l.trackers {\n		if t := l.trackers[i]; t.State != rotator.TrackerExcluded {\n			c.draft.observed(l, enterTracker(", "	for i := range l.trackers[:0] {\n		if t := l.trackers[i]; t.State != rotator.TrackerExcluded {\n			c.draft.observed(l, enterTracker("}}, inEngine("TestRevocation_Undone")},
 }
 
