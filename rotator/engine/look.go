@@ -315,6 +315,8 @@ func (t tracker) versionLook(l look) (tracker, rotator.Action) {
 		return t.block(rotator.TrackerNeedsAction, l.byHand(), l), ""
 	case l.behind(rotator.BindingPinned) && t.Detail.BoundBefore == rotator.BindingFollows:
 		return t.block(rotator.TrackerNeedsAction, pinnedMeanwhile(), l), ""
+	case l.behind(rotator.BindingPinned) && t.told(rotator.ActionRepin, l) && !t.Detail.DoneAt.IsZero():
+		return t.block(rotator.TrackerNeedsAction, pinnedAgain(l.op.Target.ID), l), ""
 	case l.behind(rotator.BindingPinned) && !t.told(rotator.ActionRepin, l):
 		return t.tell(rotator.ActionRepin, l)
 	case l.behind(rotator.BindingFixed):
@@ -330,6 +332,15 @@ func pinnedMeanwhile() *rotator.Problem {
 	return &rotator.Problem{
 		Code: rotator.ReasonBindingChanged, Message: "followed its key when the rotation began, and names a version for good now",
 		Hint: "find out who pinned it; let it follow its key again, or cancel and rotate anew",
+	}
+}
+
+// pinnedAgain is the problem of a dependent that was told the target, was on it, and names
+// another version: cmkd does not quarrel with whoever did that.
+func pinnedAgain(target string) *rotator.Problem {
+	return &rotator.Problem{
+		Code: rotator.ReasonVersionChanged, Message: "was on version " + target + ", and names another one again",
+		Hint: "find out who told it; tell it version " + target + ", or cancel and rotate anew",
 	}
 }
 

@@ -350,7 +350,7 @@ func (o *oracle) leaves(op *rotator.Operation, key *rotator.Key, d *rotator.Depe
 	switch attested := o.attested(op, d.ID, version); {
 	case o.s.w.lies[d.ID] == version: // nobody can know, until it is disabled
 		return
-	case attested || !listed && o.s.w.gone(d.ID):
+	case attested || !listed && (o.s.w.gone(d.ID) || o.s.w.empty(d.ID)):
 		return
 	case listed && (d.Unseen() || len(o.s.w.blind(d.ID)) > 0):
 		o.violated("retired unseen", d.Kind+how, fmt.Sprintf("%s of %s, and nobody can say of %s whether it needs it", version, key.ID, d.ID))
@@ -436,6 +436,7 @@ func (o *oracle) known() {
 		for _, v := range o.s.w.List(s.id()) {
 			was, listed := rotator.FindVersion(state.Versions, v.ID)
 			switch t, done := o.s.w.tampered[string(s.id())+v.ID]; {
+			case o.s.w.now.Sub(v.Updated) < 2*lateMost: // it is listed every five minutes
 			case !listed || was.Enabled != v.Enabled:
 				o.violated("versions", "not as they are", fmt.Sprintf("%s of %s is enabled: %t, known: %t, %t", v.ID, s.id(), v.Enabled, listed, was.Enabled))
 			case done && !o.noticed[v.ID]:
@@ -460,7 +461,7 @@ func (o *oracle) drifted(s *slot, state *rotator.KeyState) {
 		if said || d.Unseen() || o.s.w.silent(d.ID) || o.s.w.now.Sub(at) < 7*time.Hour || state.Changed.After(at) {
 			continue
 		}
-		if repinned && slices.ContainsFunc(o.s.w.Needs(d.ID), func(v string) bool { return v != state.Current.ID }) {
+		if repinned && o.s.w.Needs(d.ID)[0] != state.Current.ID {
 			o.violated("drift", "not told: "+d.Kind, fmt.Sprintf("%s was pinned at %s", d.ID, at))
 		}
 	}
@@ -499,7 +500,7 @@ func (o *oracle) waits(p *engine.Progress) bool {
 			return false
 		}
 		// To be deployed anew, or on a version that was retired while nobody listed it.
-		if d.Problem != nil && d.Problem.Code == rotator.ReasonBindingChanged {
+		if d.Problem != nil && (d.Problem.Code == rotator.ReasonBindingChanged || d.Problem.Code == rotator.ReasonVersionChanged) {
 			return true // somebody pinned it meanwhile
 		}
 		return d.Binding == rotator.BindingFixed && !d.Dependent.Recreate || d.Problem != nil && d.Problem.Code == rotator.ReasonAccessDenied

@@ -32,6 +32,9 @@ type derivedOperation struct {
 	target            string
 	previous, retired []string
 	waitsFor          []string
+	// left is true if somebody is not on the target any more, which a retirement notices
+	// when it is asked for or goes on.
+	left bool
 	// standing says how the configuration has its key, if not plainly.
 	standing string
 }
@@ -71,6 +74,7 @@ func deriveOperation(p *engine.Progress) derivedOperation {
 	}
 	for i := range p.Trackers {
 		if t := &p.Trackers[i]; t.State != rotator.TrackerExcluded {
+			op.left = op.left || !t.State.Settled()
 			op.waitsFor = append(op.waitsFor, strings.ToLower(t.Detail.Dependent.ID))
 		}
 	}
@@ -119,7 +123,7 @@ func differences(a, b *derivedKey) (all []string) {
 			continue
 		}
 		y := &b.live[n]
-		note(x.state != y.state, x.name()+": another state")
+		note(x.state != y.state && !(x.left && x.state == rotator.StateRetiring && y.state == rotator.StatePropagating), x.name()+": another state")
 		note(x.target != y.target, x.name()+": another target")
 		note(!slices.Equal(x.previous, y.previous) || !slices.Equal(x.retired, y.retired), x.name()+": what is retired")
 		note(!slices.Equal(x.waitsFor, y.waitsFor), x.name()+": dependents")

@@ -131,8 +131,16 @@ func (w *world) tamper(key rotator.KeyID, v rotator.Version) {
 
 // repin pins the first use of a resource to a version.
 func (w *world) repin(id, version string) {
-	w.repinned[id] = w.now
-	w.Change(id, func(r *rotatortest.Resource) { r.Binding, r.Pinned = rotator.BindingPinned, version })
+	was := w.Needs(id)[0]
+	w.Change(id, func(r *rotatortest.Resource) {
+		switch {
+		case r.Delay < 0: // it takes no other version
+			delete(w.repinned, id)
+		case was != version || r.Binding != rotator.BindingPinned:
+			w.repinned[id] = w.now // else nothing has changed
+		}
+		r.Binding, r.Pinned = rotator.BindingPinned, version
+	})
 }
 
 // lie has a resource need the version that it is on for good.
@@ -265,6 +273,15 @@ func (w *world) silent(id string) (silent bool) {
 		silent = slices.ContainsFunc(r.Uses(), func(u *rotatortest.Use) bool { return u.Hidden })
 	})
 	return silent
+}
+
+// empty reports whether a use of a resource is shown as nothing in a document that is whole
+// otherwise: whoever never saw it cannot know better.
+func (w *world) empty(id string) (empty bool) {
+	w.Change(id, func(r *rotatortest.Resource) {
+		empty = slices.ContainsFunc(r.Uses(), func(u *rotatortest.Use) bool { return u.Shown == rotatortest.BlankNull })
+	})
+	return empty
 }
 
 // gone reports whether a resource is not there now: nothing can see it, and it needs
