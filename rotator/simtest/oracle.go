@@ -307,6 +307,15 @@ func (o *oracle) thawed(i *engine.Intent, op *rotator.Operation) {
 
 // told notes what the audit trail says.
 func (o *oracle) told(e *rotator.Event) {
+	if e.Type == rotator.EventOperationCreated || e.Type == rotator.EventCancelRequested {
+		for _, s := range o.s.estate.slots {
+			for _, d := range s.deps[s.uri] {
+				if s.names[s.name] == e.Key {
+					delete(o.s.w.repinned, d.ID) // an operation begins with what is, and may be left with that
+				}
+			}
+		}
+	}
 	if e.Type == rotator.EventVersionTampered || e.Type == rotator.EventVersionReenabled || e.Type == rotator.EventVersionBack {
 		for _, v := range e.Data {
 			for id := range strings.FieldsSeq(v) {
@@ -458,7 +467,7 @@ func (o *oracle) drifted(s *slot, state *rotator.KeyState) {
 	for i := range key.Dependents {
 		d := &key.Dependents[i]
 		at, repinned := o.s.w.repinned[d.ID]
-		if said || d.Unseen() || o.s.w.silent(d.ID) || o.s.w.now.Sub(at) < 7*time.Hour || state.Changed.After(at) {
+		if said || d.Unseen() || o.s.w.silent(d.ID) || o.s.w.now.Sub(at) < 7*time.Hour {
 			continue
 		}
 		if repinned && o.s.w.Needs(d.ID)[0] != state.Current.ID {
@@ -494,7 +503,8 @@ func (o *oracle) waits(p *engine.Progress) bool {
 	return slices.ContainsFunc(p.Trackers, func(t rotator.Tracker) bool {
 		d := t.Detail
 		if t.State == rotator.TrackerStalled && d.Binding != rotator.BindingFollows {
-			return o.shut(p.Operation.KeyID, d.Dependent.ID) // by a version that this operation does not enable
+			_, repinned := o.s.w.repinned[d.Dependent.ID]                // cmkd says a version once only
+			return repinned || o.shut(p.Operation.KeyID, d.Dependent.ID) // by a version that this operation does not enable
 		}
 		if t.State != rotator.TrackerNeedsAction || d.Binding == rotator.BindingFollows {
 			return false
