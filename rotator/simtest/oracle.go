@@ -278,6 +278,7 @@ func (o *oracle) intended() {
 		}
 		key, configured := o.s.estate.configured(i.KeyID)
 		switch {
+		case i.Enable: // a retirement is rolled back
 		case !configured && i.Tag != "":
 			o.violated("policy", "a version is made"+o.standing(op), string(i.KeyID))
 		case !configured:
@@ -503,8 +504,8 @@ func (o *oracle) waits(p *engine.Progress) bool {
 	return slices.ContainsFunc(p.Trackers, func(t rotator.Tracker) bool {
 		d := t.Detail
 		if t.State == rotator.TrackerStalled && d.Binding != rotator.BindingFollows {
-			_, repinned := o.s.w.repinned[d.Dependent.ID]                // cmkd says a version once only
-			return repinned || o.shut(p.Operation.KeyID, d.Dependent.ID) // by a version that this operation does not enable
+			// cmkd tells it a version once only, and does not enable another one.
+			return o.s.w.pinned[d.Dependent.ID] || o.shut(p.Operation.KeyID, d.Dependent.ID)
 		}
 		if t.State != rotator.TrackerNeedsAction || d.Binding == rotator.BindingFollows {
 			return false

@@ -39,7 +39,8 @@ type world struct {
 	// tampered are the versions that somebody else disabled or enabled, by key and version,
 	// as long as cmkd has not written to them since.
 	tampered map[string]tampering
-	// repinned are when somebody pinned a resource, lies the version that one needs for good.
+	// pinned are the resources that somebody pinned, repinned when that was to be seen, lies the version that one needs for good.
+	pinned   map[string]bool
 	repinned map[string]time.Time
 	lies     map[string]string
 }
@@ -61,7 +62,7 @@ func (w *world) After(time.Duration) <-chan time.Time { panic("the simulation ha
 func newWorld(rng *rand.Rand) *world {
 	w := &world{
 		Azure: rotatortest.NewAzure(), now: start.Add(-24 * time.Hour), rng: rng, trouble: rng.IntN(4) * 25,
-		made: map[string][]time.Time{}, ails: map[string]bool{}, tampered: map[string]tampering{}, repinned: map[string]time.Time{}, lies: map[string]string{},
+		made: map[string][]time.Time{}, ails: map[string]bool{}, tampered: map[string]tampering{}, pinned: map[string]bool{}, repinned: map[string]time.Time{}, lies: map[string]string{},
 	}
 	w.Clock = w
 	w.ReadLag = time.Duration(rng.Int64N(int64(lagMost)))
@@ -132,9 +133,10 @@ func (w *world) tamper(key rotator.KeyID, v rotator.Version) {
 // repin pins the first use of a resource to a version.
 func (w *world) repin(id, version string) {
 	was := w.Needs(id)[0]
+	w.pinned[id] = true
 	w.Change(id, func(r *rotatortest.Resource) {
 		switch {
-		case r.Delay < 0: // it takes no other version
+		case r.Delay < 0, w.ails[id]: // it takes no other version, or nobody sees what it is on
 			delete(w.repinned, id)
 		case was != version || r.Binding != rotator.BindingPinned:
 			w.repinned[id] = w.now // else nothing has changed
