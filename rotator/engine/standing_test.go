@@ -189,3 +189,29 @@ func TestStanding_ARepinBreaksTheSoak(t *testing.T) {
 		})
 	}
 }
+
+// TestStanding_PinnedAgainNeedsSomebody: whom cmkd told the new version, and who was on it,
+// is not told again if somebody tells it another one; nor is that left to a window.
+func TestStanding_PinnedAgainNeedsSomebody(t *testing.T) {
+	t.Parallel()
+	inBubble(t, func(s *estate) {
+		s.onlyPinned()
+		s.key.Soak, s.key.Retire = 6*time.Hour, rotator.RetireManual
+		s.start()
+		op := s.rotate()
+		s.pass(2 * time.Hour)
+		s.want(op, rotator.StateSoaking)
+		s.azure.Change(storageID, func(r *rotatortest.Resource) { r.Pinned = firstVersion })
+		s.pass(time.Hour + settlingTime)
+		s.wantTracker(op, storageID, rotator.TrackerNeedsAction, rotator.EvidenceNone)
+		s.wantFiring("needs-action/op-1/version-changed")
+		if n := s.azure.Calls("apply"); n != 1 {
+			t.Errorf("%d updates, want the first one only", n)
+		}
+		target := s.azure.List(keyID)[1].ID
+		s.azure.Change(storageID, func(r *rotatortest.Resource) { r.Pinned = target })
+		s.pass(time.Hour)
+		s.wantTracker(op, storageID, rotator.TrackerDone, rotator.EvidenceConfirmed)
+		s.wantFiring("")
+	})
+}

@@ -37,6 +37,5 @@ var seenBySimulation = []tooth{
 	{"what somebody does to a version is not told", "rotator/engine/tamper.go", []edit{{"			c.flipped(state, v)\n", ""}}, simulation},
 	{"nobody looks while an operation waits for a person", "rotator/engine/watch.go", []edit{{"l := c.liveOf(key).atWork()", "l := c.liveOf(key)"}}, simulation},
 	{"what drifts is not told", "rotator/engine/standing.go", []edit{{"if len(key.Dependents) > 0 && c.over(", "if false && c.over("}}, simulation},
-	{"who is told a version and pinned to another is waited for", "rotator/engine/look.go", []edit{{"t.told(rotator.ActionRepin, l) && !t.Detail.DoneAt.IsZero():", "false:"}}, simulation},
 	{"a time that was served is served again", "rotator/engine/schedule.go", []edit{{"next.IsZero() || served.Before(next), ", "true, "}}, simulation},
 }
