@@ -1,6 +1,7 @@
 package configs
 
 import (
+	"cmp"
 	"fmt"
 	"path"
 	"slices"
@@ -31,13 +32,14 @@ func (v *validator) validateKeys() {
 		v.unique(names, k.Name, at+".name", "the name "+quote(k.Name), "each key needs its own")
 		v.unique(uris, sameKey(k.URI), at+".uri", "the key "+k.URI, "list its dependents under one entry")
 		v.validateKey(k, at)
-		labels := owners{}
+		labels, manual := owners{}, owners{}
 		for j := range k.Dependents {
 			d := &k.Dependents[j]
 			under := fmt.Sprintf("%s.dependents[%d]", at, j)
 			v.required(d, under)
 			v.unique(resources, strings.ToLower(d.ID), under+".id", quote(d.ID),
 				"a dependent belongs to one key: remove one")
+			v.unique(manual, strings.ToLower(d.Manual), under+".manual", quote(d.Manual), "one attestation would stand in for both: give it another name")
 			v.validateDependent(k, d, under, labels)
 		}
 	}
@@ -94,7 +96,7 @@ func (v *validator) validateDependent(k *Key, d *Dependent, at string, labels ow
 	if d.Name != "" {
 		v.unique(labels, strings.ToLower(d.Name), at+".name", "the name "+quote(d.Name),
 			"names are unique among a key's dependents")
-	} else if before := labels.take(strings.ToLower(path.Base(d.ID)), at+".id"); before != "" && d.ID != "" {
+	} else if before := labels.take(strings.ToLower(cmp.Or(d.Manual, path.Base(d.ID))), at+".id"); before != "" && d.ID != "" {
 		v.warn(at+".id", fmt.Sprintf("has the same last part as %s", before), "give it a name to tell them apart")
 	}
 	if d.Poll > 0 && d.Window > 0 && d.Poll > d.Window {
