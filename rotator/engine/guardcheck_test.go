@@ -31,6 +31,15 @@ func TestGuard_Checks(t *testing.T) {
 		{"one was not looked at again", func(g *guardView, _ *rotator.Tracker) {
 			g.stale = map[uint32]bool{7: true}
 		}, rotator.ReasonDependentNotSeenAfresh, "one was not observed again yet"},
+		{"one that is not on the target was not looked at again", func(g *guardView, t *rotator.Tracker) {
+			g.stale, t.State = map[uint32]bool{7: true}, rotator.TrackerUnreachable
+		}, rotator.ReasonDependentUnreachable, "storage one cannot be read"},
+		{"one is only inferred", func(_ *guardView, t *rotator.Tracker) {
+			t.Evidence = rotator.EvidenceInferred
+		}, rotator.ReasonDependentInferred, "storage one is only inferred"},
+		{"it was rolled back", func(g *guardView, _ *rotator.Tracker) {
+			g.op.Rollback = &rotator.Problem{Message: "one says KeyDisabled"}
+		}, rotator.ReasonRolledBack, "one says KeyDisabled"},
 		{"nobody looks at one, which has blind spots", func(_ *guardView, t *rotator.Tracker) {
 			t.State, t.Detail.Blind, t.Detail.Problem = rotator.TrackerExcluded, []string{"backups"}, problem
 		}, rotator.ReasonNotAttested, "nobody looks at storage one: leaves in May"},
@@ -109,6 +118,10 @@ func TestGuard_Checks(t *testing.T) {
 			got := objections(g)
 			if tt.check == "" && len(got) > 0 || tt.check != "" && (len(got) != 1 || got[0].Check != tt.check || !strings.Contains(got[0].Message, tt.says)) {
 				t.Errorf("objects %+v, want %q: %q", got, tt.check, tt.says)
+			}
+			person := tt.check == "" || tt.check == rotator.ReasonDependentInferred || tt.check == rotator.ReasonRolledBack
+			if doubtful(got) != person {
+				t.Errorf("a person may decide: %t, want %t", !person, person)
 			}
 		})
 	}
