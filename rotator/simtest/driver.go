@@ -279,6 +279,9 @@ func (s *sim) stored(c *rotator.Change) {
 	if err := rotator.Commit(context.Background(), s.store, c); err != nil {
 		s.oracle.violated("store", "refused", err.Error())
 	}
+	for i := range c.Operations {
+		s.oracle.retired(&c.Operations[i])
+	}
 	for i := range c.Events {
 		s.oracle.told(&c.Events[i])
 		s.tell("  %s %s", c.Events[i].Type, c.Events[i].Message)

@@ -41,9 +41,13 @@ func (s *sim) outside() {
 // tamper disables or enables a version as somebody else would.
 func (s *sim) tamper() {
 	slot := s.any()
+	s.Faults++
+	if s.rng.IntN(4) == 0 {
+		s.tell("of %s version %s", slot.id(), s.w.vanish(slot.id()))
+		return
+	}
 	all := s.w.List(slot.id())
 	v := all[s.rng.IntN(len(all))]
-	s.Faults++
 	s.tell("somebody makes version %s of %s enabled: %t", v.ID, slot.id(), !v.Enabled)
 	s.w.tamper(slot.id(), v)
 	if !slot.in {

@@ -306,6 +306,16 @@ func (o *oracle) thawed(i *engine.Intent, op *rotator.Operation) {
 	}
 }
 
+// retired checks that no version is said to be retired that was never disabled: one that
+// vanished was not.
+func (o *oracle) retired(op *rotator.Operation) {
+	for _, id := range op.Retired {
+		if !o.s.w.disabled[string(op.KeyID)+id] {
+			o.violated("retired", "never disabled"+o.standing(op), fmt.Sprintf("%s of %s, by %s", id, op.KeyID, op.ID))
+		}
+	}
+}
+
 // told notes what the audit trail says.
 func (o *oracle) told(e *rotator.Event) {
 	if e.Type == rotator.EventOperationCreated || e.Type == rotator.EventCancelRequested {
@@ -358,6 +368,8 @@ func (o *oracle) leaves(op *rotator.Operation, key *rotator.Key, d *rotator.Depe
 	listed := slices.ContainsFunc(key.Dependents, func(k rotator.Dependent) bool { return k.Same(d.ID) })
 	how := o.mixed(op) + o.standing(op)
 	switch attested := o.attested(op, d.ID, version); {
+	case o.s.w.now.Sub(o.s.w.pinned[d.ID]) < 2*time.Minute: // since the guard looked
+		return
 	case o.s.w.lies[d.ID] == version: // nobody can know, until it is disabled
 		return
 	case attested || !listed && (o.s.w.gone(d.ID) || o.s.w.empty(d.ID)):
@@ -425,7 +437,7 @@ func (o *oracle) ended() {
 	for i := range live {
 		if p := &live[i]; o.waited[p.Operation.ID] && !o.waits(p) {
 			o.violated("bound", o.shape(p)+why(&p.Operation), fmt.Sprintf("%s of %s is not over %s after the world healed: waiting %q, problem %v, trackers %v",
-				p.Operation.ID, p.Operation.KeyID, bound, p.Operation.WaitingText(), p.Operation.Problem, p.Operation.Trackers))
+				p.Operation.ID, p.Operation.KeyID, bound, p.Operation.WaitingText(), p.Operation.Problem, unsettled(p)))
 		}
 	}
 	o.known()
@@ -477,6 +489,16 @@ func (o *oracle) drifted(s *slot, state *rotator.KeyState) {
 	}
 }
 
+// unsettled says of those that an operation waits for how they are.
+func unsettled(p *engine.Progress) (all []string) {
+	for i := range p.Trackers {
+		if t := &p.Trackers[i]; !t.State.Settled() {
+			all = append(all, fmt.Sprintf("%s %s: %v", t.Detail.Dependent.DisplayName(), t.State, t.Detail.Problem))
+		}
+	}
+	return all
+}
+
 // why names the problem that an operation says it has.
 func why(op *rotator.Operation) string {
 	if op.Problem == nil {
@@ -503,9 +525,13 @@ func (o *oracle) waits(p *engine.Progress) bool {
 	}
 	return slices.ContainsFunc(p.Trackers, func(t rotator.Tracker) bool {
 		d := t.Detail
+		moves := p.Operation.Kind == rotator.KindRotation && p.Operation.Target.ID != "" // by itself, from a version that is disabled
+		if t.State.Troubled() && !moves && o.shut(p.Operation.KeyID, d.Dependent.ID) {
+			return true
+		}
 		if t.State == rotator.TrackerStalled && d.Binding != rotator.BindingFollows {
 			// cmkd tells it a version once only, and does not enable another one.
-			return o.s.w.pinned[d.Dependent.ID] || o.shut(p.Operation.KeyID, d.Dependent.ID)
+			return !o.s.w.pinned[d.Dependent.ID].IsZero() || o.shut(p.Operation.KeyID, d.Dependent.ID)
 		}
 		if t.State != rotator.TrackerNeedsAction || d.Binding == rotator.BindingFollows {
 			return false
@@ -520,6 +546,6 @@ func (o *oracle) waits(p *engine.Progress) bool {
 
 // shut reports whether a dependent needs a version that is disabled.
 func (o *oracle) shut(key rotator.KeyID, dependent string) bool {
-	needs := o.s.w.Needs(dependent)
+	needs := append(o.s.w.Needs(dependent), o.s.w.lies[dependent])
 	return slices.ContainsFunc(o.s.w.List(key), func(v rotator.Version) bool { return !v.Enabled && slices.Contains(needs, v.ID) })
 }

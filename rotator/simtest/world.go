@@ -39,10 +39,20 @@ type world struct {
 	// tampered are the versions that somebody else disabled or enabled, by key and version,
 	// as long as cmkd has not written to them since.
 	tampered map[string]tampering
-	// pinned are the resources that somebody pinned, repinned when that was to be seen, lies the version that one needs for good.
-	pinned   map[string]bool
+	// disabled are the versions that were ever disabled, by key and version; vanished are
+	// gone.
+	disabled map[string]bool
+	vanished []vanished
+	// pinned is when somebody pinned a resource last, repinned when that was to be seen, lies the version that one needs for good.
+	pinned   map[string]time.Time
 	repinned map[string]time.Time
 	lies     map[string]string
+}
+
+// vanished is a version that is not in its vault any more, until it is put back.
+type vanished struct {
+	key     rotator.KeyID
+	version rotator.Version
 }
 
 // tampering is what somebody did to a version.
@@ -62,7 +72,7 @@ func (w *world) After(time.Duration) <-chan time.Time { panic("the simulation ha
 func newWorld(rng *rand.Rand) *world {
 	w := &world{
 		Azure: rotatortest.NewAzure(), now: start.Add(-24 * time.Hour), rng: rng, trouble: rng.IntN(4) * 25,
-		made: map[string][]time.Time{}, ails: map[string]bool{}, tampered: map[string]tampering{}, pinned: map[string]bool{}, repinned: map[string]time.Time{}, lies: map[string]string{},
+		made: map[string][]time.Time{}, ails: map[string]bool{}, tampered: map[string]tampering{}, disabled: map[string]bool{}, pinned: map[string]time.Time{}, repinned: map[string]time.Time{}, lies: map[string]string{},
 	}
 	w.Clock = w
 	w.ReadLag = time.Duration(rng.Int64N(int64(lagMost)))
@@ -116,7 +126,28 @@ func (w *world) Outside(key rotator.KeyID) rotator.Version {
 func (w *world) SetEnabled(ctx context.Context, key rotator.KeyID, version string, enabled bool) (rotator.Version, error) {
 	v, err := w.Azure.SetEnabled(ctx, key, version, enabled)
 	delete(w.tampered, string(key)+version)
+	if now, ok := rotator.FindVersion(w.List(key), version); ok && !now.Enabled {
+		w.disabled[string(key)+version] = true
+	}
 	return v, err
+}
+
+// vanish takes a version out of the vault that is not the newest, as the restoring of an
+// old backup would, or puts back the one that is gone; it returns what happened.
+func (w *world) vanish(key rotator.KeyID) string {
+	if n := slices.IndexFunc(w.vanished, func(v vanished) bool { return v.key == key }); n >= 0 {
+		v := w.vanished[n]
+		w.PutBack(v.key, v.version)
+		w.vanished = slices.Delete(w.vanished, n, n+1)
+		return v.version.ID + " is back"
+	}
+	all := w.List(key)
+	if len(all) < 2 {
+		return "none can vanish"
+	}
+	v := all[w.rng.IntN(len(all)-1)]
+	w.vanished = append(w.vanished, vanished{key, w.Vanish(key, v.ID)})
+	return v.ID + " vanishes"
 }
 
 // tamper turns a version around as somebody else would.
@@ -128,12 +159,13 @@ func (w *world) tamper(key rotator.KeyID, v rotator.Version) {
 		w.tampered[at] = tampering{key, v.ID, !v.Enabled, w.now}
 	}
 	w.Enable(key, v.ID, !v.Enabled)
+	w.disabled[at] = w.disabled[at] || v.Enabled
 }
 
 // repin pins the first use of a resource to a version.
 func (w *world) repin(id, version string) {
 	was := w.Needs(id)[0]
-	w.pinned[id] = true
+	w.pinned[id] = w.now
 	w.Change(id, func(r *rotatortest.Resource) {
 		switch {
 		case r.Delay < 0, w.ails[id]: // it takes no other version, or nobody sees what it is on
@@ -315,6 +347,9 @@ func (w *world) heal() {
 	slices.Sort(ids)
 	for _, id := range ids {
 		w.mend(id)
+	}
+	for len(w.vanished) > 0 {
+		w.vanish(w.vanished[0].key)
 	}
 	for _, at := range slices.Sorted(maps.Keys(w.tampered)) {
 		if t := w.tampered[at]; !t.enabled { // whoever did so is asked to mend it
