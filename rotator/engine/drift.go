@@ -89,8 +89,11 @@ func (v *driftView) drift(st *rotator.Standing, o *rotator.Observation, unknown 
 	}
 	for _, t := range expected {
 		n := slices.IndexFunc(o.Uses, func(u rotator.Use) bool { return u.Name() == t.use && u.Known() })
-		if n < 0 {
-			continue // see unknown
+		if n < 0 { // see unknown; what drifted before is not over
+			if old := slices.IndexFunc(st.Drift, func(d rotator.Drift) bool { return d.Use == t.use && d.Change == t.change }); old >= 0 {
+				all = append(all, st.Drift[old])
+			}
+			continue
 		}
 		u := &o.Uses[n]
 		is := valueOf(u, t.change)

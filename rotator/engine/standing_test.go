@@ -1,6 +1,8 @@
 package engine_test
 
 import (
+	"fmt"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -214,4 +216,45 @@ func TestStanding_PinnedAgainNeedsSomebody(t *testing.T) {
 		s.wantTracker(op, storageID, rotator.TrackerDone, rotator.EvidenceConfirmed)
 		s.wantFiring("")
 	})
+}
+
+// TestStanding_WhatIsNotShownIsNotOver: that a dependent that drifted cannot be read for a
+// while does not say that it went back.
+func TestStanding_WhatIsNotShownIsNotOver(t *testing.T) {
+	t.Parallel()
+	for name, hide := range map[string]func(r *rotatortest.Resource, hide bool){
+		"garbage": func(r *rotatortest.Resource, hide bool) {
+			r.Shown = map[bool]rotatortest.Blank{true: rotatortest.BlankGarbage}[hide]
+		},
+		"nothing": func(r *rotatortest.Resource, hide bool) {
+			r.Shown = map[bool]rotatortest.Blank{true: rotatortest.BlankNull}[hide]
+		},
+		"forbidden": func(r *rotatortest.Resource, hide bool) { r.Forbidden = hide },
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			inBubble(t, func(s *estate) {
+				s.uses()
+				s.azure.Outside(keyID)
+				s.start()
+				s.pass(7 * time.Hour)
+				s.azure.Change(storageID, func(r *rotatortest.Resource) { r.Binding, r.Pinned = rotator.BindingPinned, firstVersion })
+				s.pass(7 * time.Hour)
+				for _, hidden := range []bool{true, false} {
+					s.azure.Change(storageID, func(r *rotatortest.Resource) { hide(r, hidden) })
+					s.pass(7 * time.Hour)
+					if !slices.ContainsFunc(s.status("payments").Drift, func(d rotator.Drifted) bool {
+						return strings.Contains(fmt.Sprint(d), string(rotator.ReasonVersionChanged))
+					}) {
+						t.Fatalf("hidden: %t, and it is not said that it drifted: %+v\n%s", hidden, s.status("payments").Drift, s.log())
+					}
+				}
+				for _, e := range s.events(rotator.EventDriftOver) {
+					if strings.Contains(e.Message, "version") || strings.Contains(e.Message, "pinned") {
+						t.Errorf("%s", e.Message)
+					}
+				}
+			})
+		})
+	}
 }

@@ -20,7 +20,7 @@ func (c watch) key(id string) {
 	alerts(c).judgeKey(id)
 	c.ahead(key)
 	standings(c).turn(key)
-	if c.observed(key) && !watchedBeside(&c.liveOf(key).op) {
+	if l := c.liveOf(key); c.observed(key) && !watchedBeside(&l.op) && l.op.State != rotator.StateRecovering {
 		return // it lists them itself
 	}
 	c.ask(key)

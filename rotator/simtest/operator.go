@@ -49,10 +49,7 @@ func (s *sim) tamper() {
 	all := s.w.List(slot.id())
 	v := all[s.rng.IntN(len(all))]
 	s.tell("somebody makes version %s of %s enabled: %t", v.ID, slot.id(), !v.Enabled)
-	s.w.tamper(slot.id(), v)
-	if !slot.in {
-		delete(s.w.tampered, string(slot.id())+v.ID) // nobody is to notice
-	}
+	s.w.tamper(slot.id(), v, slot.in)
 }
 
 // repin has a dependent name a version as its owner would.

@@ -461,7 +461,7 @@ func (o *oracle) known() {
 			case o.s.w.now.Sub(v.Updated) < 2*lateMost: // it is listed every five minutes
 			case !listed || was.Enabled != v.Enabled:
 				o.violated("versions", "not as they are", fmt.Sprintf("%s of %s is enabled: %t, known: %t, %t", v.ID, s.id(), v.Enabled, listed, was.Enabled))
-			case done && !o.noticed[v.ID]:
+			case done && t.seen && !o.noticed[v.ID]:
 				o.violated("tampering", "not told", fmt.Sprintf("%s of %s, enabled: %t at %s", v.ID, s.id(), t.enabled, t.at))
 			}
 		}

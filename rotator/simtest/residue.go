@@ -53,7 +53,7 @@ func (o *oracle) derive() derived {
 		k := derivedKey{spec: state.Spec, current: state.Current.ID, unretired: state.Unretired, operation: state.Operation}
 		slices.Sort(k.unretired)
 		if !state.NextRotation.IsZero() {
-			k.next, k.overdue = state.NextRotation.String(), state.NextRotation.Before(o.s.told)
+			k.next, k.overdue = state.NextRotation.String(), !state.NextRotation.After(o.s.told)
 		}
 		for i := range live {
 			if live[i].Operation.KeyID.Same(s.id()) {

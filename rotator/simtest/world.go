@@ -61,6 +61,8 @@ type tampering struct {
 	version string
 	enabled bool
 	at      time.Time
+	// seen is true if cmkd has to notice: the key is configured.
+	seen bool
 }
 
 // Now implements [rotator.Clock]. It is Azure's clock, which nobody sets.
@@ -151,12 +153,12 @@ func (w *world) vanish(key rotator.KeyID) string {
 }
 
 // tamper turns a version around as somebody else would.
-func (w *world) tamper(key rotator.KeyID, v rotator.Version) {
+func (w *world) tamper(key rotator.KeyID, v rotator.Version, seen bool) {
 	at := string(key) + v.ID
 	if _, again := w.tampered[at]; again {
 		delete(w.tampered, at) // as it was
 	} else {
-		w.tampered[at] = tampering{key, v.ID, !v.Enabled, w.now}
+		w.tampered[at] = tampering{key, v.ID, !v.Enabled, w.now, seen}
 	}
 	w.Enable(key, v.ID, !v.Enabled)
 	w.disabled[at] = w.disabled[at] || v.Enabled
