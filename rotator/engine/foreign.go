@@ -105,7 +105,7 @@ func (c foreign) read(r *result) {
 // reenable enables a version again that somebody else disabled, where the key's policy
 // says so and a dependent uses it.
 func (c foreign) reenable(key *rotator.Key, state *rotator.KeyState) {
-	if l := c.live[state.Operation]; key.OnTamper != rotator.OnTamperReenable || l != nil && l.op.Kind != rotator.KindRotation {
+	if l := c.live[state.Operation].atWork(); key.OnTamper != rotator.OnTamperReenable || l != nil && l.op.Kind != rotator.KindRotation {
 		return
 	}
 	for n, t := range state.Tampered {

@@ -201,6 +201,43 @@ func TestTamper_ReenablesWhatIsInUse(t *testing.T) {
 	})
 }
 
+// TestTamper_ReenablesOnlyWhatIsInUse, and not what was enabled.
+func TestTamper_ReenablesOnlyWhatIsInUse(t *testing.T) {
+	t.Parallel()
+	inBubble(t, func(s *estate) {
+		s.key.OnTamper = rotator.OnTamperReenable
+		s.key.Dependents = s.key.Dependents[:1]
+		s.azure.Outside(keyID)
+		s.start()
+		s.pass(8 * time.Hour)
+		s.azure.Enable(keyID, firstVersion, false)
+		s.pass(time.Hour)
+		s.wantVersions("-+")
+		s.wantFiring(tamperedAlert + firstVersion)
+		if n := s.azure.Calls("set-enabled"); n != 0 {
+			t.Errorf("%d calls", n)
+		}
+	})
+}
+
+// TestTamper_AnOldListIsNotWhatIs: a list that still shows a version as it was before we
+// retired it says nothing of anybody else.
+func TestTamper_AnOldListIsNotWhatIs(t *testing.T) {
+	t.Parallel()
+	inBubble(t, func(s *estate) {
+		s.key.Dependents = s.key.Dependents[:1]
+		s.azure.Lags = func(v rotator.Version) bool { return s.clock.Now().Sub(v.Updated) < 12*time.Minute }
+		s.start()
+		s.rotate()
+		s.pass(3 * time.Hour)
+		s.wantVersions("-+")
+		if events := s.events(rotator.EventVersionTampered); len(events) > 0 {
+			t.Errorf("said %q of what was ours", events[0].Message)
+		}
+		s.wantFiring("")
+	})
+}
+
 // TestTamper_NeverReenablesWhatWeDisabled: what a revocation or a retirement of ours
 // disabled stays so.
 func TestTamper_NeverReenablesWhatWeDisabled(t *testing.T) {
@@ -306,7 +343,7 @@ func TestForeign_TwoBetweenTwoLists(t *testing.T) {
 		s.start()
 		s.pass(time.Minute)
 		first := s.azure.Outside(keyID)
-		s.pass(time.Minute)
+		s.pass(time.Second)
 		second := s.azure.Outside(keyID)
 		s.pass(5 * time.Minute)
 		op := s.operation(s.last())

@@ -35,12 +35,17 @@ type Fault struct {
 // given.
 type Azure struct {
 	Clock rotator.Clock
+	// Lags, if not nil, reports whether a list shows a version as it was before it was
+	// enabled or disabled last.
+	Lags func(rotator.Version) bool
 	// ReadLag is how long a list of versions does not show a new one.
 	ReadLag time.Duration
 
 	mu       sync.Mutex
 	fail     func(call, of string) *Fault
 	versions map[rotator.KeyID][]rotator.Version
+	// before is how a version was before it was enabled or disabled last, by key and version.
+	before   map[string]rotator.Version
 	made     int
 	deps     map[string]*Resource
 	calls    map[string]int
@@ -151,7 +156,7 @@ func (u *Use) held(now time.Time) []string {
 // NewAzure returns an empty Azure.
 func NewAzure() *Azure {
 	return &Azure{
-		Clock: Clock{}, versions: map[rotator.KeyID][]rotator.Version{}, deps: map[string]*Resource{}, calls: map[string]int{},
+		Clock: Clock{}, versions: map[rotator.KeyID][]rotator.Version{}, before: map[string]rotator.Version{}, deps: map[string]*Resource{}, calls: map[string]int{},
 		policies: map[rotator.KeyID]rotator.RotationPolicy{},
 	}
 }
@@ -344,6 +349,7 @@ func (a *Azure) set(key rotator.KeyID, version string, enabled bool) (rotator.Ve
 	for i := range a.versions[key] {
 		if v := &a.versions[key][i]; v.ID == version {
 			if v.Enabled != enabled {
+				a.before[string(key)+v.ID] = *v
 				v.Enabled, v.Updated = enabled, a.Clock.Now().Truncate(time.Second).UTC()
 			}
 			return *v, true
@@ -383,6 +389,9 @@ func (a *Azure) Versions(_ context.Context, key rotator.KeyID) (all []rotator.Ve
 			return a.Clock.Now().Sub(v.Created) < a.ReadLag
 		})
 		for i := range all {
+			if before, changed := a.before[string(key)+all[i].ID]; changed && a.Lags != nil && a.Lags(all[i]) {
+				all[i] = before
+			}
 			all[i].Type, all[i].Size, all[i].Ops = "", 0, "" // a list does not tell
 		}
 		slices.Reverse(all)

@@ -78,6 +78,7 @@ func newWorld(rng *rand.Rand) *world {
 	}
 	w.Clock = w
 	w.ReadLag = time.Duration(rng.Int64N(int64(lagMost)))
+	w.Lags = func(v rotator.Version) bool { return w.now.Sub(v.Updated) < w.ReadLag && w.rng.IntN(2) == 0 }
 	w.FailWith(w.fault)
 	return w
 }
