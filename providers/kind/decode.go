@@ -197,7 +197,8 @@ func (u *UseAt) reported(doc document, use *rotator.Use, o *rotator.Observation)
 			Hint: "look at the resource with az resource show; cmkd does not guess which version it uses",
 		}
 	case !current.key.Same(use.Key):
-		// Seen only while the resource is given another key.
+		// Seen only while the resource is given another key: until then it needs this one.
+		use.Held = append(use.Held, rotator.Held{Key: current.key, Version: current.version})
 		complain(o, &rotator.Problem{
 			Code: rotator.ReasonKeyMismatch, Message: fmt.Sprintf("it is set to %s and still uses %s", use.Key, current.key),
 			Hint: "wait, or nudge it",

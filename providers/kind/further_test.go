@@ -64,7 +64,7 @@ func TestObserve_EncryptionScopes(t *testing.T) {
 		{"pinned", `[` + scope("a", under(string(key)+"/"+v1, v1)) + `]`, "", own + ", pinned KEY/v1"},
 		{"Microsoft's", `[` + scope("a", `"source":"Microsoft.Storage"`) + `]`, "", own + ", Microsoft's"},
 		{"disabled", `[` + scope("a", `"state":"Disabled",`+under(string(key), v1)) + `]`, "", own + ", follows KEY/v1"},
-		{"of another key", `[` + scope("a", under("https://contoso.vault.azure.net/keys/other/"+v1, v1)) + `]`, "", own + ", pinned https://contoso.vault.azure.net/keys/other/, complains: key-mismatch"},
+		{"of another key", `[` + scope("a", under("https://contoso.vault.azure.net/keys/other/"+v1, v1)) + `]`, "", own + ", pinned https://contoso.vault.azure.net/keys/other/, holds KEY/v1, complains: key-mismatch"},
 		{"that shows no version", `[` + scope("a", `"source":"Microsoft.Keyvault","keyVaultProperties":{"keyUri":"`+string(key)+`"}`) + `]`, "", own + ", version-not-shown, complains: version-not-shown"},
 		{"that shows no key", `[` + scope("a", `"source":"Microsoft.Keyvault"`) + `]`, "", own + ", unreadable-key, complains: unreadable-key"},
 		{"that shows nothing", `[` + scope("a", ``) + `]`, "", own + ", unreadable-key, complains: unreadable-key"},
@@ -123,7 +123,7 @@ func TestFind_EncryptionScopes(t *testing.T) {
 	account := resource(accountID, `"encryption":{"keySource":"Microsoft.Storage"}`)
 	for _, tt := range []struct{ name, scopes, found string }{
 		{"of the key", `{"value":[` + scope("a", under(string(key), v1)) + `]}`, "acc"},
-		{"of another key", `{"value":[` + scope("a", under("https://contoso.vault.azure.net/keys/other", v1)) + `]}`, ""},
+		{"of another key, and still of this one", `{"value":[` + scope("a", under("https://contoso.vault.azure.net/keys/other", v1)) + `]}`, "acc"},
 		{"that cannot be read", "403", "acc?"},
 		{"that show nothing", `{"value":[` + scope("a", "") + `]}`, "acc?"},
 		{"of an account that is gone", "404", ""},

@@ -62,6 +62,29 @@ func (c foreign) candidates(state *rotator.KeyState, versions []rotator.Version,
 	return fit
 }
 
+// eligible returns of versions that are new those that an operation may take for the one that
+// its call made: those with its tag, and of the others those that are fit for use. open is
+// true if of some of them it is not known yet whether they are.
+func (c foreign) eligible(l *live, fresh []rotator.Version, tag string) (fit []rotator.Version, open bool) {
+	state := c.stateOf(l.op.KeyID)
+	if state == nil {
+		return fresh, false
+	}
+	var ours []string
+	for _, v := range fresh {
+		if v.Operation == tag {
+			ours = append(ours, v.ID)
+		}
+	}
+	fit = c.candidates(state, fresh, ours)
+	for _, v := range fresh {
+		_, is := rotator.FindVersion(fit, v.ID)
+		n := find(state.Tampered, v.ID)
+		open = open || !is && (n < 0 || state.Tampered[n].Change != rotator.TamperMade)
+	}
+	return fit, open
+}
+
 // inspected takes in what the vault tells of single versions, and has the list read
 // again for which that was asked.
 func (c foreign) inspected(r *result) {

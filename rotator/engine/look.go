@@ -35,6 +35,9 @@ type look struct {
 	applyErr *rotator.Error
 	// shut is true if the target is known to be disabled: nobody is sent there.
 	shut bool
+	// opened is when the target was last changed, by the vault's clock, as far as is known:
+	// it may have been disabled until then.
+	opened time.Time
 	// freeze stops updates, nil if none does.
 	freeze *rotator.Freeze
 	// was is the problem of the tracker before the look.
@@ -232,7 +235,7 @@ func (t *tracker) blocked() bool {
 // doubt that.
 func (t *tracker) missed() bool {
 	switch t.State {
-	case rotator.TrackerWaiting, rotator.TrackerNeedsAction, rotator.TrackerUnreachable:
+	case rotator.TrackerNeedsAction, rotator.TrackerUnreachable:
 		return false
 	case rotator.TrackerDone, rotator.TrackerLeft:
 		return t.Failures >= alerting.Patience
@@ -303,7 +306,7 @@ func (t tracker) versionLook(l look) (tracker, rotator.Action) {
 		return t.block(rotator.TrackerNeedsAction, deniedNow(o), l), ""
 	case t.onTarget(l) && !o.Settings(key):
 		return t.done(rotator.EvidenceConfirmed, l), ""
-	case !o.Names(key) && !o.Holds(key, l.op.Target.ID):
+	case !o.Names(key) && !o.Holds(key, l.op.Target.ID) && !o.Partial:
 		return t.left(l), ""
 	case o.Problem != nil:
 		return t.block(rotator.TrackerNeedsAction, o.Problem, l), ""
@@ -388,7 +391,7 @@ func (l *look) silent() bool {
 func (t tracker) inferLook(l look) (tracker, rotator.Action) {
 	o := l.seen
 	switch {
-	case o.At.Before(t.windowEnd(l)), o.Updating:
+	case o.At.Before(t.windowEnd(l)), o.Updating, l.shut:
 		return t.nudgeOrWait(l)
 	case rotator.EvidenceInferred.AtLeast(l.require):
 		return t.done(rotator.EvidenceInferred, l), ""
@@ -399,7 +402,7 @@ func (t tracker) inferLook(l look) (tracker, rotator.Action) {
 
 // windowEnd is when the documented time has passed, by Azure's clock.
 func (t tracker) windowEnd(l look) time.Time {
-	start := l.op.Target.Created
+	start := later(l.op.Target.Created, l.opened)
 	if t.Detail.AppliedVersion == l.op.Target.ID {
 		start = later(start, t.Detail.Applied)
 	}

@@ -62,7 +62,7 @@ func (c observing) looked(l *live, r *result) {
 	}
 	if state := c.stateOf(l.op.KeyID); state != nil {
 		target, known := rotator.FindVersion(state.Versions, l.op.Target.ID)
-		lk.shut = known && !target.Enabled
+		lk.shut, lk.opened = known && !target.Enabled, target.Updated
 	}
 	if r.kind == taskApply && r.task.version.ID == l.op.Target.ID {
 		lk.applied = r.action

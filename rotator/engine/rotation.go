@@ -290,7 +290,8 @@ func (c rotation) searched(l *live, r *result) {
 		l.op.Problem = nil
 	}
 	tag := c.tag(&l.op)
-	fresh := slices.DeleteFunc(slices.Clone(r.versions), func(v rotator.Version) bool { return slices.Contains(l.op.Base, v.ID) })
+	known := func(v rotator.Version) bool { return slices.Contains(l.op.Base, v.ID) }
+	fresh, open := foreign(c).eligible(l, slices.DeleteFunc(slices.Clone(r.versions), known), tag)
 	if v, ok := rotator.Newest(fresh, func(v rotator.Version) bool { return v.Operation == tag }); ok {
 		for _, other := range fresh {
 			if other.ID != v.ID {
@@ -301,6 +302,10 @@ func (c rotation) searched(l *live, r *result) {
 		return
 	}
 	waited := l.listed.Sub(l.uncertain)
+	if open && waited >= readLag { // somebody's version, of which is to be read whether it is fit
+		c.draft.waits(l, c.now.Add(readLag/4))
+		return
+	}
 	if waited < readLag || c.pace.calls(l.op.ID) {
 		c.draft.waits(l, c.now.Add(max(min(waited, readLag-waited), time.Second)))
 		return
@@ -335,7 +340,12 @@ func (c rotation) adopt(l *live, v rotator.Version, ours bool) {
 	c.draft.entered(l, rotator.StatePropagating, actorDaemon, "")
 	for _, t := range l.trackers {
 		if t.State != rotator.TrackerExcluded {
-			c.draft.observed(l, follow(t, c.now), false)
+			anew := !t.Detail.DoneAt.IsZero() // on another target
+			if anew {
+				t.Detail = configuring(c).whole(l, &t)
+				t.Detail.DoneAt = time.Time{}
+			}
+			c.draft.observed(l, follow(t, c.now), anew)
 		}
 	}
 }

@@ -98,6 +98,10 @@ func (c tampering) appeared(state *rotator.KeyState, v rotator.Version, until ti
 		c.over(state, n, "the vault lists version "+v.ID+" again")
 		return
 	}
+	if l := c.live[state.Operation]; !v.Enabled && l != nil && l.op.Target.ID == v.ID {
+		c.note(state, rotator.Tampering{Version: v.ID, Change: rotator.TamperDisabled, At: v.Updated})
+		return
+	}
 	// One that is older than others which were known was left out of mind, disabled, or
 	// came back with a restored vault.
 	if v.Enabled && v.Created.Before(until.Add(-2*readLag)) && !c.ours(state, v.ID, true) && !c.madeBy(state, v.ID) {

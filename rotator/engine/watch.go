@@ -66,7 +66,7 @@ func (c watch) watched(r *result) {
 	}
 	c.sawKey(state)
 	tampering(c).listed(r.keyID, r.versions)
-	l := c.liveOf(key)
+	l := c.liveOf(key).atWork()
 	var ours []string
 	if l != nil {
 		ours = append(ours, l.op.Target.ID)
