@@ -101,6 +101,9 @@ func (t tracker) step(l look) (tracker, rotator.Action) {
 	if l.applied != "" && l.applyErr == nil {
 		d.Applied = l.seen.At
 	}
+	if needs := previousOf(l.seen, l.op.KeyID); len(needs) > 0 && !slices.Contains(needs, l.op.Target.ID) {
+		d.Needs = needs // what it is told next leaves these behind
+	}
 	switch {
 	case l.op.Kind == rotator.KindRevocation:
 		return t.accessLook(l, rotator.AccessDenied), ""

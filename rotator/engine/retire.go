@@ -39,7 +39,10 @@ func (c retirement) advance(l *live) {
 		c.holdRetirement(l, rotator.ProblemOf(cmp.Or(l.listErr, l.sweep.passing)))
 		c.draft.waits(l, c.now.Add(max(backoff(l.op.Failures), retryAfter(l.listErr), retryAfter(l.sweep.passing))))
 	default:
-		c.keep(l)
+		if c.keep(l); len(l.op.Previous) == 0 {
+			c.advance(l)
+			return
+		}
 		switch objs := objections(c.guardView(l)); {
 		case len(objs) == 0 && l.sweep.begun.Before(l.verify): // nothing is retired on an old search
 			searching(c).begin(l)
@@ -64,7 +67,7 @@ func (c retirement) keep(l *live) {
 		}
 		needs := t.Detail.Needs
 		if o := c.lastSeen(l, t.Number); len(needs) == 0 && o != nil && len(previousOf(o, l.op.KeyID)) > 0 {
-			needs = l.op.Previous[:1] // it was on the new one when it was first seen
+			needs = slices.Clone(l.op.Previous) // it was on the new one when it was first seen: nobody knows
 		}
 		for _, version := range needs {
 			n := slices.Index(l.op.Previous, version)

@@ -272,7 +272,7 @@ func (c searching) unlist(l *live, t rotator.Tracker) {
 	detail := configuring(c).whole(l, &t)
 	t = enterTracker(t, rotator.TrackerWaiting, c.now, c.look(l))
 	detail.Dependent = rotator.Dependent{ID: detail.Dependent.ID, Kind: detail.Dependent.Kind, Name: detail.Dependent.Name, Discovered: true}
-	detail.Removed, detail.Known, detail.Problem, t.Detail = false, nil, nil, detail
+	detail.Removed, detail.Problem, t.Detail = false, nil, detail
 	c.draft.observed(l, t, true)
 }
 

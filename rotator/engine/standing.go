@@ -113,37 +113,41 @@ func (c standings) standingsOf(key rotator.KeyID) (map[string]*rotator.Standing,
 	}
 	trackers, err := c.store.Trackers(ctx, ops[0].ID, 0, 0)
 	for i := range trackers {
-		seenBy(&trackers[i], key, all)
+		seenBy(&trackers[i], key, retired(&ops[0]), all)
 	}
 	return all, err
 }
 
-// seenBy adds what an operation saw of a dependent to what was known before.
-func seenBy(t *rotator.Tracker, key rotator.KeyID, all map[string]*rotator.Standing) {
+// seenBy adds what an operation saw of a dependent to what was known before; retired is true
+// if it disabled all that was to be disabled: then somebody attested for whoever was not seen.
+func seenBy(t *rotator.Tracker, key rotator.KeyID, retired bool, all map[string]*rotator.Standing) {
 	d := t.Detail
 	id := strings.ToLower(d.Dependent.ID)
 	st := all[id]
 	if st == nil {
 		st = &rotator.Standing{KeyID: key, Dependent: d.Dependent.ID, Kind: d.Dependent.Kind}
 	}
-	switch gone := d.Removed || t.State == rotator.TrackerLeft; {
-	case gone && (d.Removed || d.Dependent.Discovered): // it needs nothing, as far as anybody can see
-		st.Known, st.Unlisted = nil, false
+	switch unlisted := d.Dependent.Discovered; {
+	case d.Removed, unlisted && t.State == rotator.TrackerLeft, retired && t.State == rotator.TrackerExcluded:
+		st.Known, st.Unlisted = nil, false // it needs nothing, as far as anybody can see
 		return
-	case d.Dependent.Discovered:
-		st.Known, st.Unlisted = d.Known, true
-	case d.Last == nil:
+	case !unlisted && d.Last == nil && len(d.Known) == 0:
 		return
 	default:
-		st.Unlisted = false
+		st.Kind, st.Known, st.Unlisted = d.Dependent.Kind, remembered(st.Known, d.Known), unlisted
 	}
 	all[id] = st
 	if d.Last != nil && (st.Last == nil || d.Last.At.After(st.Last.At)) {
-		st.Last, st.Since, st.Known, st.Drift, st.Held = d.Last, d.DoneAt, remembered(st.Known, d.Known), nil, nil
+		st.Last, st.Since, st.Drift, st.Held = d.Last, d.DoneAt, nil, nil
 		for _, version := range d.Needs {
 			st.Held = append(st.Held, rotator.Held{Key: key, Version: version})
 		}
 	}
+}
+
+// retired reports whether a rotation disabled all that it was to disable.
+func retired(op *rotator.Operation) bool {
+	return op.Kind == rotator.KindRotation && op.State == rotator.StateCompleted && len(op.Retired) > 0 && len(op.Retired) == len(op.Previous)
 }
 
 // observed takes in an observation that no operation asked for.
@@ -312,11 +316,40 @@ func (c standings) after(l *live) {
 		return
 	}
 	using(c).usedIn(l)
+	if op.Kind == rotator.KindRotation {
+		c.keep(l)
+	}
 	state = c.draft.changedKey(op.KeyID)
 	state.Changed = c.now
 	if op.State == rotator.StateCompleted && op.Kind == rotator.KindRotation && len(state.Drift) > 0 {
 		state.Drift = nil
 		c.draft.notedOfKey(state.Name, rotator.EventDriftOver, "over: what drifted before %s", op.ID)
+	}
+}
+
+// keep keeps what a rotation knew of those that are not observed between operations, or were
+// not to be seen at its end: the operations after it may know nothing of them.
+func (c standings) keep(l *live) {
+	stored, err := c.store.Standings(context.Background(), l.op.KeyID)
+	if err != nil {
+		c.fault = err
+		return
+	}
+	all := map[string]*rotator.Standing{}
+	for i := range stored {
+		all[strings.ToLower(stored[i].Dependent)] = &stored[i]
+	}
+	for _, t := range l.trackers {
+		d := t.Detail
+		id := strings.ToLower(d.Dependent.ID)
+		if all[id] == nil && len(d.Known) == 0 || !d.Dependent.Discovered && t.State != rotator.TrackerExcluded && t.State != rotator.TrackerUnreachable {
+			continue
+		}
+		t.Detail = configuring(c).whole(l, &t)
+		seenBy(&t, l.op.KeyID, retired(&l.op), all)
+		if st := all[id]; st != nil {
+			c.draft.stood(*st)
+		}
 	}
 }
 
@@ -349,6 +382,7 @@ func (c standings) seed(l *live) {
 		c.fault = err
 		return
 	}
+	c.remember(l, maps.Clone(stood))
 	for i := range l.trackers {
 		if st := stood[strings.ToLower(l.trackers[i].Detail.Dependent.ID)]; st != nil && len(st.Known) > 0 {
 			d := *l.trackers[i].Detail
@@ -356,7 +390,6 @@ func (c standings) seed(l *live) {
 			l.trackers[i].Detail = &d // it is new, and to be committed whole
 		}
 	}
-	c.remember(l, stood)
 }
 
 // next is when a dependent that is where it should be is observed again: while it soaks
