@@ -379,6 +379,8 @@ type Tampering struct {
 	Why string `json:"why,omitempty"`
 	// Mended is when cmkd intended to enable the version again, zero if it did not.
 	Mended time.Time `json:"mended,omitzero"`
+	// Enabled is whether a version that vanished was enabled.
+	Enabled bool `json:"enabled,omitempty"`
 }
 
 // String says what happened, as a sentence.

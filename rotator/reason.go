@@ -251,7 +251,7 @@ func Reasons() []ReasonInfo {
 		{
 			ReasonKeyNotShown, "The dependent does not show its key where it showed it, or should show it, so nobody knows which it uses.",
 			"Its service or a proxy left a property out, or the key was taken out of its settings.",
-			"Look at DEPENDENT with `az resource show`; if the key is gone from its settings for good, take it out of the configuration.",
+			"Look at DEPENDENT with `az resource show`; if the key is gone from its settings for good, exclude it with a reason and attest for it.",
 		},
 		{
 			ReasonVersionNotShown, "The dependent does not show the version that it uses, though its service reports it.",

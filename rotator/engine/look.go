@@ -307,6 +307,10 @@ func (t tracker) versionLook(l look) (tracker, rotator.Action) {
 		return t.applyFailed(l), ""
 	case o.Access == rotator.AccessDenied && o.Names(key): // whatever it says of the version
 		return t.block(rotator.TrackerNeedsAction, deniedNow(o), l), ""
+	case o.Problem != nil && o.Problem.Code == rotator.ReasonIdentityGone && o.Names(key): // whatever it is on
+		return t.block(rotator.TrackerNeedsAction, o.Problem, l), ""
+	case t.onTarget(l) && t.Detail.Binding == rotator.BindingPinned && t.Detail.BoundBefore == rotator.BindingFollows:
+		return t.block(rotator.TrackerNeedsAction, pinnedMeanwhile(), l), ""
 	case t.onTarget(l) && !o.Settings(key):
 		return t.done(rotator.EvidenceConfirmed, l), ""
 	case !o.Names(key) && !o.Holds(key, l.op.Target.ID) && !o.Partial:

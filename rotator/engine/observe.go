@@ -108,7 +108,11 @@ func (c observing) looked(l *live, r *result) {
 		c.draft.intended(l, task{kind: taskVersions})
 	}
 	if (l.op.State == rotator.StateSoaking || l.op.AwaitsRetirement()) && !t.State.Settled() && !t.Detail.Dependent.Discovered {
-		c.draft.entered(l, rotator.StatePropagating, actorDaemon, t.Detail.Dependent.DisplayName()+" left the target")
+		why := " left the target"
+		if p := t.Detail.Problem; p != nil {
+			why = ": " + p.Message
+		}
+		c.draft.entered(l, rotator.StatePropagating, actorDaemon, t.Detail.Dependent.DisplayName()+why)
 	}
 }
 

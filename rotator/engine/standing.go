@@ -408,6 +408,10 @@ func (c standings) next(l *live, t *rotator.Tracker) time.Time {
 		return nextOnGrid(c.now, soonEvery)
 	case l.op.AwaitsRetirement():
 		return nextOnGrid(c.now, seldomEvery)
+	case l.op.State == rotator.StatePropagating && !c.over(l.op.Since, soonFor): // others are waited for
+		return nextOnGrid(c.now, soonEvery)
+	case l.op.State == rotator.StatePropagating:
+		return nextOnGrid(c.now, seldomEvery)
 	default:
 		return time.Time{}
 	}

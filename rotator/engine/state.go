@@ -64,6 +64,9 @@ type state struct {
 	// fresh is since when a version is listed, by the steady clock, for as long as a list
 	// may lag.
 	fresh map[string]time.Time
+	// older is since when a version is listed as it was before, by key and version and the
+	// steady clock.
+	older map[string]time.Time
 	// unread are the versions of which the vault did not tell type and size.
 	unread map[string]bool
 	// rounds observe the dependents of keys between operations, by the key's canonical id;

@@ -34,12 +34,15 @@ func (c tampering) listed(id rotator.KeyID, versions []rotator.Version) {
 	for _, v := range versions {
 		old, known := rotator.FindVersion(state.Versions, v.ID)
 		switch {
+		case !known && c.unkept(state, v): // of too many to be judged
 		case !known:
 			c.appeared(state, v, until.Created)
-		case v.Updated.Before(old.Updated):
+		case v.Updated.Before(old.Updated) && !c.lasts(id, v):
 			v = old // an old answer
 		case v.Enabled != old.Enabled:
 			c.flipped(state, v)
+		default:
+			delete(c.older, canonical(id)+v.ID)
 		}
 		c.mended(state, v)
 		next = append(next, v.With(old))
@@ -52,9 +55,31 @@ func (c tampering) listed(id rotator.KeyID, versions []rotator.Version) {
 			next = append(next, old) // a list may lag
 			continue
 		}
-		c.note(state, rotator.Tampering{Version: old.ID, Change: rotator.TamperVanished})
+		c.note(state, rotator.Tampering{Version: old.ID, Change: rotator.TamperVanished, Enabled: old.Enabled})
 	}
 	c.remember(state, next)
+}
+
+// lasts reports whether an answer that is older than another is given for longer than a list
+// may lag: then it is what is, as after the vault was restored.
+func (c tampering) lasts(key rotator.KeyID, v rotator.Version) bool {
+	id := canonical(key) + v.ID
+	since, known := c.older[id]
+	switch {
+	case !known:
+		c.older[id] = c.steady
+		return false
+	case c.steady.Sub(since) < 2*readLag:
+		return false
+	}
+	delete(c.older, id)
+	return true
+}
+
+// unkept reports whether a version is one of those of a key that are too many, and too old,
+// to be kept in mind.
+func (c tampering) unkept(state *rotator.KeyState, v rotator.Version) bool {
+	return len(state.Versions) >= rotator.VersionsKept && v.Created.Before(state.Versions[len(state.Versions)-1].Created)
 }
 
 // remember keeps the versions in mind, if they are others than before.
@@ -95,7 +120,10 @@ func order(a, b bool) int {
 func (c tampering) appeared(state *rotator.KeyState, v rotator.Version, until time.Time) {
 	c.fresh[v.ID] = c.steady
 	if n := find(state.Tampered, v.ID); n >= 0 && state.Tampered[n].Change == rotator.TamperVanished {
-		c.over(state, n, "the vault lists version "+v.ID+" again")
+		was := state.Tampered[n].Enabled
+		if c.over(state, n, "the vault lists version "+v.ID+" again"); v.Enabled != was && !c.ours(state, v.ID, v.Enabled) {
+			c.flipped(state, v)
+		}
 		return
 	}
 	if l := c.live[state.Operation]; !v.Enabled && l != nil && l.op.Target.ID == v.ID {
@@ -214,6 +242,12 @@ func (c tampering) note(state *rotator.KeyState, t rotator.Tampering) {
 		all[n] = t
 	case len(all) < tamperedMost:
 		all = append(all, t)
+	default: // what is in use goes before what is not
+		least := slices.IndexFunc(all, func(old rotator.Tampering) bool { return !state.Uses(old.Version) })
+		if least < 0 || !state.Uses(t.Version) {
+			return
+		}
+		all[least] = t
 	}
 	c.draft.changedKey(state.ID).Tampered = all
 	e := c.draft.notedOfKey(state.Name, rotator.EventVersionTampered, "%s", t.String())

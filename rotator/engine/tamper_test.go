@@ -226,7 +226,7 @@ func TestTamper_AnOldListIsNotWhatIs(t *testing.T) {
 	t.Parallel()
 	inBubble(t, func(s *estate) {
 		s.key.Dependents = s.key.Dependents[:1]
-		s.azure.Lags = func(v rotator.Version) bool { return s.clock.Now().Sub(v.Updated) < 12*time.Minute }
+		s.azure.Lags = func(v rotator.Version) bool { return s.clock.Now().Sub(v.Updated) < 6*time.Minute }
 		s.start()
 		s.rotate()
 		s.pass(3 * time.Hour)

@@ -50,7 +50,14 @@ func watchedBeside(op *rotator.Operation) bool {
 // one that does nothing until a person says something, or its turn comes.
 func (c watch) observed(key *rotator.Key) bool {
 	l := c.liveOf(key).atWork()
-	return l != nil && (l.op.State != rotator.StatePending || l.op.Waiting.For != rotator.WaitFreeze && !(c.queued(l) && c.over(l.op.Since, watchEvery)))
+	switch {
+	case l == nil:
+		return false
+	case l.op.State == rotator.StatePropagating: // also while an update is frozen
+		return true
+	default:
+		return l.op.Waiting.For != rotator.WaitFreeze && !(c.queued(l) && c.over(l.op.Since, watchEvery))
+	}
 }
 
 // watched handles a list of versions that no operation asked for.

@@ -24,7 +24,7 @@ func key(name string) rotator.KeyState {
 		Failed:    3, Missed: at(-2), Preflight: problem(), PreflightAt: at(-0.5),
 		Policy: rotator.RotationPolicy{Rotate: "P90D after creation", Expiry: "P1Y"}, PolicyAt: at(-0.25),
 		Versions: []rotator.Version{version("v1"), version("v0")}, Effects: []rotator.Effect{{Version: "v1", Enable: true, At: at(-0.2)}},
-		Tampered: []rotator.Tampering{{Version: "v0", Change: rotator.TamperMade, Seen: at(-0.1), At: at(-0.3), Why: "is weaker", Mended: at(-0.05)}},
+		Tampered: []rotator.Tampering{{Version: "v0", Change: rotator.TamperMade, Seen: at(-0.1), At: at(-0.3), Why: "is weaker", Mended: at(-0.05), Enabled: true}},
 		Observed: at(-0.4), Changed: at(-0.6), Drift: []rotator.Drifted{{
 			Change: rotator.ReasonKeyLeft, Class: rotator.CodeForbidden, Affected: []rotator.Affected{{ID: "/subscriptions/s/a", Kind: "storage", Name: "a"}}, Count: 2, Message: "left",
 		}},
