@@ -113,22 +113,22 @@ func (c standings) standingsOf(key rotator.KeyID) (map[string]*rotator.Standing,
 	}
 	trackers, err := c.store.Trackers(ctx, ops[0].ID, 0, 0)
 	for i := range trackers {
-		seenBy(&trackers[i], key, retired(&ops[0]), all)
+		seenBy(&ops[0], &trackers[i], all)
 	}
 	return all, err
 }
 
-// seenBy adds what an operation saw of a dependent to what was known before; retired is true
-// if it disabled all that was to be disabled: then somebody attested for whoever was not seen.
-func seenBy(t *rotator.Tracker, key rotator.KeyID, retired bool, all map[string]*rotator.Standing) {
-	d := t.Detail
+// seenBy adds what an operation saw of a dependent to what was known before. Whoever was not
+// seen by a rotation that disabled all that was to be disabled was attested for.
+func seenBy(op *rotator.Operation, t *rotator.Tracker, all map[string]*rotator.Standing) {
+	d, key := t.Detail, op.KeyID
 	id := strings.ToLower(d.Dependent.ID)
 	st := all[id]
 	if st == nil {
 		st = &rotator.Standing{KeyID: key, Dependent: d.Dependent.ID, Kind: d.Dependent.Kind}
 	}
 	switch unlisted := d.Dependent.Discovered; {
-	case d.Removed, unlisted && t.State == rotator.TrackerLeft, retired && t.State == rotator.TrackerExcluded:
+	case d.Removed, unlisted && t.State == rotator.TrackerLeft, retired(op) && t.State == rotator.TrackerExcluded:
 		st.Known, st.Unlisted = nil, false // it needs nothing, as far as anybody can see
 		return
 	case !unlisted && d.Last == nil && len(d.Known) == 0:
@@ -137,7 +137,8 @@ func seenBy(t *rotator.Tracker, key rotator.KeyID, retired bool, all map[string]
 		st.Kind, st.Known, st.Unlisted = d.Dependent.Kind, remembered(st.Known, d.Known), unlisted
 	}
 	all[id] = st
-	if d.Last != nil && (st.Last == nil || d.Last.At.After(st.Last.At)) {
+	// What somebody did meanwhile is nothing that a revocation or its end was to do.
+	if d.Last != nil && (st.Last == nil || op.Kind == rotator.KindRotation && d.Last.At.After(st.Last.At)) {
 		st.Last, st.Since, st.Drift, st.Held = d.Last, d.DoneAt, nil, nil
 		for _, version := range d.Needs {
 			st.Held = append(st.Held, rotator.Held{Key: key, Version: version})
@@ -346,7 +347,7 @@ func (c standings) keep(l *live) {
 			continue
 		}
 		t.Detail = configuring(c).whole(l, &t)
-		seenBy(&t, l.op.KeyID, retired(&l.op), all)
+		seenBy(&l.op, &t, all)
 		if st := all[id]; st != nil {
 			c.draft.stood(*st)
 		}

@@ -1,6 +1,7 @@
 package simtest
 
 import (
+	"cmp"
 	"fmt"
 	"maps"
 	"slices"
@@ -510,15 +511,16 @@ func why(op *rotator.Operation) string {
 // waits reports whether an operation waits for a person, or is where it stays.
 func (o *oracle) waits(p *engine.Progress) bool {
 	_, configured := o.s.estate.configured(p.Operation.KeyID)
+	problem := cmp.Or(p.Operation.Problem, p.Operation.Held) // which is looked at anew now and then
 	switch {
 	case p.Person != "", p.Operation.State == rotator.StateEffective:
 		return true
 	case p.Operation.Problem != nil && p.Operation.Problem.Code == rotator.ReasonRevocationUndone:
 		return true // somebody made a version that is not revoked
-	case p.Operation.Problem != nil && slices.Contains([]rotator.Reason{
+	case problem != nil && slices.Contains([]rotator.Reason{
 		rotator.ReasonNotAttested, rotator.ReasonBlindSpot, rotator.ReasonAttestedByRetirer, // to attest
 		rotator.ReasonDependentDiscovered, rotator.ReasonDiscoveryOff, // to list, or to search for
-	}, p.Operation.Problem.Code):
+	}, problem.Code):
 		return true
 	case !configured && p.Operation.Kind == rotator.KindRotation:
 		return true // to be put back, or cancelled
@@ -532,6 +534,9 @@ func (o *oracle) waits(p *engine.Progress) bool {
 		if t.State == rotator.TrackerStalled && d.Binding != rotator.BindingFollows {
 			// cmkd tells it a version once only, and does not enable another one.
 			return !o.s.w.pinned[d.Dependent.ID].IsZero() || o.shut(p.Operation.KeyID, d.Dependent.ID)
+		}
+		if p.Operation.State == rotator.StateProbation && t.State == rotator.TrackerNeedsAction {
+			return true // it lacks what nobody gives back
 		}
 		if t.State != rotator.TrackerNeedsAction || d.Binding == rotator.BindingFollows {
 			return false
