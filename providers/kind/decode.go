@@ -50,11 +50,7 @@ func (d *Declaration) decode(doc document) rotator.Observation {
 			complain(&o, &rotator.Problem{Code: rotator.Reason(code), Message: doc.text(f.Message), Class: f.Class, Hint: f.Hint})
 		}
 	}
-	if d.Identity != nil && namesAny(&o) {
-		if p := d.Identity.gone(doc); p != nil {
-			complain(&o, p)
-		}
-	}
+	d.identify(doc, &o)
 	if d.Status != nil && namesAny(&o) {
 		o.Access, o.AccessCode = d.Status.Read(doc.text(d.Status.At))
 		if o.Access != rotator.AccessUnknown {

@@ -39,6 +39,17 @@ func readsBy(at Path, read func(text string) string) *IdentityAt {
 	return &IdentityAt{At: at, Types: identityTypes, Users: identityUsers, Read: read}
 }
 
+// identify complains if the resource has the identity no more by which it reads a key that
+// one of its uses names.
+func (d *Declaration) identify(doc document, o *rotator.Observation) {
+	if d.Identity == nil || !namesAny(o) {
+		return
+	}
+	if p := d.Identity.gone(doc); p != nil {
+		complain(o, p)
+	}
+}
+
 // gone returns the problem that the identity is none of the resource's; nil if it is, or if
 // the document does not tell.
 func (i *IdentityAt) gone(doc document) *rotator.Problem {

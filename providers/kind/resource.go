@@ -100,6 +100,7 @@ func (r *Resource) lookFurther(ctx context.Context, d *rotator.Dependent, doc do
 		}); err != nil {
 			return err
 		}
+		r.identify(doc, o)
 	}
 	if r.More != nil {
 		return r.More(ctx, r, d, doc, ask, o)

@@ -35,6 +35,7 @@ func (r *Resource) observeThrough(ctx context.Context, d, other *rotator.Depende
 		through.Uses[i].Via = other.ID
 	}
 	through.Uses, through.Partial = append(through.Uses, o.Uses...), through.Partial || o.Partial
+	through.Access, through.AccessCode, through.AccessEvidence = worstAccess(o, &through)
 	through.At = earlier(through.At, o.At)
 	through.BlindSpots = append(slices.Clip(through.BlindSpots), o.BlindSpots...)
 	through.Updating = through.Updating || o.Updating
@@ -44,6 +45,16 @@ func (r *Resource) observeThrough(ctx context.Context, d, other *rotator.Depende
 	maps.Copy(through.Facts, o.Facts)
 	*o = through
 	return nil
+}
+
+// worstAccess is the access of a dependent that uses its key through several resources: of
+// those seen before, and of one more.
+func worstAccess(before, more *rotator.Observation) (rotator.Access, string, rotator.Evidence) {
+	first := !slices.ContainsFunc(before.Uses, func(u rotator.Use) bool { return u.Via != "" })
+	if before.Access == rotator.AccessDenied || !first && more.Access != rotator.AccessDenied && before.Access != rotator.AccessAllowed {
+		return before.Access, before.AccessCode, before.AccessEvidence
+	}
+	return more.Access, more.AccessCode, more.AccessEvidence
 }
 
 // resolve returns the other resource, nil if none is named.

@@ -528,7 +528,7 @@ func (o *oracle) waits(p *engine.Progress) bool {
 	return slices.ContainsFunc(p.Trackers, func(t rotator.Tracker) bool {
 		d := t.Detail
 		moves := p.Operation.Kind == rotator.KindRotation && p.Operation.Target.ID != "" // by itself, from a version that is disabled
-		if t.State.Troubled() && !moves && o.shut(p.Operation.KeyID, d.Dependent.ID) {
+		if t.State.Troubled() && (!moves || o.s.w.lies[d.Dependent.ID] != "") && o.shut(p.Operation.KeyID, d.Dependent.ID) {
 			return true
 		}
 		if t.State == rotator.TrackerStalled && d.Binding != rotator.BindingFollows {

@@ -7,7 +7,7 @@ func outside(run string) test  { return test{"cmd/internal/e2e", run} }
 // ofKinds are faults of what is read of Azure: absence taken for proof, the answer of
 // somebody else, a use or a held version that nobody looks at.
 var ofKinds = []tooth{
-	{"an identity that is gone reads keys", "providers/kind/decode.go", []edit{{"if d.Identity != nil &&", "if false &&"}}, inKinds("TestDecode.*")},
+	{"an identity that is gone reads keys", "providers/kind/identity.go", []edit{{"if d.Identity == nil ||", "if true ||"}}, inKinds("TestDecode.*")},
 	{"an empty document is one that uses no key", "providers/kind/resource.go", []edit{{
 		"case shown == \"\" || typ == \"\" || len(doc.object(\"properties\")) == 0:", "case false:",
 	}}, inKinds("TestObserve_HeedsWhoAnswers")},
