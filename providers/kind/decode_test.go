@@ -85,3 +85,14 @@ func TestFind_heeds_held_versions(t *testing.T) {
 		}
 	}
 }
+
+// An account that is given another key needs the one that it still uses (facts.md section 4,
+// currentVersionedKeyIdentifier).
+func TestDecode_what_is_still_used(t *testing.T) {
+	t.Parallel()
+	doc := strings.Replace(fmt.Sprintf(storageDoc, ""), `"keyname":"payments"`, `"keyname":"other"`, 1)
+	o := named("storage").decode(parse(t, doc))
+	if !uses(&o, key) && o.Unknown(nil) == nil {
+		t.Errorf("currentVersionedKeyIdentifier is %s, yet the observation tells of no use of it: %+v", key, o.Uses)
+	}
+}

@@ -254,3 +254,32 @@ func TestObserve_RestorePoints(t *testing.T) {
 		})
 	}
 }
+
+// A cluster has access to its key only if all of its sets have.
+func TestObserve_access_through_several_sets(t *testing.T) {
+	t.Parallel()
+	const other, compute = group + "Microsoft.Compute/diskEncryptionSets/classes", group + "Microsoft.Compute/"
+	vm := func(name, power string) [2]string {
+		return [2]string{"/virtualMachines/" + name + "?", `{"id":"` + compute + "virtualMachines/" + name + `","properties":{"instanceView":{"statuses":[{"code":"PowerState/` + power + `"}]}}}`}
+	}
+	disk := func(name string) [2]string {
+		return [2]string{"/disks/" + name + "?", `{"id":"` + compute + "disks/" + name + `","managedBy":"` + compute + "virtualMachines/" + name + `"}`}
+	}
+	set := func(id string) string {
+		return resource(id, `"activeKey":{"keyUrl":"`+string(key)+"/"+v1+`"},"rotationToLatestKeyVersionEnabled":true`)
+	}
+	k := serving(t,
+		[2]string{"/resourceGroups/nodes/providers/Microsoft.Compute/disks?", `{"value":[{"id":"/d","properties":{"encryption":{"type":"EncryptionAtRestWithCustomerKey","diskEncryptionSetId":"` + other + `"}}}]}`},
+		[2]string{"/managedClusters/aks?", resource(clusterID, `"diskEncryptionSetID":"`+setID+`","securityProfile":{},"nodeResourceGroup":"nodes"`)},
+		[2]string{"/des/associatedResources", `{"value":["` + compute + `disks/node"]}`}, [2]string{"/classes/associatedResources", `{"value":["` + compute + `disks/volume"]}`},
+		[2]string{"/restorePointCollections?", `{"value":[]}`},
+		disk("node"), disk("volume"), vm("node", "deallocated"), vm("volume", "running"),
+		[2]string{"/diskEncryptionSets/des?", set(setID)}, [2]string{"/diskEncryptionSets/classes?", set(other)})
+	o, err := k.kinds["managed-cluster"].Observe(t.Context(), &rotator.Dependent{ID: clusterID}, rotator.Ask{Key: key, Access: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if o.Access != rotator.AccessDenied {
+		t.Errorf("access %q %q", o.Access, o.AccessCode)
+	}
+}

@@ -54,3 +54,17 @@ func TestDecode_an_identity_that_is_gone(t *testing.T) {
 		})
 	}
 }
+
+// A scope is under the identity of its account.
+func TestObserve_the_identity_of_a_scope(t *testing.T) {
+	t.Parallel()
+	account := `{"identity":{"type":"None"},` + resource(accountID, `"encryption":{"keySource":"Microsoft.Storage"},"provisioningState":"Succeeded"`)[1:]
+	k := serving(t, [2]string{"/encryptionScopes?", `{"value":[` + scope("a", under(string(key), v1)) + `]}`}, [2]string{"/storageAccounts/acc?", account})
+	o, err := k.kinds["storage"].Observe(t.Context(), &rotator.Dependent{ID: accountID}, rotator.Ask{Key: key})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if o.Problem == nil || o.Problem.Code != rotator.ReasonIdentityGone {
+		t.Errorf("its problem is %v: %+v", o.Problem, o.Uses)
+	}
+}
