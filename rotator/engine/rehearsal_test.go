@@ -1,6 +1,7 @@
 package engine_test
 
 import (
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -18,10 +19,8 @@ func unfit(f func(*rotator.Version)) func(*estate) {
 func denying(calls ...string) func(*estate) {
 	return func(s *estate) {
 		s.azure.FailWith(func(call, _ string) *rotatortest.Fault {
-			for _, one := range calls {
-				if call == one {
-					return &rotatortest.Fault{Err: refused(rotator.CodeForbidden, true)}
-				}
+			if slices.Contains(calls, call) {
+				return &rotatortest.Fault{Err: refused(rotator.CodeForbidden, true)}
 			}
 			return nil
 		})

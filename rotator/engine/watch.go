@@ -56,7 +56,7 @@ func (c watch) observed(key *rotator.Key) bool {
 	case l.op.State == rotator.StatePropagating: // also while an update is frozen
 		return true
 	default:
-		return l.op.Waiting.For != rotator.WaitFreeze && !(c.queued(l) && c.over(l.op.Since, watchEvery))
+		return l.op.Waiting.For != rotator.WaitFreeze && (!c.queued(l) || !c.over(l.op.Since, watchEvery))
 	}
 }
 

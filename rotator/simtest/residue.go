@@ -123,7 +123,7 @@ func differences(a, b *derivedKey) (all []string) {
 			continue
 		}
 		y := &b.live[n]
-		note(x.state != y.state && !(x.left && x.state == rotator.StateRetiring && y.state == rotator.StatePropagating), x.name()+": another state")
+		note(x.state != y.state && (!x.left || x.state != rotator.StateRetiring || y.state != rotator.StatePropagating), x.name()+": another state")
 		note(x.target != y.target, x.name()+": another target")
 		note(!slices.Equal(x.previous, y.previous) || !slices.Equal(x.retired, y.retired), x.name()+": what is retired")
 		note(!slices.Equal(x.waitsFor, y.waitsFor), x.name()+": dependents")

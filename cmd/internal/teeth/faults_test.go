@@ -2,7 +2,6 @@ package teeth
 
 func inKinds(run string) test  { return test{"providers/kind", run} }
 func inEngine(run string) test { return test{"rotator/engine", run} }
-func outside(run string) test  { return test{"cmd/internal/e2e", run} }
 
 // ofKinds are faults of what is read of Azure: absence taken for proof, the answer of
 // somebody else, a use or a held version that nobody looks at.

@@ -200,6 +200,7 @@ func (c *conditions) compound(e ast.Expr) ast.Expr {
 		switch x.Op {
 		case token.LAND, token.LOR, token.EQL, token.NEQ, token.LSS, token.LEQ, token.GTR, token.GEQ:
 			return c.split(e)
+		default:
 		}
 	case *ast.UnaryExpr:
 		if x.Op == token.NOT {
