@@ -81,3 +81,36 @@ func TestTakenOut_IsStillLookedAt(t *testing.T) {
 		}
 	}
 }
+
+// TestTakenOut_WhileTheGuardLooks: a search that passed over a dependent because it was listed
+// does not count any more when it is listed no longer.
+func TestTakenOut_WhileTheGuardLooks(t *testing.T) {
+	t.Parallel()
+	inBubble(t, func(s *estate) {
+		s.two()
+		s.key.Retire, s.key.Dependents[0].Excluded = rotator.RetireManual, "is moved by hand"
+		s.start()
+		s.rotate()
+		s.pass(3 * time.Hour)
+		answer := make(chan struct{})
+		s.azure.FailWith(func(call, _ string) *rotatortest.Fault {
+			if call == "versions" {
+				<-answer
+			}
+			return nil
+		})
+		retired := make(chan error, 1)
+		go func() {
+			_, err := s.engine.Retire(s.t.Context(), rotator.Request{Key: "payments", Actor: "carol", Reason: "looked"})
+			retired <- err
+		}()
+		s.pass(time.Second) // the search is over
+		s.without(storageID)
+		s.reload(s.key)
+		close(answer)
+		if err := <-retired; err == nil {
+			t.Errorf("retired\n%s", s.log())
+		}
+		s.wantVersions("++")
+	})
+}

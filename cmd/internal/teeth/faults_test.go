@@ -93,6 +93,7 @@ var ofStatements = []tooth{
 	{"a wait for a person is never too long", "rotator/engine/retire.go", []edit{{"l.op.Overdue, l.suspect = true, true", "l.suspect = true"}}, inEngine("TestRetirement_AwaitedForTooLong")},
 	{"nobody is told of what only a search found", "rotator/engine/plansearch.go", []edit{{"if f := &r.found[i]; !p.known(", "if f := &r.found[i]; f == nil && !p.known("}}, inEngine("TestPlan_NamesWhatNobodyListed")},
 	{"who is taken out of the configuration needs nothing", "rotator/engine/configure.go", []edit{{"if l.op.Kind == rotator.KindRotation && len(detail.Known) > 0", "if false && len(detail.Known) > 0"}}, inEngine("TestTakenOut.*")},
+	{"a search counts though a dependent was taken out", "rotator/engine/configure.go", []edit{{"	searching(c).void(l)\n	detail", "	detail"}}, inEngine("TestTakenOut_WhileTheGuardLooks")},
 	{"who was taken out of the configuration is forgotten", "rotator/engine/standing.go", []edit{{"	c.remember(l, maps.Clone(stood))\n", ""}}, inEngine("TestTakenOut.*")},
 	{"who is gone holds a retirement for ever", "rotator/engine/search.go", []edit{{"		c.missed(l)\n", ""}}, inEngine("TestTakenOut.*")},
 	{"who is gone is looked at for ever", "rotator/engine/standing.go", []edit{{"		st.Known, st.Unlisted = nil, false //", "		//"}}, inEngine("TestTakenOut.*")},
