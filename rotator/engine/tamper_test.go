@@ -451,3 +451,26 @@ func TestWatch_GoesOnBesideWhatWaits(t *testing.T) {
 		})
 	}
 }
+
+// TestWatch_GoesOnWhileAKeyRecovers: also for as long as somebody does not get its access back.
+func TestWatch_GoesOnWhileAKeyRecovers(t *testing.T) {
+	t.Parallel()
+	inBubble(t, func(s *estate) {
+		old := s.azure.List(keyID)[0].ID
+		s.uses()
+		s.azure.Outside(keyID)
+		s.start()
+		s.pass(time.Hour)
+		s.revoke("alice")
+		s.pass(3 * time.Hour)
+		s.azure.Change(storageID, func(r *rotatortest.Resource) { r.Denied = true })
+		back := s.reinstate()
+		s.pass(3 * time.Hour)
+		s.want(back, rotator.StateRecovering)
+		s.azure.Enable(keyID, old, false)
+		s.pass(5*time.Minute + settlingTime)
+		if n := len(s.events(rotator.EventVersionTampered)); n != 1 {
+			t.Errorf("%d events that somebody disabled it\n%s", n, s.log())
+		}
+	})
+}

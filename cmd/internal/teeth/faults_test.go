@@ -134,7 +134,7 @@ var ofStanding = []tooth{
 	{"one is observed seldom after a change", "rotator/engine/standing.go", []edit{{"		every = soonEvery\n", ""}}, inEngine("TestDrift_WithinAnHour|TestStanding.*")},
 	{"another version is no drift", "rotator/engine/drift.go", []edit{{"rotator.ReasonBindingChanged, rotator.ReasonVersionChanged} {", "rotator.ReasonBindingChanged} {"}}, inEngine("TestDrift_WithinAnHour")},
 	{"what is not shown went back", "rotator/engine/drift.go", []edit{{"				all = append(all, st.Drift[old])\n", "				_ = old\n"}}, inEngine("TestStanding_WhatIsNotShownIsNotOver")},
-	{"nobody looks at a key that is reinstated", "rotator/engine/watch.go", []edit{{" && l.op.State != rotator.StateRecovering {", " {"}}, simulation},
+	{"nobody looks at a key that is reinstated", "rotator/engine/watch.go", []edit{{" && l.op.State != rotator.StateRecovering {", " {"}}, inEngine("TestWatch_GoesOnWhileAKeyRecovers")},
 	{"a key that is left is no drift", "rotator/engine/drift.go", []edit{{"unknown == nil && !o.Names(v.key) {", "false {"}}, inEngine("TestDrift_WithinAnHour")},
 	{"lost access is no drift", "rotator/engine/drift.go", []edit{{"if o.Access == rotator.AccessDenied {", "if false {"}}, inEngine("TestDrift_WithinAnHour")},
 	{"a late follower has drifted", "rotator/engine/drift.go", []edit{{"(is == v.current || is == \"\" || t.value == \"\")", "false"}}, inEngine("TestStanding_LateFollowersAreNoDrift")},
