@@ -1,6 +1,8 @@
 package engine_test
 
 import (
+	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -163,13 +165,17 @@ func TestCreate_TakesNobodysUnfitVersion(t *testing.T) {
 			t.Parallel()
 			inBubble(t, func(s *estate) {
 				s.onlyPinned()
-				made := ""
+				var once sync.Once
+				var made string // before anybody asks for it
 				s.azure.FailWith(func(call, _ string) *rotatortest.Fault {
-					if call != "create" || made != "" {
-						return nil
+					var fault *rotatortest.Fault
+					if call == "create" {
+						once.Do(func() {
+							made = s.azure.OutsideAs(keyID, f).ID // somebody else's; our call had no effect, and does not say so
+							fault = &rotatortest.Fault{Err: refused(rotator.CodeUnavailable, false)}
+						})
 					}
-					made = s.azure.OutsideAs(keyID, f).ID // somebody else's; our call had no effect, and does not say so
-					return &rotatortest.Fault{Err: refused(rotator.CodeUnavailable, false)}
+					return fault
 				})
 				s.start()
 				s.rotate()
@@ -277,9 +283,12 @@ func TestWatch_GoesOnInEveryOperation(t *testing.T) {
 		"a pinned one whose answers are another's": {func(s *estate) rotator.OperationID {
 			s.onlyPinned()
 			s.start()
-			made := false
+			var made atomic.Bool
 			s.azure.FailWith(func(call, _ string) *rotatortest.Fault {
-				if made = made || call == "create"; made && call == "observe" {
+				if call == "create" {
+					made.Store(true)
+				}
+				if made.Load() && call == "observe" {
 					return &rotatortest.Fault{Err: &rotator.Error{Code: rotator.CodeUnavailable, Reason: rotator.ReasonForeignAnswer, Message: "of another"}}
 				}
 				return nil

@@ -3,6 +3,7 @@ package engine_test
 import (
 	"slices"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -209,15 +210,15 @@ func TestGuard_AnOldAnswerIsNoFreshLook(t *testing.T) {
 		op := s.rotate()
 		s.pass(2 * time.Hour)
 		old := s.azure.List(keyID)[0].ID
-		answer, asked := make(chan struct{}), false
+		answer := make(chan struct{})
+		var asked atomic.Bool
 		s.azure.FailWith(func(call, _ string) *rotatortest.Fault {
-			if call != "observe" || asked {
+			if call != "observe" || !asked.CompareAndSwap(false, true) {
 				return nil
 			}
-			asked = true
 			return &rotatortest.Fault{Late: func() { <-answer }}
 		})
-		for !asked {
+		for !asked.Load() {
 			s.pass(10 * time.Second)
 		}
 		s.azure.Change(storageID, func(r *rotatortest.Resource) { r.Binding, r.Pinned = rotator.BindingPinned, old })
