@@ -374,6 +374,9 @@ func TestTamper_IsNeitherForgottenNorInvented(t *testing.T) {
 				s.azure.Enable(keyID, v.ID, false)
 			}
 			s.pass(10 * time.Minute)
+			if n := len(s.events(rotator.EventVersionTampered)); n != 34 {
+				t.Errorf("%d events of 34 versions", n) // whether or not each is kept in mind
+			}
 			s.azure.Enable(keyID, all[39].ID, false)
 			s.pass(24 * time.Hour)
 			if !contains(s.firing(), all[39].ID) {

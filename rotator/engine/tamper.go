@@ -33,16 +33,18 @@ func (c tampering) listed(id rotator.KeyID, versions []rotator.Version) {
 	next := make([]rotator.Version, 0, len(versions))
 	for _, v := range versions {
 		old, known := rotator.FindVersion(state.Versions, v.ID)
+		older := v.Updated.Before(old.Updated)
+		if !older {
+			delete(c.older, canonical(id)+v.ID)
+		}
 		switch {
 		case !known && c.unkept(state, v): // of too many to be judged
 		case !known:
 			c.appeared(state, v, until.Created)
-		case v.Updated.Before(old.Updated) && !c.lasts(id, v):
+		case older && !c.lasts(id, v):
 			v = old // an old answer
 		case v.Enabled != old.Enabled:
 			c.flipped(state, v)
-		default:
-			delete(c.older, canonical(id)+v.ID)
 		}
 		c.mended(state, v)
 		next = append(next, v.With(old))
@@ -242,12 +244,10 @@ func (c tampering) note(state *rotator.KeyState, t rotator.Tampering) {
 		all[n] = t
 	case len(all) < tamperedMost:
 		all = append(all, t)
-	default: // what is in use goes before what is not
-		least := slices.IndexFunc(all, func(old rotator.Tampering) bool { return !state.Uses(old.Version) })
-		if least < 0 || !state.Uses(t.Version) {
-			return
+	case state.Uses(t.Version): // it goes before what is not in use
+		if least := slices.IndexFunc(all, func(old rotator.Tampering) bool { return !state.Uses(old.Version) }); least >= 0 {
+			all[least] = t
 		}
-		all[least] = t
 	}
 	c.draft.changedKey(state.ID).Tampered = all
 	e := c.draft.notedOfKey(state.Name, rotator.EventVersionTampered, "%s", t.String())

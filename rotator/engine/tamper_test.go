@@ -474,3 +474,27 @@ func TestWatch_GoesOnWhileAKeyRecovers(t *testing.T) {
 		}
 	})
 }
+
+// TestTamper_OldAnswersNowAndThen: that a list was old once, long ago, does not say that what
+// it shows now is there to stay.
+func TestTamper_OldAnswersNowAndThen(t *testing.T) {
+	t.Parallel()
+	inBubble(t, func(s *estate) {
+		s.key.Dependents, s.key.OnTamper = s.key.Dependents[:1], rotator.OnTamperAlert
+		s.azure.Outside(keyID)
+		s.start()
+		s.pass(8 * time.Hour)
+		for range 2 {
+			for _, enabled := range []bool{false, true} { // seen at once, and in the next list as it was
+				s.azure.Lags = nil
+				s.azure.Enable(keyID, firstVersion, enabled)
+				s.pass(5 * time.Minute)
+				s.azure.Lags = func(rotator.Version) bool { return true }
+				s.pass(5 * time.Minute)
+			}
+		}
+		if n := len(s.events(rotator.EventVersionTampered)); n != 2 {
+			t.Errorf("%d events of two times that %s was disabled\n%s", n, firstVersion, s.log())
+		}
+	})
+}

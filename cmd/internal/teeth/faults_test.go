@@ -109,6 +109,8 @@ var ofStatements = []tooth{
 	{"whoever is done is looked at no more", "rotator/engine/standing.go", []edit{{"case l.op.State == rotator.StatePropagating && !c.over(l.op.Since, soonFor):", "case false:"}, {"	case l.op.State == rotator.StatePropagating:\n		return nextOnGrid(c.now, seldomEvery)\n", ""}}, inEngine("TestWatch_GoesOnInEveryOperation")},
 	{"an identity may go once one is done", "rotator/engine/look.go", []edit{{"case o.Problem != nil && o.Problem.Code == rotator.ReasonIdentityGone && o.Names(key):", "case false:"}}, inEngine("TestWatch_GoesOnInEveryOperation")},
 	{"what the vault was restored to is old", "rotator/engine/tamper.go", []edit{{"&& !c.lasts(id, v):", ":"}}, inEngine("TestTamper_IsNeitherForgottenNorInvented")},
+	{"the event of what is too much to keep in mind is lost", "rotator/engine/tamper.go", []edit{{"	case state.Uses(t.Version): // it goes", "	case !state.Uses(t.Version):\n		return\n	default: // it goes"}}, inEngine("TestTamper_IsNeitherForgottenNorInvented")},
+	{"an old answer of long ago makes the next one true", "rotator/engine/tamper.go", []edit{{"		if !older {", "		if !older && v.Enabled == old.Enabled {"}}, inEngine("TestTamper_OldAnswersNowAndThen")},
 	{"versions beyond those kept appear again and again", "rotator/engine/tamper.go", []edit{{"case !known && c.unkept(state, v):", "case false:"}}, inEngine("TestTamper_IsNeitherForgottenNorInvented")},
 	{"an undone revocation stays effective", "rotator/engine/revocation.go", []edit{{"	for i := range l.trackers {\n		if t := l.trackers[i]; t.State != rotator.TrackerExcluded {\n			c.draft.observed(l, enterTracker(", "	for i := range l.trackers[:0] {\n		if t := l.trackers[i]; t.State != rotator.TrackerExcluded {\n			c.draft.observed(l, enterTracker("}}, inEngine("TestRevocation_Undone")},
 }
@@ -145,7 +147,7 @@ var ofStanding = []tooth{
 	{"a version that somebody disabled is as it should be", "rotator/engine/tamper.go", []edit{{"			c.flipped(state, v)\n", ""}}, inEngine("TestTamper_WithinFiveMinutes")},
 	{"a version that vanished is forgotten", "rotator/engine/tamper.go", []edit{{"		c.note(state, rotator.Tampering{Version: old.ID, Change: rotator.TamperVanished, Enabled: old.Enabled})\n", ""}}, inEngine("TestTamper_WithinFiveMinutes")},
 	{"a version that is gone was disabled", "rotator/engine/retire.go", []edit{{"	case r.err.Code == rotator.CodeNotFound:\n", "	case r.err.Code == rotator.CodeNotFound:\n		l.op.Retired = append(l.op.Retired, r.task.version.ID)\n	case r.err.Code == rotator.CodeInternal:\n"}}, inEngine("TestTamper_AVanishedVersionIsNotRetired")},
-	{"an old list is what is", "rotator/engine/tamper.go", []edit{{"case v.Updated.Before(old.Updated) && !c.lasts(id, v):", "case false:"}}, inEngine("TestTamper.*")},
+	{"an old list is what is", "rotator/engine/tamper.go", []edit{{"case older && !c.lasts(id, v):", "case false:"}}, inEngine("TestTamper.*")},
 	{"a change of ours is somebody else's", "rotator/engine/tamper.go", []edit{{"case c.ours(state, v.ID, v.Enabled), c.revoked(state, v):", "case c.revoked(state, v):"}}, inEngine("TestTamper_OurOwnChangesAreNone")},
 	{"what was enabled while the daemon was away is not seen", "rotator/engine/tamper.go", []edit{{"		c.appeared(state, v, until.Created)\n", "		_ = until\n"}}, inEngine("TestTamper.*|TestForeign.*")},
 	{"what we disabled is enabled again", "rotator/engine/foreign.go", []edit{{"t.Change != rotator.TamperDisabled || !t.Mended.IsZero() || !state.Uses(t.Version)", "!t.Mended.IsZero()"}}, inEngine("TestTamper.*")},
