@@ -99,9 +99,7 @@ func TestKeys_WhatIsToBeRetiredIsKept(t *testing.T) {
 				first := s.rotate()
 				s.pass(2 * time.Hour)
 				s.want(first, rotator.StateRetiring)
-				if _, err := s.engine.Cancel(s.t.Context(), rotator.OperationRequest{Operation: first, Actor: "alice"}); err != nil {
-					t.Fatal(err)
-				}
+				s.cancel(first)
 				detour.take(s)
 				second := s.rotateKey(detour.name)
 				s.pass(2 * time.Hour)
@@ -205,9 +203,7 @@ func TestKeys_AnotherURIsDependentsStayOut(t *testing.T) {
 		if slices.ContainsFunc(s.operation(op).Trackers, func(t rotator.TrackerStatus) bool { return t.Detail.Dependent.Same(otherKeys) }) {
 			t.Errorf("a dependent of %s is part of %s of %s", otherKey, op, keyID)
 		}
-		if _, err := s.engine.Cancel(s.t.Context(), rotator.OperationRequest{Operation: op, Actor: "alice"}); err != nil {
-			t.Fatal(err)
-		}
+		s.cancel(op)
 		if got := s.status("payments").Unretired; len(got) != 0 {
 			t.Errorf("%s is said to have versions %v to retire, which are %s's", otherKey, got, keyID)
 		}

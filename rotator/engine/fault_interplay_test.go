@@ -106,9 +106,7 @@ func TestVault_ThePlaceOfOneThatGaveUpIsTheNexts(t *testing.T) {
 			})
 			s.pass(2*time.Minute + 45*time.Second)
 			s.want(ops[1], rotator.StatePending)
-			if _, err := s.engine.Cancel(s.t.Context(), rotator.OperationRequest{Operation: ops[1], Actor: "alice"}); err != nil {
-				s.t.Fatal(err)
-			}
+			s.cancel(ops[1])
 			s.pass(time.Minute)
 		},
 		"it is taken out of the configuration while it looks again": func(s *estate, ops []rotator.OperationID, keys []rotator.Key) {
@@ -188,9 +186,7 @@ func TestReload_RetireOffBetweenTwoVersions(t *testing.T) {
 				s.start()
 				first := s.rotate()
 				s.pass(2 * time.Hour)
-				if _, err := s.engine.Cancel(s.t.Context(), rotator.OperationRequest{Operation: first, Actor: "alice"}); err != nil {
-					t.Fatal(err)
-				}
+				s.cancel(first)
 				s.key.Retire = rotator.RetireAuto
 				s.reload(s.key)
 				s.azure.FailWith(func(call, _ string) *rotatortest.Fault {

@@ -92,9 +92,7 @@ func TestRevocation_ARequestCancelsNothing(t *testing.T) {
 		rotation, revocation := s.requestRevocation()
 		s.want(revocation, rotator.StateAwaitingApproval)
 		s.want(rotation, rotator.StatePropagating)
-		if _, err := s.engine.Cancel(s.t.Context(), rotator.OperationRequest{Operation: revocation, Actor: "alice"}); err != nil {
-			t.Fatal(err)
-		}
+		s.cancel(revocation)
 		s.pass(27 * time.Hour)
 		s.completes(rotation)
 		s.wantVersions("-+")

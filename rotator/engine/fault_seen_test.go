@@ -10,13 +10,6 @@ import (
 	"cmkd/rotator/rotatortest"
 )
 
-// cancel has a person cancel an operation.
-func (s *estate) cancel(op rotator.OperationID) {
-	if _, err := s.engine.Cancel(s.t.Context(), rotator.OperationRequest{Operation: op, Actor: "alice"}); err != nil {
-		s.t.Fatal(err)
-	}
-}
-
 // two is a key with a dependent that never follows it, and one that does.
 func (s *estate) two() []rotator.Dependent {
 	s.unlisted = true

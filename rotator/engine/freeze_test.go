@@ -325,9 +325,7 @@ func TestFreeze_ATryThatFailedIsNotRepeated(t *testing.T) {
 				s.wantFiring("")
 				s.azure.FailWith(nil)
 				if tt.cancel {
-					if _, err := s.engine.Cancel(s.t.Context(), rotator.OperationRequest{Operation: op, Actor: "alice"}); err != nil {
-						t.Fatal(err)
-					}
+					s.cancel(op)
 					s.pass(2 * time.Minute)
 					s.want(op, tt.end)
 					s.wantVersions("+")

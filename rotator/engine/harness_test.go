@@ -187,6 +187,14 @@ func (s *estate) rotateKey(name string) rotator.OperationID {
 	return op.ID
 }
 
+// cancel has a person cancel an operation.
+func (s *estate) cancel(op rotator.OperationID) {
+	s.t.Helper()
+	if _, err := s.engine.Cancel(s.t.Context(), rotator.OperationRequest{Operation: op, Actor: "alice"}); err != nil {
+		s.t.Fatal(err)
+	}
+}
+
 // retire has a person say that the previous version of payments may go.
 func (s *estate) retire() {
 	s.t.Helper()

@@ -126,7 +126,7 @@ func (c using) expired(state *rotator.KeyState, version string) time.Time {
 // usedNow brings what is in use up to date: by the operation under way, or else by the
 // clock alone.
 func (c using) usedNow(key *rotator.Key, state *rotator.KeyState) {
-	if l := c.liveOf(key); watch(c).observed(key) {
+	if l := c.liveOf(key); watch(c).observes(key) {
 		c.usedIn(l)
 		return
 	}

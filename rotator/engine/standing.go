@@ -35,7 +35,7 @@ type round struct {
 // turn observes the dependents of a key, if it is time and no operation does.
 func (c standings) turn(key *rotator.Key) {
 	id, state := canonical(key.ID), c.stateOf(key.ID)
-	if state == nil || watch(c).observed(key) {
+	if state == nil || watch(c).observes(key) {
 		delete(c.rounds, id) // the operation observes them
 		return
 	}
@@ -99,13 +99,9 @@ func (c standings) again(key *rotator.Key, s *round) {
 // the last operation saw since.
 func (c standings) standingsOf(key rotator.KeyID) (map[string]*rotator.Standing, error) {
 	ctx := context.Background()
-	stored, err := c.store.Standings(ctx, key)
+	all, err := c.stored(key)
 	if err != nil {
 		return nil, err
-	}
-	all := map[string]*rotator.Standing{}
-	for i := range stored {
-		all[strings.ToLower(stored[i].Dependent)] = &stored[i]
 	}
 	ops, err := c.store.Operations(ctx, rotator.OperationFilter{KeyID: key, Limit: 1})
 	if err != nil || len(ops) == 0 {
@@ -114,6 +110,16 @@ func (c standings) standingsOf(key rotator.KeyID) (map[string]*rotator.Standing,
 	trackers, err := c.store.Trackers(ctx, ops[0].ID, 0, 0)
 	for i := range trackers {
 		seenBy(&ops[0], &trackers[i], all)
+	}
+	return all, err
+}
+
+// stored reads what the store has, by resource id in lower case.
+func (c standings) stored(key rotator.KeyID) (map[string]*rotator.Standing, error) {
+	stored, err := c.store.Standings(context.Background(), key)
+	all := make(map[string]*rotator.Standing, len(stored))
+	for i := range stored {
+		all[strings.ToLower(stored[i].Dependent)] = &stored[i]
 	}
 	return all, err
 }
@@ -161,7 +167,7 @@ func (c standings) observed(r *result) {
 	}
 	delete(s.out, id)
 	defer c.ended(key, s)
-	if watch(c).observed(key) || !slices.ContainsFunc(key.Dependents, func(d rotator.Dependent) bool { return d.Same(r.dependent.ID) }) {
+	if watch(c).observes(key) || !slices.ContainsFunc(key.Dependents, func(d rotator.Dependent) bool { return d.Same(r.dependent.ID) }) {
 		delete(s.tries, id)
 		return
 	}
@@ -318,7 +324,7 @@ func (c standings) after(l *live) {
 	}
 	using(c).usedIn(l)
 	if op.Kind == rotator.KindRotation {
-		c.keep(l)
+		c.keepUnseen(l)
 	}
 	state = c.draft.changedKey(op.KeyID)
 	state.Changed = c.now
@@ -328,22 +334,18 @@ func (c standings) after(l *live) {
 	}
 }
 
-// keep keeps what a rotation knew of those that are not observed between operations, or were
+// keepUnseen keeps what a rotation knew of those that are not observed between operations, or were
 // not to be seen at its end: the operations after it may know nothing of them.
-func (c standings) keep(l *live) {
-	stored, err := c.store.Standings(context.Background(), l.op.KeyID)
+func (c standings) keepUnseen(l *live) {
+	all, err := c.stored(l.op.KeyID)
 	if err != nil {
 		c.fault = err
 		return
 	}
-	all := map[string]*rotator.Standing{}
-	for i := range stored {
-		all[strings.ToLower(stored[i].Dependent)] = &stored[i]
-	}
 	for _, t := range l.trackers {
-		d := t.Detail
-		id := strings.ToLower(d.Dependent.ID)
-		if all[id] == nil && len(d.Known) == 0 || !d.Dependent.Discovered && t.State != rotator.TrackerExcluded && t.State != rotator.TrackerUnreachable {
+		d, id := t.Detail, strings.ToLower(t.Detail.Dependent.ID)
+		unseen := d.Dependent.Discovered || t.State == rotator.TrackerExcluded || t.State == rotator.TrackerUnreachable
+		if known := all[id] != nil || len(d.Known) > 0; !unseen || !known {
 			continue
 		}
 		t.Detail = configuring(c).whole(l, &t)

@@ -152,9 +152,7 @@ func TestStanding_LateFollowersAreNoDrift(t *testing.T) {
 		s.start()
 		op := s.rotate()
 		s.pass(10 * time.Minute)
-		if _, err := s.engine.Cancel(s.t.Context(), rotator.OperationRequest{Operation: op, Actor: "alice"}); err != nil {
-			t.Fatal(err)
-		}
+		s.cancel(op)
 		s.pass(30 * time.Hour)
 		s.wantFiring("")
 	})

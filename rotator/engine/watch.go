@@ -20,7 +20,7 @@ func (c watch) key(id string) {
 	alerts(c).judgeKey(id)
 	c.ahead(key)
 	standings(c).turn(key)
-	if l := c.liveOf(key); c.observed(key) && !watchedBeside(&l.op) && l.op.State != rotator.StateRecovering {
+	if l := c.liveOf(key); c.observes(key) && !watchedBeside(&l.op) && l.op.State != rotator.StateRecovering {
 		return // it lists them itself
 	}
 	c.ask(key)
@@ -46,9 +46,9 @@ func watchedBeside(op *rotator.Operation) bool {
 	return op.Kind == rotator.KindRotation && slices.Contains([]rotator.OperationState{rotator.StatePropagating, rotator.StateSoaking, rotator.StateRetiring, rotator.StateProbation}, op.State)
 }
 
-// observed reports whether the operation under way on a key observes its dependents: not
+// observes reports whether the operation under way on a key observes its dependents: not
 // one that does nothing until a person says something, or its turn comes.
-func (c watch) observed(key *rotator.Key) bool {
+func (c watch) observes(key *rotator.Key) bool {
 	l := c.liveOf(key).atWork()
 	switch {
 	case l == nil:

@@ -70,7 +70,7 @@ var ofStatements = []tooth{
 	{"the nearest use says where a dependent is", "rotator/use.go", []edit{{"		if u.Version == \"\" || u.Version != version {\n			return false\n		}\n		on = true\n", "		on = on || u.Version == version\n"}}, inEngine("TestUses_.*")},
 	{"who follows is pinned without being asked", "rotator/engine/look.go", []edit{{"t.Detail.BoundBefore == rotator.BindingFollows:", "false:"}}, inEngine("TestPinnedMeanwhile")},
 	{"a denied dependent is done", "rotator/engine/look.go", []edit{{"case o.Access == rotator.AccessDenied && o.Names(key): //", "case false: //"}}, inEngine("TestUses_DeniedIsNotDone")},
-	{"an update that is refused is repeated at once", "rotator/engine/look.go", []edit{{"max(refusedAgain(d.Refused), l.applyErr.RetryAfter)", "time.Second"}}, inEngine("TestUses_.*")},
+	{"an update that is refused is repeated at once", "rotator/engine/tell.go", []edit{{"max(refusedAgain(d.Refused), l.applyErr.RetryAfter)", "time.Second"}}, inEngine("TestUses_.*")},
 	{"a dependent in doubt may be retired from by itself", "rotator/engine/guard.go", []edit{{"	if g.op.Retirer != \"\" {\n		return nil\n	}\n	for i", "	for i := range g.trackers[:0] {\n		_ = i\n	}\n	for i := range 0"}}, inEngine("TestInferred_WaitsForAPerson")},
 	{"what cannot be seen holds nothing", "rotator/engine/guard.go", []edit{{"dependentsSeenAfresh, blindSpotsAttested, unseenAttested,", "dependentsSeenAfresh, unseenAttested,"}}, inEngine("TestBlindSpot.*")},
 	{"what nobody looks at holds nothing", "rotator/engine/guard.go", []edit{{"blindSpotsAttested, unseenAttested,", "blindSpotsAttested,"}}, inEngine("TestUnseen.*")},
@@ -155,7 +155,7 @@ var ofStanding = []tooth{
 	{"a weaker version is taken", "rotator/engine/foreign.go", []edit{{"if why := v.Weaker(than); why != \"\" || !c.readsVersions", "if why := \"\"; why != \"\" || !c.readsVersions"}, {"return why, true\n	}\n	var", "_ = v\n		return \"\", true\n	}\n	var"}}, inEngine("TestForeign_AdoptedOnlyIfFit")},
 	{"a disabled version is taken", "rotator/engine/foreign.go", []edit{{"case !v.Enabled:", "case false:"}}, inEngine("TestForeign.*")},
 	{"of two versions one is forgotten", "rotator/engine/watch.go", []edit{{"		l.op.Previous = newestFirst(other.ID, l.op.Previous)\n", "		_ = other\n"}}, inEngine("TestForeign_TwoBetweenTwoLists")},
-	{"one is sent to a version that is disabled", "rotator/engine/look.go", []edit{{"	if l.shut {", "	if false {"}}, inEngine("TestForeign_NobodyIsSentToADisabledVersion")},
+	{"one is sent to a version that is disabled", "rotator/engine/tell.go", []edit{{"	if l.shut {", "	if false {"}}, inEngine("TestForeign_NobodyIsSentToADisabledVersion")},
 	{"expired versions are in use by nobody", "rotator/engine/inuse.go", []edit{{"if !ok || v.Expires.IsZero() || c.now.Before(v.Expires) {", "if true {"}, {"v, ok := rotator.FindVersion(state.Versions, version)", "v := rotator.Version{}"}}, inEngine("TestRule.*|TestAlert.*|Test.*Expir.*")},
 }
 
