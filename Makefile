@@ -8,7 +8,7 @@ STATICCHECK := v0.8.2
 BENCHTIME   ?= 1s
 TESTFLAGS   ?=
 SIM_TIME    ?= 2m
-TEETH       ?= ^Test(Teeth|Guard)$$
+TEETH       ?= ^Test(Teeth$$|Guard_)
 TEETH_TIME  ?= 60s
 export CGO_ENABLED ?= 1
 

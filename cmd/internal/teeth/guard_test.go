@@ -2,7 +2,6 @@ package teeth
 
 import (
 	"bufio"
-	"bytes"
 	"context"
 	"fmt"
 	"go/ast"
@@ -60,36 +59,39 @@ type conditions struct {
 	texts []string
 }
 
-// TestGuard holds that the tests see each condition of the guard both ways, and that they or
-// the simulation fail if it is turned around.
-func TestGuard(t *testing.T) {
-	limit, err := time.ParseDuration(os.Getenv("CMKD_TEETH"))
-	if err != nil {
-		t.Skip("CMKD_TEETH says how long the simulation may take for each; make teeth")
-	}
-	path, err := filepath.Abs(filepath.Join(root, guard))
-	if err != nil {
-		t.Fatal(err)
-	}
-	all, text := watch(t, path)
-	with := overlay(t, map[string]string{path: text, filepath.Join(filepath.Dir(path), "teeth.go"): watched})
-	tests, simulated := binary(t, with, "rotator/engine"), binary(t, with, simulation.pkg)
-
+// TestGuard_BothWays holds that the tests see each condition of the guard true and false.
+func TestGuard_BothWays(t *testing.T) {
+	teethLimit(t)
+	all, with := watchGuard(t)
 	notes := filepath.Join(t.TempDir(), "notes")
-	if out, err := tests.run(t.Context(), time.Hour, "CMKD_TEETH_NOTES="+notes); err != nil {
+	if out, err := binary(t, with, "rotator/engine").run(t.Context(), time.Hour, "CMKD_TEETH_NOTES="+notes); err != nil {
 		t.Fatalf("the tests of the engine: %v\n%s", err, out)
 	}
-	seen, err := os.ReadFile(notes)
+	data, err := os.ReadFile(notes)
 	if err != nil {
 		t.Fatal(err)
 	}
+	seen := map[string]bool{}
+	for note := range strings.Lines(string(data)) {
+		seen[strings.TrimSpace(note)] = true
+	}
+	for n, what := range all.texts {
+		for _, outcome := range []bool{true, false} {
+			if !seen[fmt.Sprintf("%d %t", n, outcome)] {
+				t.Errorf("%s was never %t in a test", what, outcome)
+			}
+		}
+	}
+}
+
+// TestGuard_TurnedAround holds that the tests or the simulation fail if a condition of the
+// guard is turned around, whichever.
+func TestGuard_TurnedAround(t *testing.T) {
+	limit := teethLimit(t)
+	all, with := watchGuard(t)
+	tests, simulated := binary(t, with, "rotator/engine"), binary(t, with, simulation.pkg)
 	for n, what := range all.texts {
 		t.Run(what, func(t *testing.T) {
-			for _, outcome := range []bool{true, false} {
-				if !bytes.Contains(append([]byte("\n"), seen...), fmt.Appendf(nil, "\n%d %t\n", n, outcome)) {
-					t.Errorf("was never %t in a test", outcome)
-				}
-			}
 			turned := "CMKD_TEETH_TURNED=" + strconv.Itoa(n)
 			failed, err := tests.run(t.Context(), 3*time.Minute, turned)
 			if err == nil {
@@ -105,6 +107,17 @@ func TestGuard(t *testing.T) {
 			}
 		})
 	}
+}
+
+// watchGuard has the conditions of the guard watched, by an overlay.
+func watchGuard(t *testing.T) (*conditions, string) {
+	t.Helper()
+	path, err := filepath.Abs(filepath.Join(root, guard))
+	if err != nil {
+		t.Fatal(err)
+	}
+	all, text := watch(t, path)
+	return all, overlay(t, map[string]string{path: text, filepath.Join(filepath.Dir(path), "teeth.go"): watched})
 }
 
 // testBinary is the test program of a package.

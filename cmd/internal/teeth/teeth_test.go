@@ -45,10 +45,7 @@ func TestTeeth_Fit(t *testing.T) {
 // TestTeeth puts each fault back and holds that its test fails, the simulation within
 // CMKD_TEETH.
 func TestTeeth(t *testing.T) {
-	limit, err := time.ParseDuration(os.Getenv("CMKD_TEETH"))
-	if err != nil {
-		t.Skip("CMKD_TEETH says how long the simulation may take for each; make teeth")
-	}
+	limit := teethLimit(t)
 	for _, tooth := range teeth {
 		by := "tests"
 		if tooth.by == simulation {
@@ -56,6 +53,17 @@ func TestTeeth(t *testing.T) {
 		}
 		t.Run(by+"/"+tooth.name, func(t *testing.T) { tooth.bites(t, limit) })
 	}
+}
+
+// teethLimit is how long the simulation may look for each fault; without it, and so without
+// make teeth, the test is skipped: it takes too long.
+func teethLimit(t *testing.T) time.Duration {
+	t.Helper()
+	limit, err := time.ParseDuration(os.Getenv("CMKD_TEETH"))
+	if err != nil {
+		t.Skip("CMKD_TEETH says how long the simulation may take for each; make teeth")
+	}
+	return limit
 }
 
 // bites runs the test of a tooth, which has to fail.
