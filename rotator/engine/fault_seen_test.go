@@ -390,24 +390,6 @@ func TestTamper_IsNeitherForgottenNorInvented(t *testing.T) {
 	})
 }
 
-// TestStanding_PinnedAgainIsOfOneTarget: whoever was on the target before was never on this one.
-func TestStanding_PinnedAgainIsOfOneTarget(t *testing.T) {
-	t.Parallel()
-	inBubble(t, func(s *estate) {
-		s.onlyPinned()
-		s.key.Soak, s.key.Retire = 6*time.Hour, rotator.RetireManual
-		s.start()
-		op := s.rotate()
-		s.pass(2 * time.Hour)
-		s.azure.Change(storageID, func(r *rotatortest.Resource) { r.Deaf = true }) // accepts, and takes its time
-		s.azure.Outside(keyID)
-		s.pass(10 * time.Minute)
-		if p := s.tracker(op, storageID).Detail.Problem; p != nil && p.Code == rotator.ReasonVersionChanged {
-			t.Error(p.Message)
-		}
-	})
-}
-
 // TestForeign_IsFollowedBesideARequest: a revocation that waits for its second person stops
 // no rotation, nor what somebody else began.
 func TestForeign_IsFollowedBesideARequest(t *testing.T) {

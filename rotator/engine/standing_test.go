@@ -190,17 +190,24 @@ func TestStanding_ARepinBreaksTheSoak(t *testing.T) {
 	}
 }
 
+// soaksPinned rotates the key of one that names its version, and was told the new one.
+func (s *estate) soaksPinned() rotator.OperationID {
+	s.t.Helper()
+	s.onlyPinned()
+	s.key.Soak, s.key.Retire = 6*time.Hour, rotator.RetireManual
+	s.start()
+	op := s.rotate()
+	s.pass(2 * time.Hour)
+	s.want(op, rotator.StateSoaking)
+	return op
+}
+
 // TestStanding_PinnedAgainNeedsSomebody: whom cmkd told the new version, and who was on it,
 // is not told again if somebody tells it another one; nor is that left to a window.
 func TestStanding_PinnedAgainNeedsSomebody(t *testing.T) {
 	t.Parallel()
 	inBubble(t, func(s *estate) {
-		s.onlyPinned()
-		s.key.Soak, s.key.Retire = 6*time.Hour, rotator.RetireManual
-		s.start()
-		op := s.rotate()
-		s.pass(2 * time.Hour)
-		s.want(op, rotator.StateSoaking)
+		op := s.soaksPinned()
 		s.azure.Change(storageID, func(r *rotatortest.Resource) { r.Pinned = firstVersion })
 		s.pass(time.Hour + settlingTime)
 		s.wantTracker(op, storageID, rotator.TrackerNeedsAction, rotator.EvidenceNone)
@@ -255,4 +262,18 @@ func TestStanding_WhatIsNotShownIsNotOver(t *testing.T) {
 			})
 		})
 	}
+}
+
+// TestStanding_PinnedAgainIsOfOneTarget: whoever was on the target before was never on this one.
+func TestStanding_PinnedAgainIsOfOneTarget(t *testing.T) {
+	t.Parallel()
+	inBubble(t, func(s *estate) {
+		op := s.soaksPinned()
+		s.azure.Change(storageID, func(r *rotatortest.Resource) { r.Deaf = true }) // accepts, and takes its time
+		s.azure.Outside(keyID)
+		s.pass(10 * time.Minute)
+		if p := s.tracker(op, storageID).Detail.Problem; p != nil && p.Code == rotator.ReasonVersionChanged {
+			t.Error(p.Message)
+		}
+	})
 }
