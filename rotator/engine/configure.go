@@ -186,18 +186,26 @@ func (c configuring) listed(l *live, d *rotator.Dependent) {
 // old version.
 func (c configuring) remove(l *live, t rotator.Tracker) {
 	searching(c).void(l)
-	detail := c.whole(l, &t)
-	t.Detail = detail
 	const why = "was taken out of the configuration"
-	d := &detail.Dependent
-	c.draft.noted(l, rotator.EventTrackerChanged, actorDaemon, "%s %s %s", d.Kind, d.DisplayName(), why).Dependent = d.ID
-	if l.op.Kind == rotator.KindRotation && len(detail.Known) > 0 && t.State != rotator.TrackerLeft {
-		delete(l.stale, t.Number)
-		searching(c).unlist(l, t)
+	if l.op.Kind != rotator.KindRotation || len(t.Detail.Known) == 0 || t.State == rotator.TrackerLeft {
+		c.leaves(l, t, why)
 		return
 	}
-	detail.Removed = true
+	c.tracked(l, &t.Detail.Dependent, why)
+	delete(l.stale, t.Number)
+	searching(c).unlist(l, t)
+}
+
+// leaves has an operation wait for a dependent no more.
+func (c configuring) leaves(l *live, t rotator.Tracker, why string) {
+	detail := c.whole(l, &t)
+	detail.Removed, t.Detail = true, detail
+	c.tracked(l, &detail.Dependent, why)
 	c.exclude(l, t, &rotator.Problem{Code: rotator.ReasonRemoved, Message: why})
+}
+
+func (c configuring) tracked(l *live, d *rotator.Dependent, what string) {
+	c.draft.noted(l, rotator.EventTrackerChanged, actorDaemon, "%s %s %s", d.Kind, d.DisplayName(), what).Dependent = d.ID
 }
 
 // exclude has nobody look at a dependent any more, nor wait for it.

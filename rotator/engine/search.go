@@ -31,8 +31,9 @@ type sweep struct {
 	gaps     []gap
 	// passing is an error that passes by itself, if any was met.
 	passing *rotator.Error
-	// found are the resources found, by id in lower case.
-	found map[string]bool
+	// within are the subscriptions that were asked, found the resources found there, in lower
+	// case.
+	within, found map[string]bool
 }
 
 // gap is what a search could not look at: a kind, or every kind if it is empty, in a
@@ -138,7 +139,7 @@ func (c searching) begin(l *live) {
 		return
 	}
 	c.sweeps++
-	l.sweep = sweep{number: c.sweeps, begun: c.steady, out: true, found: map[string]bool{}}
+	l.sweep = sweep{number: c.sweeps, begun: c.steady, out: true, within: map[string]bool{}, found: map[string]bool{}}
 	switch {
 	case key.Undiscovered:
 		c.ended(l, rotator.Inventory{Off: true})
@@ -176,6 +177,7 @@ func (c searching) next(l *live) {
 	}
 	subscription := l.sweep.left[0]
 	l.sweep.left = l.sweep.left[1:]
+	l.sweep.within[strings.ToLower(subscription)] = true
 	c.ask(l, taskFind, subscription)
 }
 
@@ -277,19 +279,14 @@ func (c searching) unlist(l *live, t rotator.Tracker) {
 }
 
 // missed lets those go that are not there any more: nobody lists them, they are not to be
-// found, and a search that saw everything did not find them either.
+// found, and a search of their subscription that saw everything did not find them either.
 func (c searching) missed(l *live) {
-	for i := range l.trackers {
-		t := l.trackers[i]
-		d := &t.Detail.Dependent
-		if !d.Discovered || t.State != rotator.TrackerUnreachable || t.Detail.Problem == nil || t.Detail.Problem.Class != rotator.CodeNotFound || l.sweep.found[strings.ToLower(d.ID)] {
-			continue
+	for _, t := range l.trackers {
+		d, p := &t.Detail.Dependent, t.Detail.Problem
+		gone := t.State == rotator.TrackerUnreachable && p != nil && p.Class == rotator.CodeNotFound
+		if d.Discovered && gone && l.sweep.within[strings.ToLower(d.Subscription())] && !l.sweep.found[strings.ToLower(d.ID)] {
+			configuring(c).leaves(l, t, "is not there any more, and no search finds it")
 		}
-		detail := configuring(c).whole(l, &t)
-		detail.Removed, t.Detail = true, detail
-		const why = "is not there any more, and no search finds it"
-		c.draft.noted(l, rotator.EventTrackerChanged, actorDaemon, "%s %s %s", d.Kind, d.DisplayName(), why).Dependent = d.ID
-		configuring(c).exclude(l, t, &rotator.Problem{Code: rotator.ReasonRemoved, Message: why})
 	}
 }
 
@@ -330,12 +327,7 @@ func (c searching) covered(l *live, by *rotator.Tracker) {
 		if !t.Detail.Dependent.Discovered || t.Detail.Removed || t.Number == by.Number || c.through(l, t.Detail.Dependent.ID) == nil {
 			continue
 		}
-		detail := configuring(c).whole(l, &t)
-		detail.Removed, t.Detail = true, detail
-		d := &detail.Dependent
-		why := "is looked at through " + by.Detail.Dependent.Kind + " " + by.Detail.Dependent.DisplayName()
-		c.draft.noted(l, rotator.EventTrackerChanged, actorDaemon, "%s %s %s", d.Kind, d.DisplayName(), why).Dependent = d.ID
-		configuring(c).exclude(l, t, &rotator.Problem{Code: rotator.ReasonRemoved, Message: why})
+		configuring(c).leaves(l, t, "is looked at through "+by.Detail.Dependent.Kind+" "+by.Detail.Dependent.DisplayName())
 	}
 }
 
