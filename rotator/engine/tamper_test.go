@@ -3,6 +3,7 @@ package engine_test
 import (
 	"slices"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -482,14 +483,16 @@ func TestTamper_OldAnswersNowAndThen(t *testing.T) {
 	inBubble(t, func(s *estate) {
 		s.key.Dependents, s.key.OnTamper = s.key.Dependents[:1], rotator.OnTamperAlert
 		s.azure.Outside(keyID)
+		var old atomic.Bool
+		s.azure.Lags = func(rotator.Version) bool { return old.Load() }
 		s.start()
 		s.pass(8 * time.Hour)
 		for range 2 {
 			for _, enabled := range []bool{false, true} { // seen at once, and in the next list as it was
-				s.azure.Lags = nil
+				old.Store(false)
 				s.azure.Enable(keyID, firstVersion, enabled)
 				s.pass(5 * time.Minute)
-				s.azure.Lags = func(rotator.Version) bool { return true }
+				old.Store(true)
 				s.pass(5 * time.Minute)
 			}
 		}
