@@ -501,3 +501,36 @@ func TestTamper_OldAnswersNowAndThen(t *testing.T) {
 		}
 	})
 }
+
+// TestTamper_WhatOurCallMadeIsNotAStrangers before its answer says whose it is: here a
+// list that the watch asked for tells of the version first.
+func TestTamper_WhatOurCallMadeIsNotAStrangers(t *testing.T) {
+	t.Parallel()
+	inBubble(t, func(s *estate) {
+		s.onlyPinned()
+		s.start()
+		s.pass(time.Minute)
+		var lists atomic.Int32
+		made, answer := make(chan struct{}), make(chan struct{})
+		s.azure.FailWith(func(call, _ string) *rotatortest.Fault {
+			switch {
+			case call == "versions" && lists.Add(1) == 1:
+				<-made
+			case call == "create":
+				return &rotatortest.Fault{Late: func() { close(made); <-answer }}
+			}
+			return nil
+		})
+		s.pass(5 * time.Minute)
+		reads := s.azure.Calls("version") + 1 // the preflight's, of the newest
+		op := s.rotate()
+		s.pass(10 * time.Second)
+		s.want(op, rotator.StateCreating)
+		close(answer)
+		s.pass(10 * time.Second)
+		s.want(op, rotator.StateSoaking)
+		if n := s.azure.Calls("version") - reads; n != 0 || lists.Load() < 2 {
+			t.Errorf("asked %d times how fit the version is that cmkd made itself, after %d lists", n, lists.Load())
+		}
+	})
+}

@@ -74,6 +74,9 @@ func (c watch) watched(r *result) {
 	c.sawKey(state)
 	tampering(c).listed(r.keyID, r.versions)
 	l := c.liveOf(key).atWork()
+	if l != nil && l.op.State == rotator.StateCreating {
+		return // what is new may be its own, whose answer is not here yet
+	}
 	var ours []string
 	if l != nil {
 		ours = append(ours, l.op.Target.ID)

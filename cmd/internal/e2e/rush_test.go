@@ -302,9 +302,21 @@ func (r *rush) check(ideal time.Duration, preflights int) {
 			calls += n
 		}
 		if calls > preflights+callsEach {
-			r.t.Errorf("%s cost %d calls, want at most %d: %v", of, calls, preflights+callsEach, by)
+			r.t.Errorf("%s cost %d calls, want at most %d: %v\n%s", of, calls, preflights+callsEach, by, r.story(of))
 		}
 	}
+}
+
+// story lists the calls about a key since it was due, in seconds.
+func (r *rush) story(of string) string {
+	var b strings.Builder
+	for _, x := range r.calls {
+		if parts := strings.Split(x.Path, "/"); len(parts) < 3 || x.Host+" "+parts[2] != of || x.Time.Before(r.start.Add(rushDue)) {
+			continue
+		}
+		fmt.Fprintf(&b, "  %8.3f s %s\n", x.Time.Sub(r.start.Add(rushDue)).Seconds(), kindOf(x))
+	}
+	return b.String()
 }
 
 // serve puts the simulated Azure behind an HTTP server and returns a client that
