@@ -1,6 +1,7 @@
 package rotator
 
 import (
+	"regexp"
 	"strings"
 	"time"
 )
@@ -67,6 +68,17 @@ func (d *Dependent) DisplayName() string {
 	}
 	return d.ID[strings.LastIndexByte(d.ID, '/')+1:]
 }
+
+// ShellName returns the name as it is written in a command.
+func (d *Dependent) ShellName() string {
+	name := d.DisplayName()
+	if shellSafe.MatchString(name) {
+		return name
+	}
+	return "'" + strings.ReplaceAll(name, "'", `'\''`) + "'"
+}
+
+var shellSafe = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9._:@/-]*$`)
 
 // Subscription returns the id of the subscription that the dependent is in, empty if its
 // own id does not tell.

@@ -28,6 +28,8 @@ func (o *Operation) NeedsYou() *Problem {
 			p.Message += ": " + o.Doubt.Message
 		}
 		return p
+	case o.Waiting.For == WaitFreeze && o.Waiting.Problem != nil && o.Waiting.Problem.Class == ClassLostAccess:
+		return o.Waiting.Problem
 	case o.Troubled() > 0:
 		return &Problem{Code: ReasonDependentNotSettled, Message: o.troubles(), Hint: "cmkd status " + o.ID.String()}
 	default:
@@ -47,6 +49,15 @@ func (o *Operation) troubles() string {
 	default:
 		return fmt.Sprintf("%d dependents need somebody", n)
 	}
+}
+
+// NeedsYou returns why a freeze needs a person, nil if it does not: the daemon made it
+// itself, and it stays until somebody has looked.
+func (f *Freeze) NeedsYou() *Problem {
+	if !f.Scheduled {
+		return nil
+	}
+	return f.Problem()
 }
 
 // NeedsYou returns why a key needs a person, nil if it does not: for itself, or for what

@@ -153,6 +153,8 @@ type RetirementPlan struct {
 	// would be disabled.
 	Target   string   `json:"target"`
 	Previous []string `json:"previous"`
+	// Needed are those of the previous versions that would stay enabled all the same.
+	Needed []NeededVersion `json:"needed,omitempty"`
 	// Dependents is the proof, one dependent after the other.
 	Dependents []Proof   `json:"dependents"`
 	Inventory  Inventory `json:"inventory"`
@@ -164,6 +166,14 @@ type RetirementPlan struct {
 	// which it does not show in that time that they lack the version.
 	Probation time.Duration `json:"probation"`
 	Late      []string      `json:"late,omitempty"`
+}
+
+// NeededVersion is a version that a dependent is known to need until it is told yet another
+// one, whatever it is on.
+type NeededVersion struct {
+	Version   string `json:"version"`
+	Dependent string `json:"dependent"`
+	Message   string `json:"message"`
 }
 
 // Proof is what is known of one dependent, and on what that rests.

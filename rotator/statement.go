@@ -105,10 +105,14 @@ func (f *Freeze) Ends() string {
 // Problem is what whoever waits for the end of the freeze is told: who, until when and
 // why.
 func (f *Freeze) Problem() *Problem {
-	return &Problem{
+	p := &Problem{
 		Code: ReasonFrozen, Message: "frozen by " + f.Actor + " " + f.Ends() + " (" + f.ID + "): " + f.Reason,
 		Hint: "cmkd unfreeze " + f.ID + " --reason REASON ends it",
 	}
+	if f.Scheduled {
+		p.Class, p.Hint = ClassLostAccess, "see that everybody has access, and why it was lost; then "+p.Hint
+	}
+	return p
 }
 
 // IsFrozen reports whether a problem is that a freeze stops an update.

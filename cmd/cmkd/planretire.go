@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"strings"
 
@@ -25,7 +26,10 @@ func (a *app) showRetirement(ctx context.Context, client *control.Client, key st
 // printRetirement prints the proof, and what the guard makes of it.
 func (a *app) printRetirement(p *rotator.RetirementPlan) {
 	a.say("retirement of %s (%s, %s): version %s would be disabled; %s stays", a.bold(clean(p.Key)), p.Operation, p.State,
-		clean(strings.Join(p.Previous, ", ")), clean(p.Target))
+		cmp.Or(clean(strings.Join(p.Previous, ", ")), "none"), clean(p.Target))
+	for _, n := range p.Needed {
+		a.say("version %s stays enabled, too: %s", clean(n.Version), clean(n.Message))
+	}
 	for i := range p.Dependents {
 		a.printProof(&p.Dependents[i])
 	}
@@ -47,6 +51,10 @@ func (a *app) printRetirement(p *rotator.RetirementPlan) {
 	}
 	if len(p.Objections) > 0 {
 		a.say("The guard objects: the previous version stays enabled. Nothing was changed.")
+		return
+	}
+	if len(p.Previous) == 0 {
+		a.say("There is nothing to disable: cmkd retire %s ends the rotation. Nothing was changed.", clean(p.Key))
 		return
 	}
 	a.say("The guard has nothing against it: cmkd retire %s. It would then be watched for %s. Nothing was changed.", clean(p.Key), span(p.Probation))

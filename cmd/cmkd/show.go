@@ -86,7 +86,7 @@ func (a *app) printBlindSpots(m *moment) {
 		case x != nil:
 			by = "attested by " + clean(x.Actor) + " until " + stamp(x.Until) + " (" + clean(x.ID) + ")"
 		case m.op.Kind == rotator.KindRotation && !m.op.State.Final():
-			by = "cmkd attest " + clean(m.op.Key) + " " + name + " --reason … --until …"
+			by = "cmkd attest " + clean(m.op.Key) + " " + clean(t.Detail.Dependent.ShellName()) + " --reason … --until …"
 		}
 		if blind := t.Detail.Blind; len(blind) > 0 || t.Attested != nil {
 			a.say("  not seen  %s: %s; %s", name, dash(clean(strings.Join(blind, ", "))), by)

@@ -120,6 +120,11 @@ func (o *overview) first() *rotator.Problem {
 			return p
 		}
 	}
+	for i := range o.Summary.Freezes {
+		if p := o.Summary.Freezes[i].NeedsYou(); p != nil {
+			return p
+		}
+	}
 	if o.Summary.Blocked != "" {
 		return &rotator.Problem{Message: o.Summary.Blocked}
 	}

@@ -1,6 +1,7 @@
 package kind
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 	"strings"
@@ -85,6 +86,10 @@ func (u *UseAt) decode(doc document, o *rotator.Observation) (use rotator.Use, v
 // identifier reads how the use names its key; empty if it names none of a
 // customer's, or none that can be read.
 func (u *UseAt) identifier(doc document, use *rotator.Use) keyRef {
+	if p := u.mistyped(doc); p != nil {
+		use.Unknown = p
+		return keyRef{}
+	}
 	switch {
 	case u.absent(doc), u.Via != nil:
 		use.Unknown = u.notShown(doc)
@@ -106,10 +111,37 @@ func (u *UseAt) identifier(doc document, use *rotator.Use) keyRef {
 	return ref
 }
 
-// absent reports whether the document has nothing where the use would be.
+// mistyped is the problem of a document in which something is of another type than it
+// is to be: what cannot be read is not absent.
+func (u *UseAt) mistyped(doc document) *rotator.Problem {
+	texts := []Path{u.URI, u.Vault, u.Name, u.Version, u.Current}
+	if u.Via != nil {
+		texts = append(texts, u.Via.At)
+	}
+	for _, at := range texts {
+		if _, is := doc.at(at).root.(string); at != "" && doc.has(at) && !is {
+			return strange(at, "text")
+		}
+	}
+	if _, is := doc.at(u.Follows).root.(bool); u.Follows != "" && doc.has(u.Follows) && !is {
+		return strange(u.Follows, "truth value")
+	}
+	return nil
+}
+
+func strange(at Path, wanted string) *rotator.Problem {
+	return &rotator.Problem{
+		Code: rotator.ReasonUnreadableKey, Message: string(at) + " is no " + wanted,
+		Hint: "look at the resource with az resource show; cmkd does not guess which key it uses",
+	}
+}
+
+// absent reports whether the document has nothing where the use would be: of one that may
+// be absent the whole part that makes it.
 func (u *UseAt) absent(doc document) bool {
 	at := u.Path
 	switch {
+	case u.Witness != "":
 	case u.Owner != nil:
 		at = u.Owner.At
 	case u.URI != "":
@@ -208,13 +240,21 @@ func (u *UseAt) reported(doc document, use *rotator.Use, o *rotator.Observation)
 func (u *UseAt) held(doc document, use *rotator.Use, o *rotator.Observation) {
 	for _, h := range u.Held {
 		var uris []string
+		if _, is := doc.at(h.List).root.([]any); doc.has(h.List) && !is {
+			use.Unknown = cmp.Or(use.Unknown, strange(h.List, "list"))
+		}
 		for _, element := range doc.list(h.List) {
-			ref, problem := element.keyAt(h.URI)
-			if problem != nil {
-				complain(o, problem)
-			}
-			if ref.version != "" {
+			switch ref, problem := element.keyAt(h.URI); {
+			case ref.version != "":
 				use.Held = append(use.Held, rotator.Held{Key: ref.key, Version: ref.version})
+			case problem == nil:
+				problem = &rotator.Problem{
+					Code: rotator.ReasonUnreadableKey, Message: "an element of " + string(h.List) + " names no version",
+					Hint: "look at the resource with az resource show; cmkd does not guess which versions it holds",
+				}
+				fallthrough
+			default:
+				use.Unknown = cmp.Or(use.Unknown, problem)
 			}
 			uris = append(uris, element.text(h.URI))
 		}

@@ -27,7 +27,7 @@ func TestDecode_uses(t *testing.T) {
 		{"disk-encryption-set", set, []rotator.Use{{Path: "properties.activeKey", Key: key, Binding: rotator.BindingPinned, Version: v2, Held: []rotator.Held{{Key: other, Version: v1}}}}, 0},
 		{"disk-encryption-set", resource(setID, `"activeKey":{"keyUrl":"`+string(key)+`"}`), []rotator.Use{{Path: "properties.activeKey", Key: key, Unknown: &rotator.Problem{Code: rotator.ReasonVersionNotNamed}}}, 0},
 		{"container-group", groupDoc, []rotator.Use{{Path: "properties.encryptionProperties", Key: key, Binding: rotator.BindingFixed, Version: v1}}, 0},
-		{"managed-cluster", resource(clusterID, `"diskEncryptionSetID":"`+setID+`"`), []rotator.Use{{Path: "properties.securityProfile.azureKeyVaultKms", Unknown: &rotator.Problem{Code: rotator.ReasonKeyNotShown}}}, 0}, // the other use is the set's
+		{"managed-cluster", resource(clusterID, `"diskEncryptionSetID":"`+setID+`",`+managedPool), []rotator.Use{{Path: "properties.securityProfile.azureKeyVaultKms", Unknown: &rotator.Problem{Code: rotator.ReasonKeyNotShown}}}, 0}, // the other use is the set's
 	} {
 		o := named(tt.kind).decode(parse(t, tt.doc))
 		for i := range o.Uses {

@@ -206,7 +206,7 @@ func TestObserve_Cluster(t *testing.T) {
 				volumes = `{"value":` + volumes + `}`
 			}
 			k := serving(t, [2]string{"/resourceGroups/nodes/providers/Microsoft.Compute/disks?", volumes},
-				[2]string{"/managedClusters/aks?", resource(clusterID, tt.properties+`,"nodeResourceGroup":"nodes"`)},
+				[2]string{"/managedClusters/aks?", resource(clusterID, withPool(tt.properties)+`,"nodeResourceGroup":"nodes"`)},
 				[2]string{"/diskEncryptionSets/des?", set(ours, v1)},
 				[2]string{"/diskEncryptionSets/classes?", strings.Replace(set(other, v2), "true", "false", 1)})
 			if got := sees(t, k, "managed-cluster", clusterID, tt.target); got != tt.want {

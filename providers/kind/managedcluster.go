@@ -61,6 +61,7 @@ func managedCluster() *Declaration {
 		Blind: ephemeralPools, More: volumeSets,
 		MayBlind: []rotator.BlindSpot{
 			{What: "nodes of pool …", Why: "a pool has ephemeral disks: each node keeps the version that it was made with until it is replaced"},
+			{What: "nodes", Why: "the cluster does not show its pools"},
 			{What: "volumes", Why: "the disks in the node resource group cannot be read: some may be under other sets (StorageClass)"},
 		},
 		State: provisioning,
@@ -114,6 +115,10 @@ const (
 	diskEncryption Path = "properties.encryption.type"
 )
 
+// platformKey is the encryption type of a disk under a key of Microsoft's alone (model
+// EncryptionType of compute 2021-03-01).
+const platformKey = "EncryptionAtRestWithPlatformKey"
+
 // diskVersion is the api-version of disks (recording compute.disk-encryption-set.2025).
 const diskVersion = "2023-04-02"
 
@@ -123,13 +128,20 @@ func ephemeralPools(doc document) (blind []rotator.BlindSpot) {
 	if doc.blank(clusterSet) {
 		return nil
 	}
+	if len(doc.list(pools)) == 0 { // there is no cluster without one
+		blind = append(blind, rotator.BlindSpot{What: "nodes", Why: "the cluster does not show its pools"})
+	}
 	for _, pool := range doc.list(pools) {
-		if strings.EqualFold(pool.text(poolDisk), "Ephemeral") {
-			blind = append(blind, rotator.BlindSpot{
-				What: "nodes of pool " + pool.text(poolName),
-				Why:  "their disks are ephemeral: each keeps the version that it was made with until it is replaced",
-			})
+		why := ""
+		switch disk := pool.text(poolDisk); {
+		case strings.EqualFold(disk, "Ephemeral"):
+			why = "their disks are ephemeral: each keeps the version that it was made with until it is replaced"
+		case disk == "":
+			why = "the cluster does not show whether their disks are ephemeral"
+		default:
+			continue
 		}
+		blind = append(blind, rotator.BlindSpot{What: "nodes of pool " + pool.text(poolName), Why: why})
 	}
 	return blind
 }
@@ -153,7 +165,11 @@ func volumeSets(ctx context.Context, r *Resource, d *rotator.Dependent, doc docu
 		if disk.text(diskEncryption) == "" {
 			return unreadable(path, errors.New("a disk does not show its encryption"))
 		}
-		if set := disk.text(diskSet); set != "" && !slices.ContainsFunc(seen, func(s string) bool { return strings.EqualFold(s, set) }) {
+		set := disk.text(diskSet)
+		if set == "" && !strings.EqualFold(disk.text(diskEncryption), platformKey) {
+			return unreadable(path, errors.New("a disk under a key of a customer's does not show its set"))
+		}
+		if set != "" && !slices.ContainsFunc(seen, func(s string) bool { return strings.EqualFold(s, set) }) {
 			seen = append(seen, set)
 		}
 		return nil

@@ -25,7 +25,9 @@ const (
 	restoreName   Path = "name"
 	restoreOS     Path = "properties.sourceMetadata.storageProfile.osDisk"
 	restoreData   Path = "properties.sourceMetadata.storageProfile.dataDisks"
-	restoreSet    Path = "diskRestorePoint.encryption.diskEncryptionSet.id"
+	restoreSet         = restoreEncryption + ".diskEncryptionSet.id"
+	// restoreEncryption is that of a copy of a disk.
+	restoreEncryption Path = "diskRestorePoint.encryption"
 )
 
 // restored names the restore points that hold copies of disks under a set: which version
@@ -89,9 +91,14 @@ func (r *Resource) pointsUnder(ctx context.Context, collection, set string) (nam
 	if !strings.EqualFold(doc.text("id"), id.String()) {
 		return nil, unreadable(id.String(), fmt.Errorf("the answer is of %q", doc.text("id")))
 	}
+	if _, is := doc.at(restorePoints).root.([]any); !is {
+		return []string{"of collection " + id.Name}, nil // they are not shown
+	}
 	for _, point := range doc.list(restorePoints) {
 		for _, disk := range append(point.list(restoreData), point.at(restoreOS)) {
-			if strings.EqualFold(disk.text(restoreSet), set) {
+			// One that shows an encryption, and no set, may be under any.
+			hidden := disk.has(restoreEncryption) && disk.text(restoreSet) == "" && !strings.EqualFold(disk.text(restoreEncryption+".type"), platformKey)
+			if hidden || strings.EqualFold(disk.text(restoreSet), strings.TrimRight(set, "/")) {
 				names = append(names, point.text(restoreName))
 				break
 			}

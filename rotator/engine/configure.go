@@ -38,6 +38,11 @@ func (c configuring) all(keys []rotator.Key) {
 			state.Spec, state.NextRotation = "", time.Time{}
 		}
 	}
+	for id := range before {
+		if c.byID[id] == nil {
+			delete(c.rounds, id) // what is out of it is nobody's
+		}
+	}
 	for _, id := range c.liveIDs() {
 		c.join(c.live[id], before)
 	}
@@ -202,6 +207,9 @@ func (c configuring) leaves(l *live, t rotator.Tracker, why string) {
 	detail.Removed, t.Detail = true, detail
 	c.tracked(l, &detail.Dependent, why)
 	c.exclude(l, t, &rotator.Problem{Code: rotator.ReasonRemoved, Message: why})
+	if len(detail.Via) > 0 {
+		l.sweep.begun = time.Time{} // what it was looked at through was no find of that search
+	}
 }
 
 func (c configuring) tracked(l *live, d *rotator.Dependent, what string) {

@@ -87,6 +87,9 @@ func (v *driftView) drift(st *rotator.Standing, o *rotator.Observation, unknown 
 		add(rotator.Drift{Change: rotator.ReasonKeyLeft, From: string(v.key), Message: "does not use the key any more"})
 		return all
 	}
+	if len(expected) == 0 && unknown == nil && !o.Names(v.key) && !o.Partial {
+		add(rotator.Drift{Change: rotator.ReasonOtherKey, To: keysOf(o), Message: "uses " + keysOf(o) + ", not " + string(v.key)})
+	}
 	for _, t := range expected {
 		n := slices.IndexFunc(o.Uses, func(u rotator.Use) bool { return u.Name() == t.use && u.Known() })
 		if n < 0 { // see unknown; what drifted before is not over

@@ -317,9 +317,13 @@ func (c freezing) thaw(l *live, f *rotator.Freeze) {
 	}
 }
 
-// gate looks once more, when a call is about to be made, whether a freeze stops it: it
-// was intended before, and may have waited.
+// gate looks once more, when a call is about to be made, whether a freeze stops it, or
+// nobody wants it any more: it was intended before, and may have waited.
 func (c freezing) gate(t *task) {
+	if t.kind == taskApply && !observing(c).wanted(t) {
+		t.refused = &rotator.Error{Code: rotator.CodeConflict, NoEffect: true, Message: "the update is not wanted any more"}
+		return
+	}
 	if len(c.freezes) == 0 || !c.writes(t) {
 		return
 	}

@@ -148,7 +148,7 @@ func unseenAttested(g *guardView) (all []rotator.Objection) {
 
 func attestHint(g *guardView, t *rotator.Tracker) string {
 	return fmt.Sprintf("if it does not need version %s any more: cmkd attest %s %s --reason … --until …",
-		strings.Join(g.op.Previous, ", "), g.op.Key, t.Detail.Dependent.DisplayName())
+		strings.Join(g.op.Previous, ", "), g.op.Key, t.Detail.Dependent.ShellName())
 }
 
 // attestedByAnother objects if whoever retires attested what the retirement rests on.

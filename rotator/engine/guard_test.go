@@ -236,3 +236,31 @@ func TestGuard_AnOldAnswerIsNoFreshLook(t *testing.T) {
 		s.want(op, rotator.StatePropagating)
 	})
 }
+
+// TestGuard_UnansweredForDays tells somebody, also if that is by throttling, which is no failure.
+func TestGuard_UnansweredForDays(t *testing.T) {
+	t.Parallel()
+	for _, code := range []rotator.Code{rotator.CodeThrottled, rotator.CodeUnavailable} {
+		t.Run(string(code), func(t *testing.T) {
+			t.Parallel()
+			inBubble(t, func(s *estate) {
+				s.key.Dependents = s.key.Dependents[:1]
+				s.start()
+				op := s.rotate()
+				s.pass(50 * time.Minute)
+				s.want(op, rotator.StateSoaking)
+				s.azure.FailWith(func(call, of string) *rotatortest.Fault {
+					if call == "observe" {
+						return &rotatortest.Fault{Err: &rotator.Error{Code: code, Message: "too many requests", RetryAfter: time.Minute, NoEffect: true}}
+					}
+					return nil
+				})
+				s.pass(72 * time.Hour)
+				o := s.operation(op)
+				if st := s.status("payments"); st.NeedsYou() == nil && s.firing() == "" && !o.State.Final() {
+					t.Errorf("nobody is told: %s, waiting %s", o.State, o.WaitingText())
+				}
+			})
+		})
+	}
+}

@@ -100,7 +100,7 @@ func (t tracker) step(l look) (tracker, rotator.Action) {
 		d.Applied = l.seen.At
 	}
 	if needs := previousOf(l.seen, l.op.KeyID); len(needs) > 0 && !slices.Contains(needs, l.op.Target.ID) {
-		d.Needs = needs // what it is told next leaves these behind
+		d.Needs = remembered(d.Needs, needs) // what it is told next leaves these behind
 	}
 	switch {
 	case l.op.Kind == rotator.KindRevocation:
@@ -275,17 +275,21 @@ func previousOf(o *rotator.Observation, key rotator.KeyID) (versions []string) {
 }
 
 func otherKey(o *rotator.Observation, op *rotator.Operation) *rotator.Problem {
+	return &rotator.Problem{
+		Code: rotator.ReasonOtherKey, Message: fmt.Sprintf("uses %s, not %s", keysOf(o), op.KeyID),
+		Hint: "correct the dependents of key " + op.Key + " in the configuration, or exclude this one with a reason",
+	}
+}
+
+// keysOf names the keys that a dependent uses.
+func keysOf(o *rotator.Observation) string {
 	var keys []string
 	for i := range o.Uses {
 		if key := string(o.Uses[i].Key); key != "" && !slices.Contains(keys, key) {
 			keys = append(keys, key)
 		}
 	}
-	uses := cmp.Or(strings.Join(keys, " and "), "no customer-managed key")
-	return &rotator.Problem{
-		Code: rotator.ReasonOtherKey, Message: fmt.Sprintf("uses %s, not %s", uses, op.KeyID),
-		Hint: "correct the dependents of key " + op.Key + " in the configuration, or exclude this one with a reason",
-	}
+	return cmp.Or(strings.Join(keys, " and "), "no customer-managed key")
 }
 
 func deniedNow(o *rotator.Observation) *rotator.Problem {

@@ -71,7 +71,7 @@ func (c observing) looked(l *live, r *result) {
 		freezing(c).lostAccess(l, &old, r.observation)
 	}
 	lk.freeze = freezing(c).stops(l)
-	if lk.applyErr != nil && lk.applyErr.Reason == rotator.ReasonFrozen {
+	if r.effect != nil && r.refused != nil {
 		lk.applied, lk.applyErr = "", nil // nothing was done
 	}
 	t, action := decide(old, lk)
@@ -114,6 +114,18 @@ func (c observing) looked(l *live, r *result) {
 		}
 		c.draft.entered(l, rotator.StatePropagating, actorDaemon, t.Detail.Dependent.DisplayName()+why)
 	}
+}
+
+// wanted reports whether an update that was intended is still to be made: not if its
+// operation has ended or has another target by now, nor of whom somebody excluded or nobody
+// lists any more.
+func (c observing) wanted(t *task) bool {
+	l := c.live[t.operation]
+	if l == nil || l.op.State.Final() || l.op.Target.ID != t.version.ID || c.load(l) != nil || int(t.tracker) >= len(l.trackers) {
+		return false
+	}
+	of := &l.trackers[t.tracker]
+	return of.State != rotator.TrackerExcluded && !of.Detail.Dependent.Discovered
 }
 
 // goesWithoutSaying reports whether a change of a tracker's state is no news: it begins,

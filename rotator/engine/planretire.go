@@ -49,8 +49,30 @@ func (e *Engine) PlanRetirement(ctx context.Context, name, actor string) (rotato
 	op.Retirer = ""
 	plan.Doubts = slices.Concat(notOnlyInferred(g), notRolledBack(g))
 	op.Retirer = actor
-	plan.Objections = objections(g)
+	plan.Objections = slices.Concat(p.refused(g), objections(g))
+	plan.Needed = needed(op, g.trackers, func(t *rotator.Tracker) *rotator.Observation { return t.Detail.Last })
+	for _, n := range plan.Needed {
+		plan.Previous = slices.DeleteFunc(slices.Clone(plan.Previous), func(v string) bool { return v == n.Version })
+	}
 	return plan, nil
+}
+
+// refused returns why a retirement could not be asked for now, whatever the guard says.
+func (p planner) refused(g *guardView) (all []rotator.Objection) {
+	for _, f := range p.e.book.Load().freezes {
+		if f.Stops(g.op.KeyID, true, g.now) {
+			why := f.Problem()
+			all = append(all, rotator.Objection{Check: why.Code, Message: "the key is " + why.Message, Hint: why.Hint})
+		}
+	}
+	switch g.op.State {
+	case rotator.StateRetiring:
+	case rotator.StateSoaking:
+		all = append(all, rotator.Objection{Check: rotator.ReasonSoak, Message: "the rotation soaks"})
+	default:
+		all = append(all, rotator.Objection{Check: rotator.ReasonSoak, Message: "the rotation is " + string(g.op.State) + ", and the soak time has not begun"})
+	}
+	return all
 }
 
 // retirable returns the rotation of a key that has versions to retire.

@@ -22,7 +22,7 @@ const (
 func (c probation) begin(l *live) {
 	state := c.draft.changedKey(l.op.KeyID)
 	state.Unretired = slices.DeleteFunc(slices.Clone(state.Unretired), func(v string) bool { return slices.Contains(l.op.Retired, v) })
-	const done = "every dependent left the previous version and it is disabled"
+	done := "the previous version is disabled; on " + l.op.Target.ID + ": " + l.evidence()
 	lasts := longest(l.trackers, c.traits)
 	if lasts <= 0 || l.op.Compromised {
 		c.draft.entered(l, rotator.StateCompleted, l.retirer(), done)

@@ -32,7 +32,7 @@ func (c retirement) advance(l *live) {
 		c.frozen(l, freezing(c).stops(l))
 	case !l.guarding:
 		c.beginGuard(l)
-	case c.busy(l) || l.sweep.out || len(l.stale) > 0 || l.askedN > 0:
+	case c.busy(l) || l.sweep.out || (len(l.stale) > 0 || l.askedN > 0) && c.steady.Sub(l.verify) < guardWait:
 	case l.listErr.Passes(), l.sweep.passing.Passes():
 		l.op.Failures++
 		l.guarding = false
@@ -60,31 +60,38 @@ func (c retirement) advance(l *live) {
 // keep leaves those of the previous versions enabled that a dependent is known to need
 // until it is told yet another one. The next rotation offers them again.
 func (c retirement) keep(l *live) {
-	for i := range l.trackers {
-		t := &l.trackers[i]
-		if t.State != rotator.TrackerDone {
-			continue // it objects for itself
-		}
+	for _, n := range needed(&l.op, l.trackers, func(t *rotator.Tracker) *rotator.Observation { return c.lastSeen(l, t.Number) }) {
+		c.leaveUnretired(l)
+		l.op.Previous = slices.DeleteFunc(slices.Clone(l.op.Previous), func(v string) bool { return v == n.Version })
+		c.draft.changed(l)
+		e := c.draft.noted(l, rotator.EventVersionKept, actorDaemon, "version %s stays enabled: %s", n.Version, n.Message)
+		e.Dependent, e.Data = n.Dependent, map[string]string{"version": n.Version}
+	}
+}
+
+// needed returns those of the previous versions that dependents need beside the target until
+// they are told yet another one; last reads what was seen last of a dependent.
+func needed(op *rotator.Operation, trackers []rotator.Tracker, last func(*rotator.Tracker) *rotator.Observation) (all []rotator.NeededVersion) {
+	for i := range trackers {
+		t := &trackers[i]
 		needs := t.Detail.Needs
-		if o := c.lastSeen(l, t.Number); len(needs) == 0 && o != nil && len(previousOf(o, l.op.KeyID)) > 0 {
-			needs = slices.Clone(l.op.Previous) // it was on the new one when it was first seen: nobody knows
+		if t.State == rotator.TrackerDone && len(needs) == 0 {
+			if o := last(t); o != nil && len(previousOf(o, op.KeyID)) > 0 {
+				needs = op.Previous // it was on the new one when it was first seen: nobody knows
+			}
 		}
 		for _, version := range needs {
-			n := slices.Index(l.op.Previous, version)
-			if n < 0 || slices.Contains(l.op.Retired, version) {
+			is := func(n rotator.NeededVersion) bool { return n.Version == version }
+			if !slices.Contains(op.Previous, version) || slices.Contains(op.Retired, version) || slices.ContainsFunc(all, is) {
 				continue
 			}
-			c.leaveUnretired(l)
-			l.op.Previous = slices.Delete(slices.Clone(l.op.Previous), n, n+1)
-			c.draft.changed(l)
-			e := c.draft.noted(l, rotator.EventVersionKept, actorDaemon, "version %s stays enabled: %s %s needs it until it is told yet another one",
-				version, t.Detail.Dependent.Kind, t.Detail.Dependent.DisplayName())
-			e.Dependent, e.Data = t.Detail.Dependent.ID, map[string]string{"version": version}
-			if len(l.op.Previous) == 0 {
-				return
-			}
+			d := &t.Detail.Dependent
+			all = append(all, rotator.NeededVersion{
+				Version: version, Dependent: d.ID, Message: d.Kind + " " + d.DisplayName() + " needs it until it is told yet another one",
+			})
 		}
 	}
+	return all
 }
 
 func retryAfter(err *rotator.Error) time.Duration {
@@ -93,6 +100,11 @@ func retryAfter(err *rotator.Error) time.Duration {
 	}
 	return err.RetryAfter
 }
+
+// guardWait is how long a fresh look at every dependent may take, until that holds a
+// retirement up for somebody to see: one that is throttled is no failure, and may be so for
+// days.
+const guardWait = time.Hour
 
 // beginGuard asks for a fresh look at everything.
 func (c retirement) beginGuard(l *live) {

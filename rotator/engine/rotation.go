@@ -315,9 +315,12 @@ func (c rotation) searched(l *live, r *result) {
 
 // adopt makes a version the target: our own, or one that someone else made.
 func (c rotation) adopt(l *live, v rotator.Version, ours bool) {
-	op := &l.op
-	if op.Target.ID != "" && op.Target.ID != v.ID {
-		op.Previous = newestFirst(op.Target.ID, op.Previous)
+	op, outpaced := &l.op, l.op.Target.ID
+	if outpaced == v.ID {
+		outpaced = ""
+	}
+	if outpaced != "" {
+		op.Previous = newestFirst(outpaced, op.Previous)
 	}
 	op.Target, op.Adopted, op.Attempt.Uncertain, l.uncertain = v, !ours, time.Time{}, time.Time{}
 	op.Base = append(op.Base, v.ID)
@@ -340,12 +343,15 @@ func (c rotation) adopt(l *live, v rotator.Version, ours bool) {
 	c.draft.entered(l, rotator.StatePropagating, actorDaemon, "")
 	for _, t := range l.trackers {
 		if t.State != rotator.TrackerExcluded {
-			anew := !t.Detail.DoneAt.IsZero() // on another target
-			if anew {
+			anew, leaves := !t.Detail.DoneAt.IsZero(), outpaced != "" && len(t.Detail.Needs) > 0 // on another target
+			if anew || leaves {
 				t.Detail = configuring(c).whole(l, &t)
 				t.Detail.DoneAt = time.Time{}
 			}
-			c.draft.observed(l, follow(t, c.now), anew)
+			if leaves { // it may have been told of that one, and of the one that is adopted now
+				t.Detail.Needs = remembered(t.Detail.Needs, []string{outpaced})
+			}
+			c.draft.observed(l, follow(t, c.now), anew || leaves)
 		}
 	}
 }
@@ -396,6 +402,7 @@ func (c rotation) propagating(l *live) {
 // soaked goes on to retirement.
 func (c rotation) soaked(l *live) {
 	if l.op.Retire == rotator.RetireOff {
+		c.leaveUnretired(l)
 		c.draft.entered(l, rotator.StateCompleted, actorDaemon, "the previous version stays enabled")
 		return
 	}

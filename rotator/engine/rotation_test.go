@@ -431,3 +431,23 @@ func TestRotation_CancelMakesNoFurtherAttempt(t *testing.T) {
 		})
 	}
 }
+
+// TestRotation_RetireOffAndThenAuto offers what was left enabled to the next rotation.
+func TestRotation_RetireOffAndThenAuto(t *testing.T) {
+	t.Parallel()
+	inBubble(t, func(s *estate) {
+		s.key.Dependents, s.key.Retire = s.key.Dependents[:1], rotator.RetireOff
+		s.start()
+		op := s.rotate()
+		s.pass(4 * time.Hour)
+		s.want(op, rotator.StateCompleted)
+		s.key.Retire = rotator.RetireAuto
+		s.reload(s.key)
+		op = s.rotate()
+		s.pass(8 * time.Hour)
+		s.ends(op)
+		if got := s.enabled(); got != "--+" {
+			t.Errorf("versions %s\n%s", got, s.log())
+		}
+	})
+}

@@ -64,7 +64,7 @@ func (c standings) begin(key *rotator.Key, state *rotator.KeyState) {
 	c.draft.changedKey(key.ID).Observed = c.now
 	for i := range key.Dependents {
 		d := &key.Dependents[i]
-		if d.Excluded != "" {
+		if d.Unseen() {
 			continue
 		}
 		if st := before[strings.ToLower(d.ID)]; st != nil && len(st.Drift) > 0 {
@@ -86,7 +86,7 @@ func (c standings) observe(key *rotator.Key, s *round, d *rotator.Dependent) {
 func (c standings) again(key *rotator.Key, s *round) {
 	for i := range key.Dependents {
 		d := &key.Dependents[i]
-		if id := strings.ToLower(d.ID); d.Excluded == "" && s.tries[id] > 0 && !s.out[id] {
+		if id := strings.ToLower(d.ID); !d.Unseen() && s.tries[id] > 0 && !s.out[id] {
 			c.observe(key, s, d)
 		}
 	}
@@ -334,8 +334,9 @@ func (c standings) after(l *live) {
 	}
 }
 
-// keepUnseen keeps what a rotation knew of those that are not observed between operations, or were
-// not to be seen at its end: the operations after it may know nothing of them.
+// keepUnseen keeps what a rotation knew of those that are not observed between operations, that
+// were not to be seen at its end, or that need what they do not show: the operations after it
+// may know nothing of that.
 func (c standings) keepUnseen(l *live) {
 	all, err := c.stored(l.op.KeyID)
 	if err != nil {
@@ -344,7 +345,7 @@ func (c standings) keepUnseen(l *live) {
 	}
 	for _, t := range l.trackers {
 		d, id := t.Detail, strings.ToLower(t.Detail.Dependent.ID)
-		unseen := d.Dependent.Discovered || t.State == rotator.TrackerExcluded || t.State == rotator.TrackerUnreachable
+		unseen := d.Dependent.Discovered || t.State == rotator.TrackerExcluded || t.State == rotator.TrackerUnreachable || len(d.Needs) > 0
 		if known := all[id] != nil || len(d.Known) > 0; !unseen || !known {
 			continue
 		}

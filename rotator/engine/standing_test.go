@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -274,6 +275,74 @@ func TestStanding_PinnedAgainIsOfOneTarget(t *testing.T) {
 		s.pass(10 * time.Minute)
 		if p := s.tracker(op, storageID).Detail.Problem; p != nil && p.Code == rotator.ReasonVersionChanged {
 			t.Error(p.Message)
+		}
+	})
+}
+
+// TestStanding_TakenOutAndPutBack while an observation of the key's dependents is out.
+func TestStanding_TakenOutAndPutBack(t *testing.T) {
+	t.Parallel()
+	inBubble(t, func(s *estate) {
+		s.key.Dependents = s.key.Dependents[:1]
+		gate, hold, out := make(chan struct{}), atomic.Bool{}, atomic.Bool{}
+		s.azure.FailWith(func(call, of string) *rotatortest.Fault {
+			if call == "observe" && hold.Load() {
+				out.Store(true)
+				<-gate
+			}
+			return nil
+		})
+		s.start()
+		s.pass(time.Minute)
+		hold.Store(true)
+		for !out.Load() {
+			s.pass(time.Minute)
+		}
+		s.reload()
+		hold.Store(false)
+		close(gate)
+		s.pass(time.Minute)
+		s.reload(s.key)
+		before := s.azure.Calls("observe")
+		s.azure.Change(storageID, func(r *rotatortest.Resource) { r.Denied = true })
+		s.pass(72 * time.Hour)
+		if s.azure.Calls("observe") == before || s.firing() == "" {
+			t.Errorf("observed %d times since, firing %q", s.azure.Calls("observe")-before, s.firing())
+		}
+	})
+}
+
+// TestStanding_ManualIsNoDrift as nobody can observe it.
+func TestStanding_ManualIsNoDrift(t *testing.T) {
+	t.Parallel()
+	inBubble(t, func(s *estate) {
+		s.key.Dependents = append(s.key.Dependents[:1:1], rotator.Dependent{ID: "manual:tape", Kind: rotator.KindManual, Name: "tape"})
+		s.start()
+		s.pass(24 * time.Hour)
+		st := s.status("payments")
+		if s.firing() != "" || st.NeedsYou() != nil {
+			t.Errorf("firing %q; needs you: %v\n%s", s.firing(), st.NeedsYou(), s.log())
+		}
+	})
+}
+
+// TestStanding_NeverOnTheKey is of one that was on another key before anybody looked.
+func TestStanding_NeverOnTheKey(t *testing.T) {
+	t.Parallel()
+	inBubble(t, func(s *estate) {
+		s.key.Dependents = s.key.Dependents[:1]
+		const other = "https://contoso.vault.azure.net/keys/other"
+		s.azure.AddKey(other)
+		s.azure.AddResource(rotatortest.Resource{ID: storageID, Kind: "follower", Use: rotatortest.Use{Key: other}})
+		s.start()
+		s.pass(72 * time.Hour)
+		if st := s.status("payments"); st.NeedsYou() == nil && s.firing() == "" {
+			t.Errorf("the only dependent is seen to use another key, and nobody is told")
+		}
+		s.azure.Change(storageID, func(r *rotatortest.Resource) { r.Key = keyID })
+		s.pass(7 * time.Hour)
+		if st := s.status("payments"); st.NeedsYou() != nil || len(s.events(rotator.EventDriftOver)) == 0 {
+			t.Errorf("it uses the key now: %v\n%s", st.NeedsYou(), s.log())
 		}
 	})
 }

@@ -1,0 +1,128 @@
+package engine_test
+
+import (
+	"slices"
+	"testing"
+	"time"
+
+	"cmkd/rotator"
+	"cmkd/rotator/rotatortest"
+)
+
+// etcd makes the only dependent of payments one that goes on to need the version before
+// until it is told yet another one (azure/facts-services.md A2).
+func (s *estate) etcd() {
+	s.azure.AddResource(rotatortest.Resource{ID: storageID, Kind: "follower", Use: rotatortest.Use{Key: keyID, Binding: rotator.BindingPinned, Previous: true}})
+	s.key.Dependents, s.key.Retire = s.key.Dependents[:1], rotator.RetireManual
+}
+
+// wantEnabled checks that nobody disabled a version, which is needed for a reason.
+func (s *estate) wantEnabled(version, why string) {
+	s.t.Helper()
+	if v, _ := rotator.FindVersion(s.azure.List(keyID), version); !v.Enabled {
+		s.t.Errorf("version %s is disabled: %s; versions %s\n%s", version, why, s.enabled(), s.log())
+	}
+}
+
+// TestNeeded_ByOneThatWasOutpaced has a person make a version, and tell the etcd of it
+// before the next list: it needs the target of the rotation.
+func TestNeeded_ByOneThatWasOutpaced(t *testing.T) {
+	t.Parallel()
+	inBubble(t, func(s *estate) {
+		s.etcd()
+		s.start()
+		op := s.rotate()
+		s.pass(30 * time.Minute)
+		s.want(op, rotator.StateSoaking)
+		second := s.azure.Needs(storageID)[0]
+		third := s.azure.Outside(keyID)
+		s.azure.Change(storageID, func(r *rotatortest.Resource) { r.Pinned = third.ID })
+		s.pass(8 * time.Hour)
+		s.retire()
+		s.pass(time.Hour)
+		s.wantEnabled(second, "the etcd is on the third, and was on this one before")
+	})
+}
+
+// TestNeeded_ByOneThatLeft does not end when its service is told to use no key, or
+// another one: the secrets are under the old one until somebody rewrites them.
+func TestNeeded_ByOneThatLeft(t *testing.T) {
+	t.Parallel()
+	const other = "https://contoso.vault.azure.net/keys/other"
+	for name, change := range map[string]func(r *rotatortest.Resource){
+		"switched off": func(r *rotatortest.Resource) { r.Microsoft = true },
+		"given another key": func(r *rotatortest.Resource) {
+			r.Key, r.Pinned, r.NoAccess = other, "00000000000000000000000000000009", true
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			inBubble(t, func(s *estate) {
+				s.etcd()
+				s.azure.AddKey(other)
+				s.azure.AddResource(rotatortest.Resource{ID: otherKeys, Kind: "follower", Use: rotatortest.Use{Key: keyID, Delay: 3 * time.Hour}})
+				s.key.Dependents = append(s.key.Dependents, rotator.Dependent{ID: otherKeys, Kind: "follower"})
+				s.start()
+				first := s.azure.Needs(storageID)[0]
+				s.rotate()
+				s.pass(time.Hour)
+				s.azure.Change(storageID, change)
+				s.pass(12 * time.Hour)
+				s.retire()
+				s.pass(time.Hour)
+				s.wantEnabled(first, "the secrets of the etcd are under it until they are rewritten")
+			})
+		})
+	}
+}
+
+// TestNeeded_IsInUse when somebody disables it, also after a revocation and its end.
+func TestNeeded_IsInUse(t *testing.T) {
+	t.Parallel()
+	for name, revoke := range map[string]bool{"after a rotation": false, "after a revocation and its end": true} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			inBubble(t, func(s *estate) {
+				s.etcd()
+				s.start()
+				s.pass(90 * time.Minute)
+				first := s.azure.Needs(storageID)[0]
+				op := s.rotate()
+				s.pass(5 * time.Hour)
+				s.retire()
+				s.pass(2 * time.Hour)
+				s.want(op, rotator.StateCompleted)
+				if revoke {
+					s.revoke("alice")
+					s.pass(2 * time.Hour)
+					if _, err := s.engine.Reinstate(s.t.Context(), rotator.Request{Key: "payments", Actor: "alice"}); err != nil {
+						s.t.Fatal(err)
+					}
+					s.pass(4 * time.Hour)
+				}
+				s.azure.Enable(keyID, first, false)
+				s.pass(10 * time.Minute)
+				if got := s.firing(); !contains(got, "used-version-tampered") {
+					s.t.Errorf("firing %q; in use %v", got, s.status("payments").InUse)
+				}
+			})
+		})
+	}
+}
+
+// TestNeeded_IsInThePlan of a retirement: nothing would be disabled, and why.
+func TestNeeded_IsInThePlan(t *testing.T) {
+	t.Parallel()
+	inBubble(t, func(s *estate) {
+		s.etcd()
+		s.start()
+		first := s.azure.Needs(storageID)[0]
+		s.rotate()
+		s.pass(5 * time.Hour)
+		p, err := s.engine.PlanRetirement(s.t.Context(), "payments", "carol")
+		is := func(n rotator.NeededVersion) bool { return n.Version == first && n.Dependent == storageID }
+		if err != nil || len(p.Previous) != 0 || !slices.ContainsFunc(p.Needed, is) {
+			t.Errorf("would disable %v, needed %+v, %v", p.Previous, p.Needed, err)
+		}
+	})
+}
