@@ -126,3 +126,36 @@ func TestNeeded_IsInThePlan(t *testing.T) {
 		}
 	})
 }
+
+// TestNeeded_IsWhatItWasOnLast has a person pin the etcd to another version between the
+// preflight and the update.
+func TestNeeded_IsWhatItWasOnLast(t *testing.T) {
+	t.Parallel()
+	inBubble(t, func(s *estate) {
+		s.etcd()
+		first := s.azure.Needs(storageID)[0]
+		second := s.azure.Outside(keyID)
+		s.azure.Change(storageID, func(r *rotatortest.Resource) { r.Pinned = second.ID })
+		s.start()
+		made := make(chan struct{})
+		s.azure.FailWith(func(call, _ string) *rotatortest.Fault {
+			if call == "create" {
+				<-made
+			}
+			return nil
+		})
+		op := s.rotate()
+		s.pass(10 * time.Second)
+		s.want(op, rotator.StateCreating)
+		s.azure.Change(storageID, func(r *rotatortest.Resource) { r.Pinned = first })
+		close(made)
+		s.pass(5 * time.Hour)
+		s.retire()
+		s.pass(time.Hour)
+		s.azure.Enable(keyID, first, false)
+		s.pass(10 * time.Minute)
+		if got := s.firing(); !contains(got, "used-version-tampered") {
+			s.t.Errorf("firing %q; in use %v\n%s", got, s.status("payments").InUse, s.log())
+		}
+	})
+}

@@ -305,12 +305,11 @@ func early(l *live) bool {
 }
 
 // through returns the tracker that looks at a resource in the place of its own, nil if
-// none does, or none sees it now.
+// none does.
 func (c searching) through(l *live, id string) *rotator.Tracker {
 	for i := range l.trackers {
 		t := &l.trackers[i]
-		looks := t.State != rotator.TrackerExcluded && t.State != rotator.TrackerUnreachable && t.State != rotator.TrackerLeft
-		if looks && slices.ContainsFunc(t.Detail.Via, func(via string) bool { return strings.EqualFold(via, id) }) {
+		if t.State != rotator.TrackerExcluded && slices.ContainsFunc(t.Detail.Via, func(via string) bool { return strings.EqualFold(via, id) }) {
 			return t
 		}
 	}
