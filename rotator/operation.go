@@ -2,6 +2,7 @@ package rotator
 
 import (
 	"fmt"
+	"regexp"
 	"strconv"
 	"strings"
 	"time"
@@ -237,6 +238,18 @@ func (o *Operation) Open() (n int) {
 func (o *Operation) AwaitsRetirement() bool {
 	return o.State == StateRetiring && (o.Retire == RetireManual || o.Doubt != nil) && o.Retirer == ""
 }
+
+// SamePerson reports whether two actors are one person: of one uid, whatever the system called
+// it at the time, or if a uid is not known of both, of one name.
+func SamePerson(a, b string) bool {
+	ua, ub := actorUID.FindStringSubmatch(a), actorUID.FindStringSubmatch(b)
+	if ua != nil && ub != nil {
+		return ua[1] == ub[1]
+	}
+	return a == b
+}
+
+var actorUID = regexp.MustCompile(`(?:^|\()uid (\d+)\)?$`)
 
 // Troubled counts the trackers that may be worth an alert.
 func (o *Operation) Troubled() int {

@@ -79,6 +79,10 @@ func (f *Freeze) Stops(key KeyID, asked bool, now time.Time) bool {
 	return f.Holds(key, now) && (!f.Scheduled || !asked)
 }
 
+// Concerns reports whether the freeze stops what somebody asked for, or nobody did, on a key
+// as long as it holds.
+func (f *Freeze) Concerns(key KeyID, asked bool) bool { return f.Stops(key, asked, f.Made) }
+
 // Subject says what is frozen: everything, a vault or a key.
 func (f *Freeze) Subject() string {
 	subject := "everything"

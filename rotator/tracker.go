@@ -106,6 +106,11 @@ type TrackerDetail struct {
 	// those that a use was on when the operation began which needs the version before, too
 	// ([Use.Previous]).
 	Needs []string `json:"needs,omitempty"`
+	// KnownBefore are the uses that were known when the operation began, AppliedTo those
+	// that were known when the last update was accepted: of another one neither BoundBefore
+	// nor AppliedVersion tells anything.
+	KnownBefore []string `json:"known_before,omitempty"`
+	AppliedTo   []string `json:"applied_to,omitempty"`
 	// DoneAt is when Evidence was reached, by Azure's clock.
 	DoneAt time.Time `json:"done_at,omitzero"`
 	// Problem is what keeps the dependent from being done.

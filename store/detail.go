@@ -50,6 +50,8 @@ func AppendDetail(dst []byte, d *rotator.TrackerDetail) ([]byte, error) {
 	w.uint(uint64(d.Refused))
 	w.problem(d.Refusal)
 	w.strs(d.Needs)
+	w.strs(d.KnownBefore)
+	w.strs(d.AppliedTo)
 	if w.err != nil {
 		return nil, w.err
 	}
@@ -93,6 +95,12 @@ func DecodeDetail(value []byte) (*rotator.TrackerDetail, error) {
 	d.Refusal = r.problem()
 	for range r.count() {
 		d.Needs = append(d.Needs, r.shared())
+	}
+	for range r.count() {
+		d.KnownBefore = append(d.KnownBefore, r.shared())
+	}
+	for range r.count() {
+		d.AppliedTo = append(d.AppliedTo, r.shared())
 	}
 	return d, r.err
 }

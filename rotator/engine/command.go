@@ -95,7 +95,8 @@ func (c commands) retire(r rotator.Request, answer func(rotator.Operation, error
 		return nil, err
 	}
 	if l.op.State != rotator.StateRetiring {
-		if objs := objections(c.guardView(l)); len(objs) > 0 {
+		early := l.op.State == rotator.StatePropagating || l.op.State == rotator.StateSoaking
+		if objs := objections(c.guardView(l)); early && len(objs) > 0 {
 			return nil, refusal(r.Key, objs)
 		}
 		return nil, rotator.Errorf(rotator.CodeRefused, "rotation %s is %s", l.op.ID, l.op.State).WithHint("cmkd status %s shows how far it is", l.op.ID)
@@ -119,7 +120,7 @@ func (c commands) approve(r rotator.OperationRequest) (*live, error) {
 	switch {
 	case l.op.State != rotator.StateAwaitingApproval:
 		return nil, rotator.Errorf(rotator.CodeConflict, "%s does not wait for an approval, it is %s", r.Operation, l.op.State)
-	case r.Actor == l.op.Actor:
+	case rotator.SamePerson(r.Actor, l.op.Actor):
 		return nil, rotator.Errorf(rotator.CodeRefused, "%s was asked for by %s, another person must approve it", r.Operation, r.Actor)
 	}
 	l.op.Approvals = append(slices.Clone(l.op.Approvals), rotator.Approval{Actor: r.Actor, At: c.now, Reason: r.Reason})

@@ -31,6 +31,7 @@ func newCore(store rotator.Store, services []rotator.Service, limits Limits) *co
 		out: map[rotator.OperationID]int{}, kinds: newKindCounts(), blind: map[string]time.Time{},
 		asking: map[string]time.Time{}, fresh: map[string]time.Time{}, older: map[string]time.Time{}, unread: map[string]bool{},
 	}}
+	c.thaws = map[string]time.Time{}
 	c.rounds, c.drifting = map[string]*round{}, map[string]map[string][]rotator.Drift{}
 	c.draft = &draft{of: c.state}
 	c.pace, c.overview = newPace(limits), newOverview()
@@ -104,6 +105,9 @@ func (c *core) reset(ctx context.Context, keys []rotator.Key, now time.Time) err
 			s.Missed, s.Problem = s.LastFired, nil // as it was kept once
 		}
 		c.states[canonical(s.ID)] = s
+		for n := range s.Tampered {
+			s.Tampered[n].Mended = time.Time{} // nobody knows whether the call was made
+		}
 	}
 	alerts{c.state}.identify()
 	c.fault = nil

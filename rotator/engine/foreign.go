@@ -128,6 +128,9 @@ func (c foreign) read(r *result) {
 // reenable enables a version again that somebody else disabled, where the key's policy
 // says so and a dependent uses it.
 func (c foreign) reenable(key *rotator.Key, state *rotator.KeyState) {
+	if freezing(c).of(state.ID, false) != nil {
+		return // with the next list after its end
+	}
 	if l := c.live[state.Operation].atWork(); key.OnTamper != rotator.OnTamperReenable || l != nil && l.op.Kind != rotator.KindRotation {
 		return
 	}
@@ -152,6 +155,11 @@ func (c foreign) reenabled(r *result) {
 		return
 	}
 	id := r.task.version.ID
+	if r.err == nil && !r.version.Enabled {
+		r.err = &rotator.Error{
+			Code: rotator.CodeUnavailable, Reason: rotator.ReasonVersionUnchanged, Message: "version " + id + " is still disabled after it was enabled",
+		}
+	}
 	if r.err == nil {
 		c.draft.notedOfKey(state.Name, rotator.EventVersionEnabled, "version %s is enabled", id).Data = map[string]string{"version": id}
 		tampering(c).answered(r)
@@ -159,7 +167,7 @@ func (c foreign) reenabled(r *result) {
 	}
 	tampering(c).answered(r)
 	c.draft.notedOfKey(state.Name, rotator.EventKeyProblem, "version %s could not be enabled again: %s", id, r.err.Error())
-	if n := find(state.Tampered, id); n >= 0 && r.err.Passes() {
+	if n := find(state.Tampered, id); n >= 0 && (r.err.Passes() || r.err.Reason == rotator.ReasonFrozen) {
 		all := slices.Clone(state.Tampered)
 		all[n] = rotator.Tampering{Version: id, Change: all[n].Change, Seen: all[n].Seen, At: all[n].At} // with the next list again
 		c.draft.changedKey(r.keyID).Tampered = all

@@ -69,13 +69,19 @@ func (c commands) aim(f *rotator.Freeze, r *rotator.FreezeRequest) error {
 		}
 		f.Key, f.KeyID = key.Name, key.ID
 	case r.Vault != "":
-		hosts := map[string]bool{}
+		hosts, meant := map[string]bool{}, map[string]bool{}
 		for _, key := range c.keys {
 			host := key.ID.Host()
 			hosts[host] = true
 			if first, _, _ := strings.Cut(host, "."); strings.EqualFold(r.Vault, host) || strings.EqualFold(r.Vault, first) {
-				f.Vault = host
+				meant[host] = true
 			}
+		}
+		if len(meant) > 1 {
+			return rotator.Errorf(rotator.CodeInvalid, "%q may be any of %d vaults", r.Vault, len(meant)).WithHint("give one of %s", few(slices.Sorted(maps.Keys(meant))))
+		}
+		for host := range meant {
+			f.Vault = host
 		}
 		if f.Vault == "" {
 			return rotator.Errorf(rotator.CodeNotFound, "no key of a vault %q is configured", r.Vault).WithHint("the vaults are %s", few(slices.Sorted(maps.Keys(hosts))))
@@ -160,24 +166,42 @@ func (c freezing) lostAccess(l *live, t *rotator.Tracker, o *rotator.Observation
 	}
 }
 
-// expire ends the freezes whose time is over, and plans for the others.
+// thawAfter is how long a clock that jumped past the end of a freeze must have gone on from
+// there to be believed.
+const thawAfter = 15 * time.Minute
+
+// expire ends the freezes whose time is over, and plans for the others. A clock that is ahead
+// for a moment ends none: either as long has passed, or the clock did not jump for a while.
 func (c freezing) expire() {
 	for _, f := range slices.Clone(c.freezes) {
-		if f.Until.IsZero() {
-			continue
-		}
-		if !c.now.Before(f.Until) {
+		switch {
+		case f.Until.IsZero():
+		case c.left(f) > 0:
+			c.plan(f)
+		default:
 			c.end(f, actorDaemon, "its time is over")
-			continue
 		}
-		c.plan(f)
 	}
 	c.reconsider()
 }
 
+// left is how long a freeze with an end has to go.
+func (c freezing) left(f *rotator.Freeze) time.Duration {
+	thaws, met := c.thaws[f.ID]
+	if !met {
+		thaws = c.steady.Add(f.Until.Sub(c.now))
+		c.thaws[f.ID] = thaws
+	}
+	left := thaws.Sub(c.steady)
+	if !c.jumped.IsZero() {
+		left = min(left, c.jumped.Add(thawAfter).Sub(c.steady))
+	}
+	return max(f.Until.Sub(c.now), left)
+}
+
 func (c freezing) plan(f *rotator.Freeze) {
 	if !f.Until.IsZero() {
-		c.agenda.add(agendaItem{thaw: true, at: f.Until.UnixNano()})
+		c.agenda.add(agendaItem{thaw: true, at: c.now.Add(c.left(f)).UnixNano()})
 	}
 }
 
@@ -195,7 +219,7 @@ func (c freezing) renamed(key *rotator.Key) {
 // if there is none.
 func (c freezing) of(key rotator.KeyID, asked bool) *rotator.Freeze {
 	for _, f := range c.freezes {
-		if f.Stops(key, asked, c.now) {
+		if f.Concerns(key, asked) { // see expire
 			return f
 		}
 	}
@@ -246,9 +270,12 @@ func (c retirement) frozen(l *live, f *rotator.Freeze) {
 		c.answerRetirers(l, frozen(l.op.Key, f))
 	}
 	l.guarding, l.stale, l.op.Wake = false, nil, time.Time{}
-	if l.op.Retire == rotator.RetireManual { // it is for somebody to say again
-		l.op.Retirer, l.op.Waiting = "", rotator.Wait{For: rotator.WaitRetire}
+	if l.op.Retirer != "" {
+		l.op.Retirer, l.op.Compromised = "", false
 		c.draft.changed(l)
+	}
+	if l.op.AwaitsRetirement() { // it is for somebody to say again
+		l.op.Waiting = rotator.Wait{For: rotator.WaitRetire}
 		return
 	}
 	freezing(c).hold(l, f)
@@ -345,7 +372,7 @@ func (c freezing) writes(t *task) bool {
 		return !t.access
 	case taskSetEnabled:
 		l := c.live[t.operation]
-		return l != nil && l.op.Kind == rotator.KindRotation && !t.enable // to roll a retirement back is to reinstate
+		return l == nil && t.operation == 0 || l != nil && l.op.Kind == rotator.KindRotation && !t.enable // to roll a retirement back is to reinstate
 	default:
 		return false
 	}
@@ -379,10 +406,10 @@ func (e *Engine) Freezes(context.Context) ([]rotator.Freeze, error) {
 	return slices.Clone(e.book.Load().freezes), nil
 }
 
-// freezesOf returns the freezes that hold for a key now, by what is published.
-func freezesOf(v *bookView, key rotator.KeyID, now time.Time) (all []rotator.Freeze) {
+// freezesOf returns the freezes that hold for a key, by what is published.
+func freezesOf(v *bookView, key rotator.KeyID) (all []rotator.Freeze) {
 	for _, f := range v.freezes {
-		if f.Holds(key, now) {
+		if f.Concerns(key, false) {
 			all = append(all, f)
 		}
 	}
@@ -390,9 +417,9 @@ func freezesOf(v *bookView, key rotator.KeyID, now time.Time) (all []rotator.Fre
 }
 
 // planFreeze adds to the plan of a rotation that a person asks for what freezes it.
-func planFreeze(p rotator.Plan, freezes []rotator.Freeze, now time.Time) rotator.Plan {
+func planFreeze(p rotator.Plan, freezes []rotator.Freeze) rotator.Plan {
 	for i := range freezes {
-		if f := &freezes[i]; f.Stops(p.KeyID, true, now) {
+		if f := &freezes[i]; f.Concerns(p.KeyID, true) {
 			p.Problems = append([]rotator.Problem{*f.Problem()}, p.Problems...)
 			break
 		}

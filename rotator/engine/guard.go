@@ -154,10 +154,17 @@ func attestHint(g *guardView, t *rotator.Tracker) string {
 // attestedByAnother objects if whoever retires attested what the retirement rests on.
 func attestedByAnother(g *guardView) (all []rotator.Objection) {
 	for i := range g.trackers {
-		a := g.attested(&g.trackers[i])
-		if a == nil || g.op.Retirer == "" || a.Actor != g.op.Retirer {
+		t := &g.trackers[i]
+		needs := len(t.Detail.Blind) > 0 || t.State == rotator.TrackerExcluded
+		if g.op.Retirer == "" || !needs {
 			continue
 		}
+		by := g.attestedAll(t)
+		others := slices.ContainsFunc(by, func(a *rotator.Attestation) bool { return !rotator.SamePerson(a.Actor, g.op.Retirer) })
+		if len(by) == 0 || others {
+			continue
+		}
+		a := by[0]
 		all = append(all, rotator.Objection{
 			Check: rotator.ReasonAttestedByRetirer, Dependent: a.Dependent,
 			Message: fmt.Sprintf("%s attested for %s (%s), and wants to retire", a.Actor, g.trackers[i].Detail.Dependent.DisplayName(), a.ID),
@@ -204,7 +211,9 @@ func targetStillCurrent(g *guardView) []rotator.Objection {
 		return nil // not asked yet: a preview
 	}
 	v, ok := rotator.FindVersion(g.versions, g.op.Target.ID)
-	switch newest, _ := rotator.Newest(g.versions, func(v rotator.Version) bool { return v.ID == g.op.Target.ID }); {
+	// Nobody goes to one that is disabled, and it cannot be deleted.
+	able := slices.DeleteFunc(slices.Clone(g.versions), func(v rotator.Version) bool { return !v.Enabled && v.ID != g.op.Target.ID })
+	switch newest, _ := rotator.Newest(able, func(v rotator.Version) bool { return v.ID == g.op.Target.ID }); {
 	case !ok:
 		return []rotator.Objection{{Check: rotator.ReasonTargetMissing, Message: "the vault does not list the new version " + g.op.Target.ID}}
 	case newest.ID != v.ID:
@@ -287,6 +296,13 @@ func notRolledBack(g *guardView) []rotator.Objection {
 // attested returns the attestation that stands in for evidence that a dependent needs
 // none of the previous versions of an operation; nil if there is none.
 func (g *guardView) attested(t *rotator.Tracker) *rotator.Attestation {
+	if all := g.attestedAll(t); len(all) > 0 {
+		return all[0]
+	}
+	return nil
+}
+
+func (g *guardView) attestedAll(t *rotator.Tracker) (all []*rotator.Attestation) {
 	for _, a := range g.attestations {
 		covers := a.Holds(g.now) && (a.Binding == "" || t.Detail.Binding == "" || a.Binding == t.Detail.Binding)
 		for _, version := range g.op.Previous {
@@ -296,10 +312,10 @@ func (g *guardView) attested(t *rotator.Tracker) *rotator.Attestation {
 			covers = covers && slices.Contains(a.BlindSpots, what)
 		}
 		if covers {
-			return a
+			all = append(all, a)
 		}
 	}
-	return nil
+	return all
 }
 
 func (c *state) guardView(l *live) *guardView {

@@ -27,6 +27,7 @@ func (c *core) begin(now time.Time, jump time.Duration) {
 	}
 	jumped := jump <= -jumpNoticed || jump >= jumpNoticed
 	if jumped {
+		c.jumped = c.steady
 		alerts{c.state}.clockJumped(jump)
 	}
 	for _, id := range c.liveIDs() {

@@ -73,7 +73,7 @@ func (t tracker) step(l look) (tracker, rotator.Action) {
 	d := t.Detail
 	if l.applied != "" && l.applyErr == nil {
 		d.Applied, d.AppliedVersion, d.AppliedAction = l.now, l.op.Target.ID, l.applied
-		d.Refused, d.Refusal = 0, nil
+		d.Refused, d.Refusal, d.AppliedTo = 0, nil, d.Known
 	}
 	if l.err != nil {
 		return t.unseen(l), ""
@@ -249,7 +249,7 @@ func (t *tracker) missed() bool {
 // the configuration says and healthy.
 func (t tracker) preflightLook(l look) tracker {
 	o := l.seen
-	t.Detail.Before, t.Detail.BoundBefore = t.Detail.Version, t.Detail.Binding
+	t.Detail.Before, t.Detail.BoundBefore, t.Detail.KnownBefore = t.Detail.Version, t.Detail.Binding, t.Detail.Known
 	t.Detail.Needs = previousOf(o, l.op.KeyID)
 	switch {
 	case o.Problem != nil:
@@ -311,7 +311,7 @@ func (t tracker) versionLook(l look) (tracker, rotator.Action) {
 		return t.block(rotator.TrackerNeedsAction, deniedNow(o), l), ""
 	case o.Problem != nil && o.Problem.Code == rotator.ReasonIdentityGone && o.Names(key): // whatever it is on
 		return t.block(rotator.TrackerNeedsAction, o.Problem, l), ""
-	case t.onTarget(l) && t.Detail.Binding == rotator.BindingPinned && t.Detail.BoundBefore == rotator.BindingFollows:
+	case t.onTarget(l) && t.Detail.BoundBefore == rotator.BindingFollows && l.pinned(t.Detail.KnownBefore):
 		return t.block(rotator.TrackerNeedsAction, pinnedMeanwhile(), l), ""
 	case t.onTarget(l) && !o.Settings(key):
 		return t.done(rotator.EvidenceConfirmed, l), ""
@@ -325,7 +325,7 @@ func (t tracker) versionLook(l look) (tracker, rotator.Action) {
 		return t.pending(l), ""
 	case l.byHand() != nil:
 		return t.block(rotator.TrackerNeedsAction, l.byHand(), l), ""
-	case l.behind(rotator.BindingPinned) && t.Detail.BoundBefore == rotator.BindingFollows:
+	case l.behind(rotator.BindingPinned) && t.Detail.BoundBefore == rotator.BindingFollows && l.pinned(t.Detail.KnownBefore):
 		return t.block(rotator.TrackerNeedsAction, pinnedMeanwhile(), l), ""
 	case l.behind(rotator.BindingPinned) && t.told(rotator.ActionRepin, l) && !t.Detail.DoneAt.IsZero():
 		return t.block(rotator.TrackerNeedsAction, pinnedAgain(l.op.Target.ID), l), ""
@@ -365,6 +365,27 @@ func (t tracker) onTarget(l look) bool { return l.seen.On(l.op.KeyID, l.op.Targe
 func (l *look) behind(b rotator.Binding) bool {
 	for u := range l.seen.UsesOf(l.op.KeyID) {
 		if u.Binding == b && u.Version != l.op.Target.ID {
+			return true
+		}
+	}
+	return false
+}
+
+// pinned reports whether one of some uses names its version for good; if none are given,
+// any.
+func (l *look) pinned(among []string) bool {
+	for u := range l.seen.UsesOf(l.op.KeyID) {
+		if u.Binding == rotator.BindingPinned && (len(among) == 0 || slices.Contains(among, u.Name())) {
+			return true
+		}
+	}
+	return false
+}
+
+// anew reports whether a use is behind that was not known when the last update was accepted.
+func (l *look) anew(b rotator.Binding, before []string) bool {
+	for u := range l.seen.UsesOf(l.op.KeyID) {
+		if u.Binding == b && u.Version != l.op.Target.ID && len(before) > 0 && !slices.Contains(before, u.Name()) {
 			return true
 		}
 	}

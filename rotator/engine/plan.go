@@ -3,6 +3,8 @@ package engine
 import (
 	"context"
 	"fmt"
+	"slices"
+	"strings"
 	"time"
 
 	"golang.org/x/sync/errgroup"
@@ -24,7 +26,7 @@ func (e *Engine) PlanRotation(ctx context.Context, name string) (rotator.Plan, e
 	if err := look.underWay(ctx, &p); err != nil {
 		return p, err
 	}
-	return planFreeze(p, e.book.Load().freezes, e.o.Clock.Now()), nil
+	return planFreeze(p, e.book.Load().freezes), nil
 }
 
 // ahead is the plan of a rotation, whatever is frozen or under way: both may be over when
@@ -49,15 +51,36 @@ func (p planner) rotation(ctx context.Context, name string) (rotator.Plan, error
 	}
 	r.versions, r.listErr = p.listVersions(ctx, &key)
 	r.material = p.material(ctx, &key, r.versions)
+	state := p.e.stateOf(key.ID)
+	r.current = state.Known(state.Current)
+	if err := p.superseded(ctx, &state); err != nil {
+		return rotator.Plan{}, err
+	}
 	newest := r.material.ID
 	plan.Steps = append(plan.Steps,
 		fmt.Sprintf("make a new version of %s after %s (%s)", key.ID, newest, methodText(key.Method)),
 		fmt.Sprintf("follow %d dependents until each is known to use it", len(key.Dependents)),
-		retireText(&key, newest))
+		retireText(&key, strings.Join(previousTo(newest, r.versions, &state), ", ")))
 	op := rotator.Operation{Kind: rotator.KindRotation, State: rotator.StatePending, Key: key.Name, KeyID: key.ID}
 	plan.Dependents, r.trackers = p.planDependents(ctx, &key, &op, p.rotationEffect)
 	plan.Problems, plan.Warnings, plan.NotChecked = r.objections(), r.warnings(), r.unchecked()
 	return plan, nil
+}
+
+// superseded adds what a rotation under way leaves enabled that only waits for somebody to
+// retire: it ends when another one begins.
+func (p planner) superseded(ctx context.Context, state *rotator.KeyState) error {
+	ops, err := p.e.o.Store.Operations(ctx, rotator.OperationFilter{KeyID: state.ID, Live: true})
+	for i := range ops {
+		if op := &ops[i]; op.Kind == rotator.KindRotation && op.AwaitsRetirement() {
+			for _, v := range op.Previous {
+				if !slices.Contains(op.Retired, v) && !slices.Contains(state.Unretired, v) {
+					state.Unretired = append(state.Unretired, v)
+				}
+			}
+		}
+	}
+	return err
 }
 
 // material is the newest version, with what a list does not tell of it, as far as the

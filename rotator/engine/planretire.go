@@ -60,7 +60,7 @@ func (e *Engine) PlanRetirement(ctx context.Context, name, actor string) (rotato
 // refused returns why a retirement could not be asked for now, whatever the guard says.
 func (p planner) refused(g *guardView) (all []rotator.Objection) {
 	for _, f := range p.e.book.Load().freezes {
-		if f.Stops(g.op.KeyID, true, g.now) {
+		if f.Concerns(g.op.KeyID, true) {
 			why := f.Problem()
 			all = append(all, rotator.Objection{Check: why.Code, Message: "the key is " + why.Message, Hint: why.Hint})
 		}

@@ -79,9 +79,27 @@ func (c probation) advance(l *live, due bool) {
 		c.draft.waits(l, c.now.Add(probationEvery/6))
 	case l.open() > 0:
 		c.draft.waits(l, c.now.Add(probationLonger))
+	case c.unseen(l) != "":
+		c.draft.held(l, &rotator.Problem{
+			Code: rotator.ReasonDependentNotSeenAfresh, Message: "whether it lacks the version that was disabled is not known: " + c.unseen(l),
+			Hint: "the probation goes on until it is: see why nothing answers",
+		}, probationEvery)
 	default:
 		c.draft.entered(l, rotator.StateCompleted, actorDaemon, "nobody was seen to lack the version that was disabled: "+c.seen(l))
 	}
+}
+
+// unseen names the dependents that were not looked at since they could have shown that they
+// lack what was disabled.
+func (c probation) unseen(l *live) string {
+	var names []string
+	for i := range l.trackers {
+		t := &l.trackers[i]
+		if d := &t.Detail.Dependent; t.State == rotator.TrackerDone && t.Seen.Before(l.op.RetiredAt.Add(accessWindow(t.Detail, c.traits[d.Kind])-probationEvery)) {
+			names = append(names, d.Kind+" "+d.DisplayName()+" was last seen at "+t.Seen.UTC().Format("15:04 MST"))
+		}
+	}
+	return few(names)
 }
 
 // seen says of how many dependents it was seen that they have access.

@@ -21,6 +21,8 @@ type rehearsal struct {
 	// material is the newest version with its type, size and operations; without them if
 	// the vault does not tell.
 	material rotator.Version
+	// current is the version in use, likewise.
+	current  rotator.Version
 	trackers []rotator.Tracker
 	// seen is the last observation of a tracker, nil if there is none.
 	seen   func(*rotator.Tracker) *rotator.Observation
@@ -30,7 +32,7 @@ type rehearsal struct {
 
 // objections returns what stands in the way, in the order in which it is to be mended.
 func (r *rehearsal) objections() (all []rotator.Problem) {
-	for _, check := range []func(*rehearsal) []rotator.Problem{versionsListed, newestUsable, purgeProtected, keyFits, dependentsReady} {
+	for _, check := range []func(*rehearsal) []rotator.Problem{versionsListed, newestUsable, notWeaker, purgeProtected, keyFits, dependentsReady} {
 		all = append(all, check(r)...)
 	}
 	return all
@@ -52,9 +54,31 @@ func newestUsable(r *rehearsal) []rotator.Problem {
 	if len(r.versions) == 0 || r.material.Enabled {
 		return nil
 	}
+	if r.current.ID != "" && r.current.ID != r.material.ID {
+		return []rotator.Problem{{
+			Code: rotator.ReasonCurrentVersionDisabled, Message: "the newest version " + r.material.ID + ", which somebody else made, is disabled",
+			Hint: "a version is made like the newest: find out who made it, and enable it if it is fit for use, or make another one in the vault",
+		}}
+	}
 	return []rotator.Problem{{
 		Code: rotator.ReasonCurrentVersionDisabled, Message: "the current version " + r.material.ID + " is disabled",
 		Hint: "enable it, or if it was revoked: cmkd reinstate " + r.key,
+	}}
+}
+
+// notWeaker objects if the newest version is weaker than the one in use: the next one is made
+// like it.
+func notWeaker(r *rehearsal) []rotator.Problem {
+	why := ""
+	if r.current.ID != "" && r.current.ID != r.material.ID && len(r.versions) > 0 {
+		why = r.material.Weaker(r.current)
+	}
+	if why == "" {
+		return nil
+	}
+	return []rotator.Problem{{
+		Code: rotator.ReasonKeyUnfit, Message: "the newest version " + r.material.ID + ", which somebody else made, " + why + ": the next one would be made like it",
+		Hint: "make a version in the vault that is as strong as " + r.current.ID + ", with az keyvault key create: cmkd follows it",
 	}}
 }
 

@@ -110,7 +110,7 @@ func (c rotation) pending(l *live) {
 func (l *live) rehearse(c rotation) *rehearsal {
 	newest, _ := rotator.Newest(l.versions, nil)
 	return &rehearsal{
-		key: l.op.Key, id: l.op.KeyID, versions: l.versions, listErr: l.listErr, material: c.stateOf(l.op.KeyID).Known(newest),
+		key: l.op.Key, id: l.op.KeyID, versions: l.versions, listErr: l.listErr, material: c.stateOf(l.op.KeyID).Known(newest), current: c.stateOf(l.op.KeyID).Known(c.stateOf(l.op.KeyID).Current),
 		trackers: l.trackers, seen: func(t *rotator.Tracker) *rotator.Observation { return c.lastSeen(l, t.Number) }, traits: c.traits, now: c.now,
 	}
 }
@@ -142,16 +142,21 @@ func (c rotation) intend(l *live, r *rehearsal) {
 	versions := l.versions
 	c.draft.entered(l, rotator.StateCreating, actorDaemon, "nothing that could be checked stands in the way; not checked: "+brief(r.unchecked()))
 	l.op.Base = base
-	l.op.Previous = []string{newest.ID}
-	if used, ok := rotator.FindVersion(versions, c.stateOf(l.op.KeyID).Current.ID); ok && used.Enabled && used.ID != newest.ID {
-		l.op.Previous = append(l.op.Previous, used.ID) // the newest is somebody else's, and nobody was to go there
-	}
-	for _, old := range c.stateOf(l.op.KeyID).Unretired {
-		if v, ok := rotator.FindVersion(versions, old); ok && v.Enabled && !slices.Contains(l.op.Previous, old) {
-			l.op.Previous = append(l.op.Previous, old)
+	l.op.Previous = previousTo(newest.ID, versions, c.stateOf(l.op.KeyID))
+	c.attempt(l, c.keyMethod(l))
+}
+
+// previousTo returns the versions that a rotation is to retire which makes one after the
+// newest: that one, the one in use if the newest is somebody else's where nobody was to go,
+// and those that rotations before left enabled.
+func previousTo(newest string, versions []rotator.Version, state *rotator.KeyState) []string {
+	all := []string{newest}
+	for _, old := range append([]string{state.Current.ID}, state.Unretired...) {
+		if v, ok := rotator.FindVersion(versions, old); ok && v.Enabled && !slices.Contains(all, old) {
+			all = append(all, old)
 		}
 	}
-	c.attempt(l, c.keyMethod(l))
+	return all
 }
 
 // attempt commits the intent of one call that makes a version.

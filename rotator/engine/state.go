@@ -77,6 +77,11 @@ type state struct {
 	out map[rotator.OperationID]int
 	// sweeps counts the searches begun since the daemon started.
 	sweeps int
+	// thaws is when each freeze that was met with an end may end at the soonest, by the
+	// steady clock.
+	thaws map[string]time.Time
+	// jumped is when the clock jumped last, by the steady clock.
+	jumped time.Time
 	// overview is the engine in numbers.
 	overview overview
 	// pace keeps the making of versions within what vaults allow.

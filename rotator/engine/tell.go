@@ -65,6 +65,9 @@ func (t tracker) frozen(a rotator.Action, l look) tracker {
 // nobody knows, so that it counts for all.
 func (t *tracker) told(a rotator.Action, l look) bool {
 	d := t.Detail
+	if a == rotator.ActionRepin && l.anew(rotator.BindingPinned, d.AppliedTo) {
+		return false
+	}
 	return d.AppliedVersion == l.op.Target.ID && (d.AppliedAction == "" || turn[d.AppliedAction] >= turn[a])
 }
 

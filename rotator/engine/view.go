@@ -172,7 +172,7 @@ func (e *Engine) keyStatus(ctx context.Context, key rotator.Key) (rotator.KeySta
 	state := e.stateOf(key.ID)
 	state.Name, state.ID = key.Name, key.ID
 	s := rotator.KeyStatus{KeyState: state, Schedule: key.Schedule.Spec(), Retire: key.Retire, Dependents: key.Dependents}
-	s.Freezes = freezesOf(e.book.Load(), key.ID, e.o.Clock.Now())
+	s.Freezes = freezesOf(e.book.Load(), key.ID)
 	last, err := e.o.Store.Operations(ctx, rotator.OperationFilter{KeyID: key.ID, Limit: 1})
 	if err != nil {
 		return rotator.KeyStatus{}, err
