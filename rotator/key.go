@@ -256,6 +256,8 @@ type KeyState struct {
 	Operation OperationID `json:"operation,omitempty"`
 	// Unretired are versions that earlier rotations left enabled.
 	Unretired []string `json:"unretired,omitempty"`
+	// Searched are the subscriptions that were searched for its dependents as they were listed.
+	Searched []string `json:"searched,omitempty"`
 	// Problem is why the key needs somebody, nil if it does not.
 	Problem *Problem `json:"problem,omitempty"`
 	// Failed is the last operation if it failed, until the next one begins.
@@ -395,6 +397,17 @@ func (t *Tampering) String() string {
 	default:
 		return "somebody disabled version " + t.Version
 	}
+}
+
+// Unlisted returns the subscriptions that were searched for the key once and that are not
+// listed any more: they may exist all the same.
+func (s *KeyState) Unlisted(listed []string) (all []string) {
+	for _, one := range s.Searched {
+		if !slices.ContainsFunc(listed, func(l string) bool { return strings.EqualFold(l, one) }) {
+			all = append(all, one)
+		}
+	}
+	return all
 }
 
 // Trouble returns why the key needs somebody, nil if it does not: its problem, what

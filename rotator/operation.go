@@ -168,6 +168,9 @@ type Operation struct {
 	// Compromised is true if the previous versions are retired as compromised: then
 	// whoever lacks them goes without.
 	Compromised bool `json:"compromised,omitempty"`
+	// Accepted is a version that a person takes for a model of the next one, although it is
+	// weaker than the one in use.
+	Accepted string `json:"accepted,omitempty"`
 	// RetiredAt is when the last of Retired was disabled, by the vault's clock.
 	RetiredAt time.Time `json:"retired_at,omitzero"`
 	// Probation is until when a retirement is watched.
@@ -238,6 +241,10 @@ func (o *Operation) Open() (n int) {
 func (o *Operation) AwaitsRetirement() bool {
 	return o.State == StateRetiring && (o.Retire == RetireManual || o.Doubt != nil) && o.Retirer == ""
 }
+
+// NobodyRetires takes back that somebody asked for the retirement of the previous versions, and
+// how.
+func (o *Operation) NobodyRetires() { o.Retirer, o.Compromised = "", false }
 
 // SamePerson reports whether two actors are one person: of one uid, whatever the system called
 // it at the time, or if a uid is not known of both, of one name.

@@ -14,6 +14,9 @@ type Request struct {
 	// Compromised says of a retirement that the versions are not to be trusted any more:
 	// they are not enabled again if somebody turns out to need them.
 	Compromised bool `json:"compromised,omitempty"`
+	// Accept says of a rotation that the next version may be made like this one, although it
+	// is weaker than the one in use.
+	Accept string `json:"accept,omitempty"`
 }
 
 // RevokeRequest asks to revoke a key.

@@ -26,6 +26,7 @@ func (f *waitFlags) add(c *cobra.Command) {
 func (a *app) rotateCmd() *cobra.Command {
 	var flags waitFlags
 	var dryRun bool
+	var accept string
 	c := &cobra.Command{
 		Use:   "rotate KEY",
 		Short: "Make a new version of a key and follow it through its dependents",
@@ -46,7 +47,7 @@ counts as done. Exit code 3 means that it stalled or needs action.`,
 			if dryRun {
 				return a.showPlan(c.Context(), client, args[0], rotator.KindRotation)
 			}
-			op, err := keyCommand(client.Rotate).patiently(c.Context(), args[0], control.CommandRequest{Reason: flags.reason})
+			op, err := keyCommand(client.Rotate).patiently(c.Context(), args[0], control.CommandRequest{Reason: flags.reason, Accept: accept})
 			if err != nil {
 				return err
 			}
@@ -54,6 +55,7 @@ counts as done. Exit code 3 means that it stalled or needs action.`,
 		},
 	}
 	flags.add(c)
+	c.Flags().StringVar(&accept, "accept", "", "a version that the next one may be made like, although it is weaker than the one in use")
 	c.Flags().BoolVar(&dryRun, "dry-run", false, "say what would happen and change nothing; same as cmkd plan")
 	return c
 }

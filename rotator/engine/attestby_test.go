@@ -3,6 +3,8 @@ package engine_test
 import (
 	"cmkd/rotator"
 	"cmkd/rotator/rotatortest"
+	"context"
+	"strings"
 	"testing"
 	"time"
 )
@@ -65,6 +67,66 @@ func TestAttestation_ByOnePersonOfTwoNames(t *testing.T) {
 		s.pass(time.Minute)
 		if _, err := s.engine.Retire(s.t.Context(), rotator.Request{Key: "payments", Actor: "uid 1000"}); err == nil {
 			t.Errorf("uid 1000 retired on the word of bob (uid 1000): %s", s.enabled())
+		}
+	})
+}
+
+// TestAttestation_OfOneThatWasTakenOut keeps nobody from retiring.
+func TestAttestation_OfOneThatWasTakenOut(t *testing.T) {
+	t.Parallel()
+	inBubble(t, func(s *estate) {
+		s.key.Retire = rotator.RetireManual
+		s.key.Dependents[1].Excluded = "read by hand"
+		s.azure.Change(cosmosID, func(r *rotatortest.Resource) { r.Microsoft = true })
+		s.start()
+		op := s.rotate()
+		s.pass(5 * time.Hour)
+		if _, err := s.attest("cosmos", "bob"); err != nil {
+			t.Fatal(err)
+		}
+		k := s.key
+		k.Dependents = k.Dependents[:1]
+		s.reload(k)
+		s.pass(time.Hour)
+		_, err := s.engine.Retire(s.t.Context(), rotator.Request{Key: "payments", Actor: "bob"})
+		if err != nil {
+			t.Errorf("%v; %s\n%s", err, s.operation(op).State, s.log())
+		}
+	})
+}
+
+// TestRetire_CompromisedEndsWithWhatItWasFor and a retirement after it has its probation.
+func TestRetire_CompromisedEndsWithWhatItWasFor(t *testing.T) {
+	t.Parallel()
+	inBubble(t, func(s *estate) {
+		s.uses()
+		s.azure.Change(storageID, func(r *rotatortest.Resource) { r.Blind = []string{"backups"} })
+		s.start()
+		op := s.rotate()
+		s.pass(5 * time.Hour)
+		s.want(op, rotator.StateRetiring)
+		slow := true
+		s.azure.FailWith(func(call, _ string) *rotatortest.Fault {
+			if call == "observe" && slow {
+				return &rotatortest.Fault{Err: &rotator.Error{Code: rotator.CodeThrottled, Message: "429", NoEffect: true, RetryAfter: 10 * time.Minute}}
+			}
+			return nil
+		})
+		go func() {
+			_, err := s.engine.Retire(context.Background(), rotator.Request{Key: "payments", Actor: "carol", Compromised: true})
+			t.Logf("retire: %v", err)
+		}()
+		s.pass(time.Minute)
+		s.azure.Outside(keyID)
+		s.pass(7 * time.Minute)
+		slow = false
+		s.pass(30 * time.Minute)
+		if _, err := s.attest("storage", "bob"); err != nil {
+			t.Fatal(err)
+		}
+		s.pass(12 * time.Hour)
+		if o := s.operation(op); o.Compromised || len(s.events(rotator.EventVersionDisabled)) > 0 && !strings.Contains(s.log(), "probation") {
+			t.Errorf("%s compromised %v %s\n%s", o.State, o.Compromised, s.enabled(), s.log())
 		}
 	})
 }

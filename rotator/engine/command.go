@@ -30,7 +30,9 @@ func (c commands) rotate(r rotator.Request) (*live, error) {
 	if !schedule(c).makeWay(key) {
 		return nil, underWay(r.Key, &c.liveOf(key).op)
 	}
-	return rotation(c).begin(key, rotator.CauseOperator, r.Actor, r.Reason), nil
+	l := rotation(c).begin(key, rotator.CauseOperator, r.Actor, r.Reason)
+	l.op.Accepted = r.Accept
+	return l, nil
 }
 
 func (c commands) revoke(r rotator.RevokeRequest) (*live, error) {

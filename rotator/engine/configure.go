@@ -180,7 +180,7 @@ func (c configuring) listed(l *live, d *rotator.Dependent) {
 	if l.op.State != rotator.StateSoaking && l.op.State != rotator.StateRetiring {
 		return
 	}
-	l.op.Retirer = ""
+	l.op.NobodyRetires()
 	c.answerRetirers(l, rotator.Errorf(rotator.CodeConflict, "%s %s was listed meanwhile", d.Kind, d.DisplayName()).
 		WithHint("cmkd status %s shows how far it is", l.op.ID))
 	c.draft.entered(l, rotator.StatePropagating, actorDaemon, d.DisplayName()+" is listed now")

@@ -343,7 +343,7 @@ func (c *core) listed(l *live, r *result) {
 		}
 	case rotator.StatePropagating, rotator.StateSoaking, rotator.StateRetiring, rotator.StateProbation:
 		if r.err == nil {
-			rotation{c.state}.outside(l, c.candidates(l, r.versions))
+			rotation{c.state}.outside(l, c.candidates(l, r.versions), r.versions)
 		}
 	case rotator.StateDisabling:
 		revocation{c.state}.changeListed(l, r, revocation{c.state}.listedToDisable)

@@ -271,7 +271,7 @@ func (c retirement) frozen(l *live, f *rotator.Freeze) {
 	}
 	l.guarding, l.stale, l.op.Wake = false, nil, time.Time{}
 	if l.op.Retirer != "" {
-		l.op.Retirer, l.op.Compromised = "", false
+		l.op.NobodyRetires()
 		c.draft.changed(l)
 	}
 	if l.op.AwaitsRetirement() { // it is for somebody to say again

@@ -155,7 +155,10 @@ func attestHint(g *guardView, t *rotator.Tracker) string {
 func attestedByAnother(g *guardView) (all []rotator.Objection) {
 	for i := range g.trackers {
 		t := &g.trackers[i]
-		needs := len(t.Detail.Blind) > 0 || t.State == rotator.TrackerExcluded
+		needs := len(t.Detail.Blind) > 0
+		if t.State == rotator.TrackerExcluded {
+			needs = !t.Detail.Removed
+		}
 		if g.op.Retirer == "" || !needs {
 			continue
 		}

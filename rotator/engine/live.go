@@ -12,7 +12,9 @@ import (
 
 // live is an operation under way.
 type live struct {
-	op rotator.Operation
+	// closing is when the last look of a probation began, by the steady clock.
+	closing time.Time
+	op      rotator.Operation
 	// trackers are read from the store when first needed.
 	trackers []rotator.Tracker
 	loaded   bool

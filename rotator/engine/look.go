@@ -375,7 +375,7 @@ func (l *look) behind(b rotator.Binding) bool {
 // any.
 func (l *look) pinned(among []string) bool {
 	for u := range l.seen.UsesOf(l.op.KeyID) {
-		if u.Binding == rotator.BindingPinned && (len(among) == 0 || slices.Contains(among, u.Name())) {
+		if u.Binding == rotator.BindingPinned && !u.Passing && (len(among) == 0 || slices.Contains(among, u.Name())) {
 			return true
 		}
 	}
@@ -385,7 +385,7 @@ func (l *look) pinned(among []string) bool {
 // anew reports whether a use is behind that was not known when the last update was accepted.
 func (l *look) anew(b rotator.Binding, before []string) bool {
 	for u := range l.seen.UsesOf(l.op.KeyID) {
-		if u.Binding == b && u.Version != l.op.Target.ID && len(before) > 0 && !slices.Contains(before, u.Name()) {
+		if u.Binding == b && !u.Passing && u.Version != l.op.Target.ID && len(before) > 0 && !slices.Contains(before, u.Name()) {
 			return true
 		}
 	}

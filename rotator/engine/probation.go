@@ -78,7 +78,17 @@ func (c probation) advance(l *live, due bool) {
 	case l.askedN > 0: // what is out may show it
 		c.draft.waits(l, c.now.Add(probationEvery/6))
 	case l.open() > 0:
+		if p := l.op.Problem; p != nil && p.Code == rotator.ReasonDependentNotSeenAfresh {
+			l.op.Problem = nil // it is known by now
+			c.draft.changed(l)
+		}
 		c.draft.waits(l, c.now.Add(probationLonger))
+	case l.closing.IsZero(): // the last look is at its end
+		l.closing = c.steady
+		observing(c).all(l)
+		c.draft.waits(l, c.now.Add(probationEvery/6))
+	case c.unseen(l) != "" && c.steady.Sub(l.closing) < probationLonger:
+		c.draft.waits(l, c.now.Add(probationEvery))
 	case c.unseen(l) != "":
 		c.draft.held(l, &rotator.Problem{
 			Code: rotator.ReasonDependentNotSeenAfresh, Message: "whether it lacks the version that was disabled is not known: " + c.unseen(l),
@@ -96,7 +106,7 @@ func (c probation) unseen(l *live) string {
 	for i := range l.trackers {
 		t := &l.trackers[i]
 		if d := &t.Detail.Dependent; t.State == rotator.TrackerDone && t.Seen.Before(l.op.RetiredAt.Add(accessWindow(t.Detail, c.traits[d.Kind])-probationEvery)) {
-			names = append(names, d.Kind+" "+d.DisplayName()+" was last seen at "+t.Seen.UTC().Format("15:04 MST"))
+			names = append(names, d.Kind+" "+d.DisplayName()+" was last seen at "+t.Seen.UTC().Format("2006-01-02 15:04 MST"))
 		}
 	}
 	return few(names)

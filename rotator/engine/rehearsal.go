@@ -22,7 +22,9 @@ type rehearsal struct {
 	// the vault does not tell.
 	material rotator.Version
 	// current is the version in use, likewise.
-	current  rotator.Version
+	current rotator.Version
+	// accepted is a version that a person takes for a model of the next one.
+	accepted string
 	trackers []rotator.Tracker
 	// seen is the last observation of a tracker, nil if there is none.
 	seen   func(*rotator.Tracker) *rotator.Observation
@@ -70,16 +72,32 @@ func newestUsable(r *rehearsal) []rotator.Problem {
 // like it.
 func notWeaker(r *rehearsal) []rotator.Problem {
 	why := ""
-	if r.current.ID != "" && r.current.ID != r.material.ID && len(r.versions) > 0 {
-		why = r.material.Weaker(r.current)
+	if r.current.ID != "" && r.current.ID != r.material.ID && len(r.versions) > 0 && r.accepted != r.material.ID {
+		current := r.current
+		current.Ops = r.asked(current.Ops)
+		why = r.material.Weaker(current)
 	}
 	if why == "" {
 		return nil
 	}
 	return []rotator.Problem{{
 		Code: rotator.ReasonKeyUnfit, Message: "the newest version " + r.material.ID + ", which somebody else made, " + why + ": the next one would be made like it",
-		Hint: "make a version in the vault that is as strong as " + r.current.ID + ", with az keyvault key create: cmkd follows it",
+		Hint: "make a version in the vault that is as strong as " + r.current.ID + ", with az keyvault key create: cmkd follows it; or if it is meant to be so: cmkd rotate " + r.key + " --accept " + r.material.ID,
 	}}
+}
+
+// asked returns those of some key operations that a dependent calls.
+func (r *rehearsal) asked(ops string) string {
+	var all []string
+	for op := range strings.SplitSeq(ops, ",") {
+		wants := func(d rotator.KeyDemand) bool { return slices.Contains(d.Ops, op) }
+		if slices.ContainsFunc(r.trackers, func(t rotator.Tracker) bool {
+			return slices.ContainsFunc(r.traits[t.Detail.Dependent.Kind].Takes, wants)
+		}) {
+			all = append(all, op)
+		}
+	}
+	return strings.Join(all, ",")
 }
 
 // purgeProtected objects if somebody could destroy the key.

@@ -135,7 +135,7 @@ func (c retirement) heldBack(l *live, objs []rotator.Objection) {
 	}
 	l.objected = objs
 	c.answerRetirers(l, refusal(l.op.Key, objs))
-	l.op.Retirer, l.op.Compromised = "", false
+	l.op.NobodyRetires()
 	p := &rotator.Problem{Code: first.Check, Message: first.Message, Hint: first.Hint}
 	if l.op.Held = p; first.Check == rotator.ReasonSoak {
 		l.op.Held = nil // that passes by itself

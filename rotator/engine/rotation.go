@@ -110,7 +110,7 @@ func (c rotation) pending(l *live) {
 func (l *live) rehearse(c rotation) *rehearsal {
 	newest, _ := rotator.Newest(l.versions, nil)
 	return &rehearsal{
-		key: l.op.Key, id: l.op.KeyID, versions: l.versions, listErr: l.listErr, material: c.stateOf(l.op.KeyID).Known(newest), current: c.stateOf(l.op.KeyID).Known(c.stateOf(l.op.KeyID).Current),
+		key: l.op.Key, id: l.op.KeyID, versions: l.versions, listErr: l.listErr, material: c.stateOf(l.op.KeyID).Known(newest), current: c.stateOf(l.op.KeyID).Known(c.stateOf(l.op.KeyID).Current), accepted: l.op.Accepted,
 		trackers: l.trackers, seen: func(t *rotator.Tracker) *rotator.Observation { return c.lastSeen(l, t.Number) }, traits: c.traits, now: c.now,
 	}
 }
@@ -298,11 +298,7 @@ func (c rotation) searched(l *live, r *result) {
 	known := func(v rotator.Version) bool { return slices.Contains(l.op.Base, v.ID) }
 	fresh, open := foreign(c).eligible(l, slices.DeleteFunc(slices.Clone(r.versions), known), tag)
 	if v, ok := rotator.Newest(fresh, func(v rotator.Version) bool { return v.Operation == tag }); ok {
-		for _, other := range fresh {
-			if other.ID != v.ID {
-				l.op.Base, l.op.Previous = append(l.op.Base, other.ID), newestFirst(other.ID, l.op.Previous)
-			}
-		}
+		l.passed(v, r.versions)
 		c.adopt(l, v, v.Operation == tag || len(fresh) == 1 && v.Operation == "")
 		return
 	}
@@ -330,7 +326,8 @@ func (c rotation) adopt(l *live, v rotator.Version, ours bool) {
 	op.Target, op.Adopted, op.Attempt.Uncertain, l.uncertain = v, !ours, time.Time{}, time.Time{}
 	op.Base = append(op.Base, v.ID)
 	op.Previous = slices.DeleteFunc(slices.Clone(op.Previous), func(old string) bool { return old == v.ID })
-	op.Settled, op.Retirer, op.Held, op.Doubt, op.Overdue = time.Time{}, "", nil, nil, false
+	op.NobodyRetires()
+	op.Settled, op.Held, op.Doubt, op.Overdue = time.Time{}, nil, nil, false
 	c.answerRetirers(l, rotator.Errorf(rotator.CodeConflict, "version %s was made meanwhile", v.ID).WithHint("cmkd status %s shows how far its dependents are", op.ID))
 	c.draft.changedKey(op.KeyID).Current = v
 	t, who := rotator.EventVersionCreated, actorDaemon
@@ -435,7 +432,9 @@ func (c rotation) supersede(l *live, actor string) {
 
 // outside compares a list of versions with what a rotation knows: a version made
 // by someone else meanwhile becomes the target.
-func (c rotation) outside(l *live, versions []rotator.Version) {
+//
+// Of all that were made until then, also those where nobody was to go, each is to be retired.
+func (c rotation) outside(l *live, versions, all []rotator.Version) {
 	if v, ok := followed(l, versions, c.tag(&l.op)); ok {
 		c.adopt(l, v, slices.Contains(l.op.Base, v.ID)) // what was the target before
 		return
@@ -444,12 +443,18 @@ func (c rotation) outside(l *live, versions []rotator.Version) {
 	if !ok || newest.ID == l.op.Target.ID || slices.Contains(l.op.Base, newest.ID) || newest.Created.Before(l.op.Target.Created) {
 		return
 	}
-	for _, v := range versions {
-		if v.ID != newest.ID && !slices.Contains(l.op.Base, v.ID) {
+	l.passed(newest, all)
+	c.adopt(l, newest, false)
+}
+
+// passed takes those for previous versions that were made between the target and the next one:
+// dependents may have gone to each.
+func (l *live) passed(next rotator.Version, all []rotator.Version) {
+	for _, v := range all {
+		if v.ID != next.ID && v.Enabled && !v.Created.After(next.Created) && !slices.Contains(l.op.Base, v.ID) {
 			l.op.Base, l.op.Previous = append(l.op.Base, v.ID), newestFirst(v.ID, l.op.Previous)
 		}
 	}
-	c.adopt(l, newest, false)
 }
 
 // followed returns the version that those who follow the key by themselves went to

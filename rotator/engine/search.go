@@ -113,6 +113,15 @@ func subscriptions(key *rotator.Key, listed []string) (all []string, gaps []gap)
 	return all, gaps
 }
 
+// vanished are the gaps of subscriptions that are not listed any more.
+func vanished(subscriptions []string) (gaps []gap) {
+	for _, s := range subscriptions {
+		gaps = append(gaps, gap{subscription: s, err: rotator.Errorf(rotator.CodeForbidden, "it was searched before, and is not listed any more").
+			WithHint("give the daemon's identity back what it may read there; if it is gone, name the others under discover")})
+	}
+	return gaps
+}
+
 // fresh reports whether the last search stands.
 func (c searching) fresh(l *live) bool {
 	return !l.sweep.begun.IsZero() && c.steady.Sub(l.sweep.begun) < searchFresh
@@ -165,6 +174,13 @@ func (c searching) ask(l *live, kind taskKind, subscription string) {
 // in begins to search the subscriptions, of which these are listed.
 func (c searching) in(l *live, key *rotator.Key, listed []string) {
 	all, gaps := subscriptions(key, listed)
+	if state := c.stateOf(key.ID); state != nil && len(key.Discover) == 0 {
+		lost := state.Unlisted(all)
+		all, gaps = append(all, lost...), append(gaps, vanished(lost)...)
+		if len(all) > len(state.Searched) {
+			c.draft.changedKey(key.ID).Searched = all
+		}
+	}
 	l.sweep.left, l.sweep.gaps = all, append(l.sweep.gaps, gaps...)
 	c.next(l)
 }

@@ -1,11 +1,14 @@
 package engine_test
 
 import (
+	"context"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
 	"cmkd/rotator"
+	"cmkd/rotator/engine"
 	"cmkd/rotator/rotatortest"
 )
 
@@ -294,3 +297,36 @@ func TestPlan_NamesWhatNobodyListed(t *testing.T) {
 		}
 	})
 }
+
+// TestSearch_OfASubscriptionThatIsNotListedAnyMore is not complete.
+func TestSearch_OfASubscriptionThatIsNotListedAnyMore(t *testing.T) {
+	t.Parallel()
+	inBubble(t, func(s *estate) {
+		const other = "11111111-0000-0000-0000-000000000000"
+		s.key.Dependents = s.key.Dependents[:1]
+		s.key.Soak = 6 * time.Hour
+		s.azure.Remove(cosmosID)
+		where := []string{subscription, other}
+		s.engine = engine.New(engine.Options{Store: s.store, Vault: s.azure, Services: s.azure.Services(), Lister: lists{&where}, Clock: s.clock, Keys: []rotator.Key{s.key}})
+		ctx, cancel := context.WithCancel(s.t.Context())
+		done := make(chan error, 1)
+		e := s.engine
+		go func() { done <- e.Run(ctx) }()
+		s.stop = func() { cancel(); <-done; s.stop = nil }
+		s.pass(time.Minute)
+		op := s.rotate()
+		s.pass(3 * time.Hour)
+		t.Logf("%s searched %+v", s.operation(op).State, s.operation(op).Inventory)
+		where = where[:1] // the role is lost
+		s.azure.AddResource(rotatortest.Resource{ID: strings.Replace(storageID, subscription, other, 1) + "2", Kind: "follower", Use: rotatortest.Use{Key: keyID, Binding: rotator.BindingPinned, Pinned: firstVersion}})
+		s.pass(12 * time.Hour)
+		if s.enabled() != "++" {
+			t.Errorf("%s %s searched %+v\n%s", s.operation(op).State, s.enabled(), s.operation(op).Inventory, s.log())
+		}
+	})
+}
+
+// lists are the subscriptions that the identity sees.
+type lists struct{ all *[]string }
+
+func (l lists) Subscriptions(context.Context) ([]string, error) { return *l.all, nil }

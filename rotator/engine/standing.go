@@ -144,7 +144,9 @@ func seenBy(op *rotator.Operation, t *rotator.Tracker, all map[string]*rotator.S
 	}
 	all[id] = st
 	// What somebody did meanwhile is nothing that a revocation or its end was to do.
-	if d.Last != nil && (st.Last == nil || op.Kind == rotator.KindRotation && d.Last.At.After(st.Last.At)) {
+	// One that brought it nowhere is no reason either.
+	brought := op.Kind == rotator.KindRotation && op.Target.ID != "" && (t.State == rotator.TrackerDone || t.State == rotator.TrackerLeft)
+	if d.Last != nil && (st.Last == nil || brought && d.Last.At.After(st.Last.At)) {
 		st.Last, st.Since, st.Drift, st.Held = d.Last, d.DoneAt, nil, nil
 		for _, version := range d.Needs {
 			st.Held = append(st.Held, rotator.Held{Key: key, Version: version})

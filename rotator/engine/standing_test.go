@@ -346,3 +346,40 @@ func TestStanding_NeverOnTheKey(t *testing.T) {
 		}
 	})
 }
+
+// TestStanding_AFailedRotationEndsNoDrift as it changed nothing.
+func TestStanding_AFailedRotationEndsNoDrift(t *testing.T) {
+	t.Parallel()
+	for name, change := range map[string]func(s *estate){
+		"left": func(s *estate) {
+			s.azure.Change(storageID, func(r *rotatortest.Resource) { r.Microsoft = true })
+		},
+		"pinned": func(s *estate) {
+			s.azure.Change(storageID, func(r *rotatortest.Resource) {
+				r.Binding, r.Pinned = rotator.BindingPinned, firstVersion
+			})
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			inBubble(t, func(s *estate) {
+				s.key.Dependents = s.key.Dependents[:1]
+				s.start()
+				s.pass(30 * time.Hour)
+				change(s)
+				s.pass(12 * time.Hour)
+				before := s.firing()
+				s.azure.FailWith(func(call, _ string) *rotatortest.Fault {
+					if call == "create" {
+						return &rotatortest.Fault{Err: refused(rotator.CodeForbidden, true)}
+					}
+					return nil
+				})
+				op := s.rotate()
+				s.pass(24 * time.Hour)
+				if now := s.firing(); !strings.Contains(now, "binding-changed") && !strings.Contains(now, "other-key") && !strings.Contains(now, "key-left") {
+					t.Errorf("before %q, after %q, op %s; nothing changed\n%s", before, now, s.operation(op).State, s.log())
+				}
+			})
+		})
+	}
+}

@@ -272,7 +272,10 @@ func (c tampering) superseded(op *rotator.Operation) {
 		return
 	}
 	for n := len(state.Tampered) - 1; n >= 0; n-- {
-		if t := &state.Tampered[n]; t.Version != op.Target.ID && t.Seen.Before(op.Created) {
+		t := &state.Tampered[n]
+		v, there := rotator.FindVersion(state.Versions, t.Version)
+		gone := !there || !v.Enabled || slices.Contains(op.Retired, t.Version)
+		if t.Version != op.Target.ID && t.Seen.Before(op.Created) && (t.Change != rotator.TamperMade || gone) {
 			c.over(state, n, "version "+t.Version+" was "+string(t.Change)+" before "+op.ID.String()+", which has replaced it")
 		}
 	}

@@ -1,6 +1,7 @@
 package engine_test
 
 import (
+	"context"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -62,4 +63,52 @@ func TestUpdate_NobodyWantsItAnyMore(t *testing.T) {
 			})
 		})
 	}
+}
+
+// TestUpdate_IsNotRepeatedForWhatPasses through a dependent and is not brought to the target.
+func TestUpdate_IsNotRepeatedForWhatPasses(t *testing.T) {
+	t.Parallel()
+	inBubble(t, func(s *estate) {
+		s.onlyPinned()
+		s.azure.Change(storageID, func(r *rotatortest.Resource) {
+			r.Deaf = true
+			r.More = append(r.More, &rotatortest.Use{Path: "volumes", Key: keyID, Binding: rotator.BindingPinned, Pinned: firstVersion})
+		})
+		var all []rotator.Service
+		n := 0
+		for _, x := range s.azure.Services() {
+			all = append(all, passing{x})
+		}
+		e := engine.New(engine.Options{Store: s.store, Vault: s.azure, Services: all, Lister: s.azure, Clock: s.clock, Keys: []rotator.Key{s.key}})
+		s.engine = e
+		ctx, cancel := context.WithCancel(s.t.Context())
+		done := make(chan error, 1)
+		go func() { done <- e.Run(ctx) }()
+		s.stop = func() { cancel(); <-done; s.stop = nil }
+		s.pass(time.Minute)
+		s.azure.FailWith(func(call, _ string) *rotatortest.Fault {
+			if n++; call == "apply" && n > 500 {
+				return &rotatortest.Fault{Err: refused(rotator.CodeForbidden, true)}
+			}
+			return nil
+		})
+		op := s.rotate()
+		s.pass(10 * time.Second)
+		if n := s.azure.Calls("apply"); n > 3 {
+			t.Errorf("%d updates in ten seconds; %s %v", n, s.tracker(op, storageID).State, s.tracker(op, storageID).Detail.Problem)
+		}
+	})
+}
+
+// passing is a kind one of whose uses only passes through it.
+type passing struct{ rotator.Service }
+
+func (p passing) Observe(ctx context.Context, d *rotator.Dependent, ask rotator.Ask) (rotator.Observation, error) {
+	o, err := p.Service.Observe(ctx, d, ask)
+	for i := range o.Uses {
+		if o.Uses[i].Path == "volumes" {
+			o.Uses[i].Passing = true
+		}
+	}
+	return o, err
 }

@@ -89,14 +89,14 @@ func (c watch) watched(r *result) {
 	c.problem(state, currentProblem(key, newest))
 	switch {
 	case l != nil && watchedBeside(&l.op):
-		rotation(c).outside(l, candidates)
+		rotation(c).outside(l, candidates, r.versions)
 	case l != nil: // it looks for itself
 	case state.Current.ID == "":
 		c.draft.changedKey(r.keyID).Current = newest
 	case newest.ID != state.Current.ID && newest.Created.Before(state.Current.Created):
 		// An old answer, or the newest version is gone, which is told apart.
 	case newest.ID != state.Current.ID:
-		c.rotatedOutside(key, state, newest, candidates)
+		c.rotatedOutside(key, state, newest, r.versions)
 	case newest.With(state.Current) != state.Current && !newest.Updated.Before(state.Current.Updated):
 		c.draft.changedKey(r.keyID).Current = newest.With(state.Current)
 	}

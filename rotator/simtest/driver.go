@@ -37,6 +37,8 @@ type sim struct {
 	// skew is by how much the daemon's clock is ahead of Azure's, jump by how much it
 	// was set since the daemon looked.
 	skew, jump time.Duration
+	// jumped is when it jumped last, by Azure's clock.
+	jumped time.Time
 	// told is the time that the reactor knows.
 	told time.Time
 	// change is on its way into the store.

@@ -26,6 +26,7 @@ func (s *sim) setClock() {
 		by *= 60
 	}
 	s.skew += by
+	s.jumped = s.w.now
 	s.jump += by
 	s.Faults++
 	s.tell("the clock is set by %s", by)

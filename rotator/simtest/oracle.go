@@ -237,7 +237,7 @@ func (o *oracle) scheduled() {
 		switch {
 		case !ok:
 			o.violated("schedule", "no state", key.Name)
-		case o.frozen(key.ID, false):
+		case o.frozen(key.ID, false), o.thawing(key.ID):
 			delete(o.overdue, key.Name)
 		case state.NextRotation.IsZero():
 			o.violated("schedule", "no next time", key.Name)
@@ -295,6 +295,13 @@ func (o *oracle) frozen(key rotator.KeyID, asked bool) bool {
 	return slices.ContainsFunc(o.s.reactor.Freezes(), func(f rotator.Freeze) bool { return f.Stops(key, asked, o.s.told) })
 }
 
+// thawing reports whether a freeze of a key goes on over its end, for a while after the clock
+// has jumped.
+func (o *oracle) thawing(key rotator.KeyID) bool {
+	concerns := func(f rotator.Freeze) bool { return f.Concerns(key, false) }
+	return o.s.w.now.Sub(o.s.jumped) < 20*time.Minute && slices.ContainsFunc(o.s.reactor.Freezes(), concerns)
+}
+
 // thawed checks that a rotation decides on no write that a freeze stops; what was disabled
 // may be enabled again.
 func (o *oracle) thawed(i *engine.Intent, op *rotator.Operation) {
@@ -319,6 +326,15 @@ func (o *oracle) retired(op *rotator.Operation) {
 
 // told notes what the audit trail says.
 func (o *oracle) told(e *rotator.Event) {
+	if e.Type == rotator.EventStateChanged && e.Data["to"] == string(rotator.StateCompleted) {
+		for _, s := range o.s.estate.slots {
+			for _, d := range s.deps[s.uri] {
+				if s.names[s.name] == e.Key {
+					delete(o.s.w.basis, d.ID)
+				}
+			}
+		}
+	}
 	if e.Type == rotator.EventOperationCreated || e.Type == rotator.EventCancelRequested {
 		for _, s := range o.s.estate.slots {
 			for _, d := range s.deps[s.uri] {
@@ -484,7 +500,7 @@ func (o *oracle) drifted(s *slot, state *rotator.KeyState) {
 		if said || d.Unseen() || o.s.w.silent(d.ID) || o.s.w.now.Sub(at) < 7*time.Hour {
 			continue
 		}
-		if repinned && o.s.w.Needs(d.ID)[0] != state.Current.ID {
+		if is := o.s.w.Needs(d.ID)[0]; repinned && is != state.Current.ID && is != o.s.w.basis[d.ID] {
 			o.violated("drift", "not told: "+d.Kind, fmt.Sprintf("%s was pinned at %s", d.ID, at))
 		}
 	}

@@ -46,7 +46,10 @@ type world struct {
 	// pinned is when somebody pinned a resource last, repinned when that was to be seen, lies the version that one needs for good.
 	pinned   map[string]time.Time
 	repinned map[string]time.Time
-	lies     map[string]string
+	// basis is what it was on before somebody pinned it the first time since a rotation: to be
+	// there again is no drift.
+	basis map[string]string
+	lies  map[string]string
 }
 
 // vanished is a version that is not in its vault any more, until it is put back.
@@ -74,7 +77,7 @@ func (w *world) After(time.Duration) <-chan time.Time { panic("the simulation ha
 func newWorld(rng *rand.Rand) *world {
 	w := &world{
 		Azure: rotatortest.NewAzure(), now: start.Add(-24 * time.Hour), rng: rng, trouble: rng.IntN(4) * 25,
-		made: map[string][]time.Time{}, ails: map[string]bool{}, tampered: map[string]tampering{}, disabled: map[string]bool{}, pinned: map[string]time.Time{}, repinned: map[string]time.Time{}, lies: map[string]string{},
+		made: map[string][]time.Time{}, ails: map[string]bool{}, tampered: map[string]tampering{}, disabled: map[string]bool{}, pinned: map[string]time.Time{}, repinned: map[string]time.Time{}, basis: map[string]string{}, lies: map[string]string{},
 	}
 	w.Clock = w
 	w.ReadLag = time.Duration(rng.Int64N(int64(lagMost)))
@@ -169,6 +172,9 @@ func (w *world) tamper(key rotator.KeyID, v rotator.Version, seen bool) {
 func (w *world) repin(id, version string) {
 	was := w.Needs(id)[0]
 	w.pinned[id] = w.now
+	if w.basis[id] == "" {
+		w.basis[id] = was
+	}
 	w.Change(id, func(r *rotatortest.Resource) {
 		switch {
 		case r.Delay < 0, w.ails[id]: // it takes no other version, or nobody sees what it is on

@@ -9,7 +9,7 @@ import (
 
 // keyRequest is a command about a key. The actor is the peer.
 func keyRequest(r *http.Request, body CommandRequest) rotator.Request {
-	return rotator.Request{Key: r.PathValue("name"), Actor: actor(r), Reason: body.Reason, Compromised: body.Compromised}
+	return rotator.Request{Key: r.PathValue("name"), Actor: actor(r), Reason: body.Reason, Compromised: body.Compromised, Accept: body.Accept}
 }
 
 // actor returns who asks.
