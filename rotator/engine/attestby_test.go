@@ -5,6 +5,7 @@ import (
 	"cmkd/rotator/rotatortest"
 	"context"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 )
@@ -105,9 +106,10 @@ func TestRetire_CompromisedEndsWithWhatItWasFor(t *testing.T) {
 		op := s.rotate()
 		s.pass(5 * time.Hour)
 		s.want(op, rotator.StateRetiring)
-		slow := true
+		var slow atomic.Bool
+		slow.Store(true)
 		s.azure.FailWith(func(call, _ string) *rotatortest.Fault {
-			if call == "observe" && slow {
+			if call == "observe" && slow.Load() {
 				return &rotatortest.Fault{Err: &rotator.Error{Code: rotator.CodeThrottled, Message: "429", NoEffect: true, RetryAfter: 10 * time.Minute}}
 			}
 			return nil
@@ -119,7 +121,7 @@ func TestRetire_CompromisedEndsWithWhatItWasFor(t *testing.T) {
 		s.pass(time.Minute)
 		s.azure.Outside(keyID)
 		s.pass(7 * time.Minute)
-		slow = false
+		slow.Store(false)
 		s.pass(30 * time.Minute)
 		if _, err := s.attest("storage", "bob"); err != nil {
 			t.Fatal(err)

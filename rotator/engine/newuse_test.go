@@ -4,6 +4,7 @@ import (
 	"cmkd/rotator"
 	"cmkd/rotator/rotatortest"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 )
@@ -17,7 +18,7 @@ func TestNewUse_IsTold(t *testing.T) {
 				s.onlyPinned()
 				s.key.Soak = 24 * time.Hour
 				s.start()
-				done := false
+				var done atomic.Bool
 				add := func(r *rotatortest.Resource) {
 					r.More = append(r.More, &rotatortest.Use{Path: "encryptionScopes/new", Key: keyID, Binding: rotator.BindingPinned, Pinned: firstVersion})
 				}
@@ -25,8 +26,7 @@ func TestNewUse_IsTold(t *testing.T) {
 					s.azure.FailWith(func(call, _ string) *rotatortest.Fault {
 						if call == "apply" {
 							return &rotatortest.Fault{Late: func() {
-								if !done {
-									done = true
+								if !done.Swap(true) {
 									go s.azure.Change(storageID, add)
 									time.Sleep(time.Millisecond)
 								}

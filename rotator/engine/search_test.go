@@ -4,6 +4,7 @@ import (
 	"context"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -306,8 +307,10 @@ func TestSearch_OfASubscriptionThatIsNotListedAnyMore(t *testing.T) {
 		s.key.Dependents = s.key.Dependents[:1]
 		s.key.Soak = 6 * time.Hour
 		s.azure.Remove(cosmosID)
-		where := []string{subscription, other}
-		s.engine = engine.New(engine.Options{Store: s.store, Vault: s.azure, Services: s.azure.Services(), Lister: lists{&where}, Clock: s.clock, Keys: []rotator.Key{s.key}})
+		where, less := []string{subscription, other}, []string{subscription}
+		var seen atomic.Pointer[[]string]
+		seen.Store(&where)
+		s.engine = engine.New(engine.Options{Store: s.store, Vault: s.azure, Services: s.azure.Services(), Lister: lists{&seen}, Clock: s.clock, Keys: []rotator.Key{s.key}})
 		ctx, cancel := context.WithCancel(s.t.Context())
 		done := make(chan error, 1)
 		e := s.engine
@@ -317,7 +320,7 @@ func TestSearch_OfASubscriptionThatIsNotListedAnyMore(t *testing.T) {
 		op := s.rotate()
 		s.pass(3 * time.Hour)
 		t.Logf("%s searched %+v", s.operation(op).State, s.operation(op).Inventory)
-		where = where[:1] // the role is lost
+		seen.Store(&less) // the role is lost
 		s.azure.AddResource(rotatortest.Resource{ID: strings.Replace(storageID, subscription, other, 1) + "2", Kind: "follower", Use: rotatortest.Use{Key: keyID, Binding: rotator.BindingPinned, Pinned: firstVersion}})
 		s.pass(12 * time.Hour)
 		if s.enabled() != "++" {
@@ -327,6 +330,6 @@ func TestSearch_OfASubscriptionThatIsNotListedAnyMore(t *testing.T) {
 }
 
 // lists are the subscriptions that the identity sees.
-type lists struct{ all *[]string }
+type lists struct{ all *atomic.Pointer[[]string] }
 
-func (l lists) Subscriptions(context.Context) ([]string, error) { return *l.all, nil }
+func (l lists) Subscriptions(context.Context) ([]string, error) { return *l.all.Load(), nil }

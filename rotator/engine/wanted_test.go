@@ -75,7 +75,7 @@ func TestUpdate_IsNotRepeatedForWhatPasses(t *testing.T) {
 			r.More = append(r.More, &rotatortest.Use{Path: "volumes", Key: keyID, Binding: rotator.BindingPinned, Pinned: firstVersion})
 		})
 		var all []rotator.Service
-		n := 0
+		var n atomic.Int32
 		for _, x := range s.azure.Services() {
 			all = append(all, passing{x})
 		}
@@ -87,7 +87,7 @@ func TestUpdate_IsNotRepeatedForWhatPasses(t *testing.T) {
 		s.stop = func() { cancel(); <-done; s.stop = nil }
 		s.pass(time.Minute)
 		s.azure.FailWith(func(call, _ string) *rotatortest.Fault {
-			if n++; call == "apply" && n > 500 {
+			if call == "apply" && n.Add(1) > 100 {
 				return &rotatortest.Fault{Err: refused(rotator.CodeForbidden, true)}
 			}
 			return nil
