@@ -114,6 +114,26 @@ func (c commands) retire(r rotator.Request, answer func(rotator.Operation, error
 	return l, nil
 }
 
+// left says what becomes of the previous versions of a rotation that is cancelled.
+func (c commands) left(l *live) string {
+	var unsure []string
+	if state := c.stateOf(l.op.KeyID); state != nil {
+		for _, e := range state.Effects {
+			if !e.Enable && slices.Contains(l.op.Previous, e.Version) && !slices.Contains(l.op.Retired, e.Version) {
+				unsure = append(unsure, e.Version)
+			}
+		}
+	}
+	switch {
+	case len(unsure) > 0:
+		return "whether version " + strings.Join(unsure, ", ") + " was disabled is not known: look into the vault"
+	case len(l.op.Retired) > 0:
+		return "version " + strings.Join(l.op.Retired, ", ") + " is disabled; whether anybody lacks it is not watched any longer"
+	default:
+		return "the previous version stays enabled"
+	}
+}
+
 func (c commands) approve(r rotator.OperationRequest) (*live, error) {
 	l, err := c.liveOperation(r.Operation)
 	if err != nil {
@@ -153,7 +173,7 @@ func (c commands) cancel(r rotator.OperationRequest) (*live, error) {
 		c.draft.changed(l)
 	case rotator.StatePropagating, rotator.StateSoaking, rotator.StateRetiring:
 		c.leaveUnretired(l)
-		c.draft.entered(l, rotator.StateCancelled, r.Actor, "the previous version stays enabled")
+		c.draft.entered(l, rotator.StateCancelled, r.Actor, c.left(l))
 	case rotator.StateProbation:
 		c.leaveUnretired(l)
 		c.draft.entered(l, rotator.StateCompleted, r.Actor, "the previous version is disabled; whether anybody lacks it is not watched any longer")
@@ -165,9 +185,12 @@ func (c commands) cancel(r rotator.OperationRequest) (*live, error) {
 
 // mayCancel returns why an operation cannot be cancelled, nil if it can.
 func (c commands) mayCancel(l *live) error {
+	if l.op.Restoring {
+		return rotator.Errorf(rotator.CodeUnavailable, "%s enables a version again", l.op.ID).WithHint("try again in a moment")
+	}
 	switch l.op.State {
 	case rotator.StateRetiring, rotator.StateProbation:
-		if c.busy(l) || l.op.Restoring {
+		if c.busy(l) {
 			return rotator.Errorf(rotator.CodeUnavailable, "a call of %s is under way", l.op.ID).WithHint("try again in a moment")
 		}
 	case rotator.StateEnabling:

@@ -237,7 +237,7 @@ func (d *draft) finished(l *live) {
 			state.Failed = l.op.ID
 		}
 	}
-	tampering{d.of}.superseded(&l.op)
+	tampering{d.of}.superseded(l)
 	standings{d.of}.after(l)
 	for i := range l.trackers {
 		if !l.trackers[i].Due.IsZero() {

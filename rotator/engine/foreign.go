@@ -23,6 +23,9 @@ func (c foreign) unfit(state *rotator.KeyState, v rotator.Version) (why string, 
 	}
 	v = v.With(known(v.ID))
 	than := state.Current.With(known(state.Current.ID))
+	if l := c.live[state.Operation]; l != nil && l.op.Accepted != "" {
+		than = known(l.op.Accepted)
+	}
 	if why := v.Weaker(than); why != "" || !c.readsVersions || than.ID == "" {
 		return why, true
 	}

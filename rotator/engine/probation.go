@@ -23,6 +23,7 @@ func (c probation) begin(l *live) {
 	state := c.draft.changedKey(l.op.KeyID)
 	state.Unretired = slices.DeleteFunc(slices.Clone(state.Unretired), func(v string) bool { return slices.Contains(l.op.Retired, v) })
 	done := "the previous version is disabled; on " + l.op.Target.ID + ": " + l.evidence()
+	l.closing = time.Time{}
 	lasts := longest(l.trackers, c.traits)
 	if lasts <= 0 || l.op.Compromised {
 		c.draft.entered(l, rotator.StateCompleted, l.retirer(), done)
@@ -78,6 +79,7 @@ func (c probation) advance(l *live, due bool) {
 	case l.askedN > 0: // what is out may show it
 		c.draft.waits(l, c.now.Add(probationEvery/6))
 	case l.open() > 0:
+		l.closing = time.Time{}
 		if p := l.op.Problem; p != nil && p.Code == rotator.ReasonDependentNotSeenAfresh {
 			l.op.Problem = nil // it is known by now
 			c.draft.changed(l)
@@ -136,7 +138,7 @@ func (c probation) seen(l *live) string {
 // is what it lacks.
 func (c probation) observed(l *live, t *rotator.Tracker, o *rotator.Observation) {
 	d := &t.Detail.Dependent
-	if l.op.State != rotator.StateProbation || l.op.Restoring || o.Access != rotator.AccessDenied ||
+	if !c.watches(l) || l.op.Restoring || o.Access != rotator.AccessDenied ||
 		!slices.Contains(c.traits[d.Kind].Missing, o.AccessCode) {
 		return
 	}
@@ -155,6 +157,23 @@ func (c probation) observed(l *live, t *rotator.Tracker, o *rotator.Observation)
 	l.suspect = true
 	e := c.draft.noted(l, rotator.EventRetirementRolledBack, actorDaemon, "%s; version %s is to be enabled again", says, strings.Join(l.op.Retired, ", "))
 	e.Dependent, e.Data = d.ID, map[string]string{"access_code": o.AccessCode, "version": l.op.Retired[0]}
+}
+
+// watches reports whether a dependent may lack what was retired: in a probation, and likewise
+// while not all is retired that is to be, or another version came in between.
+func (c probation) watches(l *live) bool {
+	switch l.op.State {
+	case rotator.StateProbation:
+		return true
+	case rotator.StatePropagating, rotator.StateSoaking, rotator.StateRetiring:
+		lasts := time.Duration(0)
+		for i := range l.trackers { // also of whoever lacks it by now
+			lasts = max(lasts, accessWindow(l.trackers[i].Detail, c.traits[l.trackers[i].Detail.Dependent.Kind]))
+		}
+		return len(l.op.Retired) > 0 && c.now.Sub(l.op.RetiredAt) < lasts+probationLonger
+	default:
+		return false
+	}
 }
 
 // keeps returns why the versions stay disabled that an operation retired, empty if they
@@ -211,8 +230,13 @@ func (c probation) enabled(l *live, r *result) {
 
 // restored leaves it to a person to retire the versions again.
 func (c probation) restored(l *live) {
-	l.op.Restoring, l.op.Retirer, l.op.Probation = false, "", time.Time{}
-	c.draft.entered(l, rotator.StateRetiring, actorDaemon, l.op.Rollback.Message)
+	l.op.NobodyRetires()
+	l.op.Restoring, l.op.Probation = false, time.Time{}
+	next := rotator.StateRetiring
+	if l.open() > 0 {
+		next = rotator.StatePropagating
+	}
+	c.draft.entered(l, next, actorDaemon, l.op.Rollback.Message)
 	l.op.Doubt = l.op.Rollback
 	c.draft.changed(l)
 }

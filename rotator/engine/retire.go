@@ -16,7 +16,7 @@ func (c retirement) advance(l *live) {
 	switch {
 	case len(l.op.Previous) == 0:
 		if !c.busy(l) {
-			c.draft.entered(l, rotator.StateCompleted, l.retirer(), "what the previous version was is needed still, and stays enabled")
+			c.draft.entered(l, rotator.StateCompleted, l.retirer(), "there is nothing to retire: what the previous version was is needed still, or somebody else disabled it")
 			c.answerRetirers(l, nil)
 		}
 	case len(l.op.Retired) == len(l.op.Previous):
@@ -37,9 +37,11 @@ func (c retirement) advance(l *live) {
 		l.op.Failures++
 		l.guarding = false
 		c.holdRetirement(l, rotator.ProblemOf(cmp.Or(l.listErr, l.sweep.passing)))
+		c.answerLasting(l, cmp.Or(l.listErr, l.sweep.passing))
 		c.draft.waits(l, c.now.Add(max(backoff(l.op.Failures), retryAfter(l.listErr), retryAfter(l.sweep.passing))))
 	default:
-		if c.keep(l); len(l.op.Previous) == 0 {
+		c.dropDisabled(l)
+		if c.keep(l); len(l.op.Previous) == 0 || len(l.op.Retired) == len(l.op.Previous) {
 			c.advance(l)
 			return
 		}
@@ -207,6 +209,35 @@ func (c retirement) awaitPerson(l *live) {
 	}
 }
 
+// seen takes a version for retired that a list shows disabled after we were to disable it: the
+// answer was lost, or is still on its way.
+func (c retirement) seen(state *rotator.KeyState, v rotator.Version) {
+	l := c.live[state.Operation]
+	if v.Enabled || l == nil || l.op.Kind != rotator.KindRotation || !slices.Contains(l.op.Previous, v.ID) || slices.Contains(l.op.Retired, v.ID) {
+		return
+	}
+	l.op.Retired, l.op.Held, l.op.RetiredAt = append(slices.Clone(l.op.Retired), v.ID), nil, later(l.op.RetiredAt, v.Updated)
+	c.draft.changed(l)
+	c.draft.noted(l, rotator.EventVersionDisabled, l.retirer(), "version %s is retired, as the vault lists it", v.ID).Data = map[string]string{"version": v.ID}
+	if l.op.State == rotator.StateRetiring {
+		c.draft.waits(l, c.now)
+	}
+}
+
+// dropDisabled leaves what somebody else disabled out of what is to be retired: a rollback is
+// not to enable it.
+func (c retirement) dropDisabled(l *live) {
+	for _, id := range l.op.Previous {
+		v, listed := rotator.FindVersion(l.versions, id)
+		if !listed || v.Enabled || slices.Contains(l.op.Retired, id) {
+			continue
+		}
+		l.op.Previous = slices.DeleteFunc(slices.Clone(l.op.Previous), func(p string) bool { return p == id })
+		c.draft.changed(l)
+		c.draft.noted(l, rotator.EventVersionKept, actorDaemon, "version %s is not retired: somebody else disabled it", id).Data = map[string]string{"version": id}
+	}
+}
+
 // retireNext disables the next of the previous versions.
 func (c retirement) retireNext(l *live) {
 	for _, v := range l.op.Previous {
@@ -225,6 +256,7 @@ func (c retirement) retireNext(l *live) {
 // disabledPrevious handles the answer to the call that disables a version.
 func (c retirement) disabledPrevious(l *live, r *result) {
 	switch {
+	case r.err == nil && !r.version.Enabled && slices.Contains(l.op.Retired, r.task.version.ID): // a list told of it before
 	case r.err == nil && !r.version.Enabled: // whatever happened to the rotation meanwhile
 		l.op.Retired, l.op.Held = append(slices.Clone(l.op.Retired), r.task.version.ID), nil
 		l.op.RetiredAt = later(l.op.RetiredAt, r.version.Updated)
@@ -260,7 +292,16 @@ func (c retirement) notRetired(l *live, err *rotator.Error) {
 	}
 	c.draft.held(l, rotator.ProblemOf(err), again)
 	c.holdRetirement(l, rotator.ProblemOf(err))
+	c.answerLasting(l, err)
 	l.guarding = false
+}
+
+// answerLasting tells whoever waits for a retirement what holds it up, once that lasts. It is
+// tried again all the same.
+func (c retirement) answerLasting(l *live, err *rotator.Error) {
+	if alerting.Lasting(rotator.ProblemOf(err), l.op.Failures) {
+		c.answerRetirers(l, err)
+	}
 }
 
 // holdRetirement keeps in mind what holds a retirement up, also while the guard looks

@@ -238,6 +238,10 @@ func (c *state) fill(ctx context.Context) error {
 // advance takes an operation as far as it goes on what is known; due is true if
 // its own time has come.
 func (c *state) advance(l *live, due bool) {
+	if l.op.Restoring { // whatever else is to be done waits
+		probation{c}.advance(l, due)
+		return
+	}
 	switch l.op.State {
 	case rotator.StatePending:
 		rotation{c}.pending(l)

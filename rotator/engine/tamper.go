@@ -153,7 +153,9 @@ func (c tampering) flipped(state *rotator.KeyState, v rotator.Version) {
 	}
 	n := find(state.Tampered, v.ID)
 	switch {
-	case c.ours(state, v.ID, v.Enabled), c.revoked(state, v):
+	case c.ours(state, v.ID, v.Enabled):
+		retirement(c).seen(state, v)
+	case c.revoked(state, v):
 	case n >= 0 && state.Tampered[n].Change == rotator.TamperMade && v.Enabled: // see [foreign.candidates]
 	case n >= 0 && state.Tampered[n].Change != change && state.Tampered[n].Change != rotator.TamperMade: // see mended
 	default:
@@ -266,7 +268,10 @@ func (c tampering) over(state *rotator.KeyState, n int, why string) {
 
 // superseded forgets what was done to versions that a rotation has left behind which
 // began after that.
-func (c tampering) superseded(op *rotator.Operation) {
+//
+// One that is enabled stays so, and one that somebody needs is needed still.
+func (c tampering) superseded(l *live) {
+	op := &l.op
 	state := c.stateOf(op.KeyID)
 	if state == nil || op.Kind != rotator.KindRotation || op.State != rotator.StateCompleted {
 		return
@@ -275,7 +280,13 @@ func (c tampering) superseded(op *rotator.Operation) {
 		t := &state.Tampered[n]
 		v, there := rotator.FindVersion(state.Versions, t.Version)
 		gone := !there || !v.Enabled || slices.Contains(op.Retired, t.Version)
-		if t.Version != op.Target.ID && t.Seen.Before(op.Created) && (t.Change != rotator.TamperMade || gone) {
+		ends := gone
+		if t.Change == rotator.TamperDisabled || t.Change == rotator.TamperVanished {
+			ends = !slices.ContainsFunc(l.trackers, func(x rotator.Tracker) bool {
+				return x.Detail.Version == t.Version || slices.Contains(x.Detail.Needs, t.Version)
+			})
+		}
+		if t.Version != op.Target.ID && t.Seen.Before(op.Created) && ends {
 			c.over(state, n, "version "+t.Version+" was "+string(t.Change)+" before "+op.ID.String()+", which has replaced it")
 		}
 	}

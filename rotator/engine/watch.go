@@ -167,7 +167,7 @@ func (c watch) rotatedOutside(key *rotator.Key, state *rotator.KeyState, v rotat
 			l.op.Base = append(l.op.Base, other.ID)
 		}
 	}
-	l.op.Previous = newestFirst(before, state.Unretired)
+	l.op.Previous = previousTo(before, versions, state)
 	for _, other := range between(versions, v, state.Current) {
 		l.op.Previous = newestFirst(other.ID, l.op.Previous)
 	}
