@@ -399,9 +399,9 @@ func (t *Tampering) String() string {
 	}
 }
 
-// Unlisted returns the subscriptions that were searched for the key once and that are not
+// NotListed returns the subscriptions that were searched for the key once and that are not
 // listed any more: they may exist all the same.
-func (s *KeyState) Unlisted(listed []string) (all []string) {
+func (s *KeyState) NotListed(listed []string) (all []string) {
 	for _, one := range s.Searched {
 		if !slices.ContainsFunc(listed, func(l string) bool { return strings.EqualFold(l, one) }) {
 			all = append(all, one)

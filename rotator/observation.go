@@ -76,10 +76,6 @@ type Problem struct {
 // own.
 const ClassAutoRotation Code = "auto-rotation"
 
-// ClassLostAccess is the class of a freeze that the daemon made itself, because a dependent
-// lost access to its key.
-const ClassLostAccess Code = "lost-access"
-
 // String renders the problem on one line.
 func (p *Problem) String() string {
 	if p == nil {

@@ -65,23 +65,17 @@ type Freeze struct {
 	Scheduled bool `json:"scheduled,omitempty"`
 }
 
-// Holds reports whether the freeze is about a key, at a time.
-func (f *Freeze) Holds(key KeyID, now time.Time) bool {
-	if !f.Until.IsZero() && !now.Before(f.Until) {
-		return false
-	}
-	return (f.Vault == "" || strings.EqualFold(f.Vault, key.Host())) && (f.KeyID == "" || f.KeyID.Same(key))
-}
-
 // Stops reports whether the freeze stops what somebody asked for, or nobody did, on a key
 // at a time.
 func (f *Freeze) Stops(key KeyID, asked bool, now time.Time) bool {
-	return f.Holds(key, now) && (!f.Scheduled || !asked)
+	return f.Concerns(key, asked) && (f.Until.IsZero() || now.Before(f.Until))
 }
 
 // Concerns reports whether the freeze stops what somebody asked for, or nobody did, on a key
 // as long as it holds.
-func (f *Freeze) Concerns(key KeyID, asked bool) bool { return f.Stops(key, asked, f.Made) }
+func (f *Freeze) Concerns(key KeyID, asked bool) bool {
+	return (!f.Scheduled || !asked) && (f.Vault == "" || strings.EqualFold(f.Vault, key.Host())) && (f.KeyID == "" || f.KeyID.Same(key))
+}
 
 // Subject says what is frozen: everything, a vault or a key.
 func (f *Freeze) Subject() string {
@@ -118,6 +112,10 @@ func (f *Freeze) Problem() *Problem {
 	}
 	return p
 }
+
+// ClassLostAccess is the class of the problem of a freeze that the daemon made itself, because a
+// dependent lost access to its key.
+const ClassLostAccess Code = "lost-access"
 
 // IsFrozen reports whether a problem is that a freeze stops an update.
 func IsFrozen(p *Problem) bool { return p != nil && p.Code == ReasonFrozen }

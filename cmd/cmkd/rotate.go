@@ -57,6 +57,7 @@ counts as done. Exit code 3 means that it stalled or needs action.`,
 	flags.add(c)
 	c.Flags().StringVar(&accept, "accept", "", "a version that the next one may be made like, although it is weaker than the one in use")
 	c.Flags().BoolVar(&dryRun, "dry-run", false, "say what would happen and change nothing; same as cmkd plan")
+	c.MarkFlagsMutuallyExclusive("accept", "dry-run") // a plan is of what nobody accepted yet
 	return c
 }
 

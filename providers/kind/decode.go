@@ -120,19 +120,19 @@ func (u *UseAt) mistyped(doc document) *rotator.Problem {
 	}
 	for _, at := range texts {
 		if _, is := doc.at(at).root.(string); at != "" && doc.has(at) && !is {
-			return strange(at, "text")
+			return strange(at, "is no text")
 		}
 	}
 	if _, is := doc.at(u.Follows).root.(bool); u.Follows != "" && doc.has(u.Follows) && !is {
-		return strange(u.Follows, "truth value")
+		return strange(u.Follows, "is neither true nor false")
 	}
 	return nil
 }
 
-func strange(at Path, wanted string) *rotator.Problem {
+func strange(at Path, what string) *rotator.Problem {
 	return &rotator.Problem{
-		Code: rotator.ReasonUnreadableKey, Message: string(at) + " is no " + wanted,
-		Hint: "look at the resource with az resource show; cmkd does not guess which key it uses",
+		Code: rotator.ReasonUnreadableKey, Message: string(at) + " " + what,
+		Hint: "look at the resource with az resource show; cmkd does not guess which key and version it uses",
 	}
 }
 
@@ -241,20 +241,13 @@ func (u *UseAt) held(doc document, use *rotator.Use, o *rotator.Observation) {
 	for _, h := range u.Held {
 		var uris []string
 		if _, is := doc.at(h.List).root.([]any); doc.has(h.List) && !is {
-			use.Unknown = cmp.Or(use.Unknown, strange(h.List, "list"))
+			use.Unknown = cmp.Or(use.Unknown, strange(h.List, "is no list"))
 		}
 		for _, element := range doc.list(h.List) {
-			switch ref, problem := element.keyAt(h.URI); {
-			case ref.version != "":
+			if ref, problem := element.keyAt(h.URI); ref.version != "" {
 				use.Held = append(use.Held, rotator.Held{Key: ref.key, Version: ref.version})
-			case problem == nil:
-				problem = &rotator.Problem{
-					Code: rotator.ReasonUnreadableKey, Message: "an element of " + string(h.List) + " names no version",
-					Hint: "look at the resource with az resource show; cmkd does not guess which versions it holds",
-				}
-				fallthrough
-			default:
-				use.Unknown = cmp.Or(use.Unknown, problem)
+			} else {
+				use.Unknown = cmp.Or(use.Unknown, problem, strange(h.List, "has an element that names no version"))
 			}
 			uris = append(uris, element.text(h.URI))
 		}

@@ -55,8 +55,8 @@ func diskEncryptionSet() *Declaration {
 		}},
 		More: restored,
 		MayBlind: []rotator.BlindSpot{
-			{What: "restore points", Why: "they cannot be listed, or there are too many collections to look into"},
-			{What: "restore point …", Why: "it holds copies of disks of the set, and nobody shows which version wraps them"},
+			{What: "restore points", Why: "they cannot be listed, are not shown, or there are too many collections to look into"},
+			{What: "restore point …", Why: "it holds copies of disks of the set, and nobody shows which version wraps them; or it does not show which set they are under"},
 		},
 		Probe: &Probe{Look: probeMachines},
 		Facts: []Path{keyURL, follows, rotatedAt, errorCode, encryptionType, provisioning},

@@ -69,16 +69,14 @@ func restored(ctx context.Context, r *Resource, d *rotator.Dependent, _ document
 		default:
 			return err
 		}
-		for _, point := range points {
-			blind("restore point "+point, "it holds copies of disks of the set, and nobody shows which version wraps them")
-		}
+		o.BlindSpots = append(o.BlindSpots, points...)
 	}
 	return nil
 }
 
-// pointsUnder returns the names of the restore points of a collection that hold a copy
-// of a disk under a set.
-func (r *Resource) pointsUnder(ctx context.Context, collection, set string) (names []string, err error) {
+// pointsUnder names the restore points of a collection that hold a copy of a disk under a
+// set, or may.
+func (r *Resource) pointsUnder(ctx context.Context, collection, set string) (blind []rotator.BlindSpot, err error) {
 	id, err := arm.ParseResourceID(collection)
 	if err != nil {
 		return nil, err
@@ -92,17 +90,22 @@ func (r *Resource) pointsUnder(ctx context.Context, collection, set string) (nam
 		return nil, unreadable(id.String(), fmt.Errorf("the answer is of %q", doc.text("id")))
 	}
 	if _, is := doc.at(restorePoints).root.([]any); !is {
-		return []string{"of collection " + id.Name}, nil // they are not shown
+		return []rotator.BlindSpot{{What: "restore points", Why: "collection " + id.Name + " does not show them"}}, nil
 	}
 	for _, point := range doc.list(restorePoints) {
 		for _, disk := range append(point.list(restoreData), point.at(restoreOS)) {
-			// One that shows an encryption, and no set, may be under any.
-			hidden := disk.has(restoreEncryption) && disk.text(restoreSet) == "" && !strings.EqualFold(disk.text(restoreEncryption+".type"), platformKey)
-			if hidden || strings.EqualFold(disk.text(restoreSet), strings.TrimRight(set, "/")) {
-				names = append(names, point.text(restoreName))
-				break
+			why := ""
+			switch under := disk.text(restoreSet); {
+			case strings.EqualFold(under, strings.TrimRight(set, "/")):
+				why = "it holds copies of disks of the set, and nobody shows which version wraps them"
+			case under == "" && disk.has(restoreEncryption) && !strings.EqualFold(disk.text(restoreEncryption+".type"), platformKey):
+				why = "it does not show which set a copy is under"
+			default:
+				continue
 			}
+			blind = append(blind, rotator.BlindSpot{What: "restore point " + point.text(restoreName), Why: why})
+			break
 		}
 	}
-	return names, nil
+	return blind, nil
 }

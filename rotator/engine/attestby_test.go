@@ -1,13 +1,14 @@
 package engine_test
 
 import (
-	"cmkd/rotator"
-	"cmkd/rotator/rotatortest"
 	"context"
 	"strings"
 	"sync/atomic"
 	"testing"
 	"time"
+
+	"cmkd/rotator"
+	"cmkd/rotator/rotatortest"
 )
 
 // TestAttestation_OfTwoPersons lets either of them retire: the word of the other one stands.

@@ -114,8 +114,8 @@ func (c commands) retire(r rotator.Request, answer func(rotator.Operation, error
 	return l, nil
 }
 
-// left says what becomes of the previous versions of a rotation that is cancelled.
-func (c commands) left(l *live) string {
+// previousNow says how the previous versions are of a rotation that is cancelled.
+func (c commands) previousNow(l *live) string {
 	var unsure []string
 	if state := c.stateOf(l.op.KeyID); state != nil {
 		for _, e := range state.Effects {
@@ -173,7 +173,7 @@ func (c commands) cancel(r rotator.OperationRequest) (*live, error) {
 		c.draft.changed(l)
 	case rotator.StatePropagating, rotator.StateSoaking, rotator.StateRetiring:
 		c.leaveUnretired(l)
-		c.draft.entered(l, rotator.StateCancelled, r.Actor, c.left(l))
+		c.draft.entered(l, rotator.StateCancelled, r.Actor, c.previousNow(l))
 	case rotator.StateProbation:
 		c.leaveUnretired(l)
 		c.draft.entered(l, rotator.StateCompleted, r.Actor, "the previous version is disabled; whether anybody lacks it is not watched any longer")

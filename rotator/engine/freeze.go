@@ -270,10 +270,8 @@ func (c retirement) frozen(l *live, f *rotator.Freeze) {
 		c.answerRetirers(l, frozen(l.op.Key, f))
 	}
 	l.guarding, l.stale, l.op.Wake = false, nil, time.Time{}
-	if l.op.Retirer != "" {
-		l.op.NobodyRetires()
-		c.draft.changed(l)
-	}
+	l.op.NobodyRetires()
+	c.draft.changed(l)
 	if l.op.AwaitsRetirement() { // it is for somebody to say again
 		l.op.Waiting = rotator.Wait{For: rotator.WaitRetire}
 		return
@@ -344,23 +342,15 @@ func (c freezing) thaw(l *live, f *rotator.Freeze) {
 	}
 }
 
-// gate looks once more, when a call is about to be made, whether a freeze stops it, or
-// nobody wants it any more: it was intended before, and may have waited.
-func (c freezing) gate(t *task) {
-	if t.kind == taskApply && !observing(c).wanted(t) {
-		t.refused = &rotator.Error{Code: rotator.CodeConflict, NoEffect: true, Message: "the update is not wanted any more"}
-		return
-	}
+// stopping returns the freeze that stops a call that is about to be made, nil if none does.
+func (c freezing) stopping(t *task) *rotator.Freeze {
 	if len(c.freezes) == 0 || !c.writes(t) {
-		return
+		return nil
 	}
-	f := c.of(t.keyID, false)
 	if l := c.live[t.operation]; l != nil {
-		f = c.stops(l)
+		return c.stops(l)
 	}
-	if f != nil {
-		t.refused = frozen(t.key, f)
-	}
+	return c.of(t.keyID, false)
 }
 
 // writes reports whether a call changes something for a rotation.

@@ -1,11 +1,12 @@
 package engine_test
 
 import (
+	"testing"
+	"time"
+
 	"cmkd/rotator"
 	"cmkd/rotator/engine"
 	"cmkd/rotator/rotatortest"
-	"testing"
-	"time"
 )
 
 // TestFreeze_WhoWasRefusedDidNotRetire when it ends, either.

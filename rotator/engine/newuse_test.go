@@ -1,12 +1,13 @@
 package engine_test
 
 import (
-	"cmkd/rotator"
-	"cmkd/rotator/rotatortest"
 	"strings"
 	"sync/atomic"
 	"testing"
 	"time"
+
+	"cmkd/rotator"
+	"cmkd/rotator/rotatortest"
 )
 
 // TestNewUse_IsTold the target, and nobody is said to have told it another version.
@@ -27,8 +28,7 @@ func TestNewUse_IsTold(t *testing.T) {
 						if call == "apply" {
 							return &rotatortest.Fault{Late: func() {
 								if !done.Swap(true) {
-									go s.azure.Change(storageID, add)
-									time.Sleep(time.Millisecond)
+									s.azure.Change(storageID, add)
 								}
 							}}
 						}

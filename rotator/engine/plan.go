@@ -3,7 +3,6 @@ package engine
 import (
 	"context"
 	"fmt"
-	"slices"
 	"strings"
 	"time"
 
@@ -53,7 +52,7 @@ func (p planner) rotation(ctx context.Context, name string) (rotator.Plan, error
 	r.material = p.material(ctx, &key, r.versions)
 	state := p.e.stateOf(key.ID)
 	r.current = state.Known(state.Current)
-	if err := p.superseded(ctx, &state); err != nil {
+	if err := p.makeWay(ctx, &state); err != nil {
 		return rotator.Plan{}, err
 	}
 	newest := r.material.ID
@@ -67,17 +66,13 @@ func (p planner) rotation(ctx context.Context, name string) (rotator.Plan, error
 	return plan, nil
 }
 
-// superseded adds what a rotation under way leaves enabled that only waits for somebody to
+// makeWay adds what a rotation under way leaves enabled that only waits for somebody to
 // retire: it ends when another one begins.
-func (p planner) superseded(ctx context.Context, state *rotator.KeyState) error {
+func (p planner) makeWay(ctx context.Context, state *rotator.KeyState) error {
 	ops, err := p.e.o.Store.Operations(ctx, rotator.OperationFilter{KeyID: state.ID, Live: true})
 	for i := range ops {
 		if op := &ops[i]; op.Kind == rotator.KindRotation && op.AwaitsRetirement() {
-			for _, v := range op.Previous {
-				if !slices.Contains(op.Retired, v) && !slices.Contains(state.Unretired, v) {
-					state.Unretired = append(state.Unretired, v)
-				}
-			}
+			state.Unretired = unretired(state.Unretired, op)
 		}
 	}
 	return err

@@ -51,9 +51,10 @@ func (e *Engine) PlanRetirement(ctx context.Context, name, actor string) (rotato
 	op.Retirer = actor
 	plan.Objections = slices.Concat(p.refused(g), objections(g))
 	plan.Needed = needed(op, g.trackers, func(t *rotator.Tracker) *rotator.Observation { return t.Detail.Last })
-	for _, n := range plan.Needed {
-		plan.Previous = slices.DeleteFunc(slices.Clone(plan.Previous), func(v string) bool { return v == n.Version })
-	}
+	plan.Previous = slices.DeleteFunc(slices.Clone(op.Previous), func(id string) bool {
+		v, listed := rotator.FindVersion(g.versions, id)
+		return listed && !v.Enabled || slices.ContainsFunc(plan.Needed, func(n rotator.NeededVersion) bool { return n.Version == id })
+	})
 	return plan, nil
 }
 

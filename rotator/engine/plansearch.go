@@ -44,9 +44,9 @@ func (p planner) search(ctx context.Context, plan *rotator.Plan) {
 		where = &result{}
 	}
 	all, gaps := subscriptions(&key, where.where)
-	if state := p.e.stateOf(key.ID); len(key.Discover) == 0 && where.err == nil {
-		lost := state.Unlisted(all)
-		all, gaps = append(all, lost...), append(gaps, vanished(lost)...)
+	if state := p.e.stateOf(key.ID); len(where.where) > 0 {
+		lost := state.NotListed(all)
+		all, gaps = append(all, lost...), append(gaps, notListed(lost)...)
 	}
 	if where.err != nil {
 		gaps = append(gaps, gap{err: where.err})

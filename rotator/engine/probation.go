@@ -42,10 +42,15 @@ func (c probation) begin(l *live) {
 func longest(trackers []rotator.Tracker, traits map[string]rotator.Traits) (lasts time.Duration) {
 	for i := range trackers {
 		if t := &trackers[i]; t.State == rotator.TrackerDone {
-			lasts = max(lasts, accessWindow(t.Detail, traits[t.Detail.Dependent.Kind]))
+			lasts = max(lasts, losesAccess(t, traits))
 		}
 	}
 	return lasts
+}
+
+// losesAccess is the time in which a dependent shows that it lacks a version.
+func losesAccess(t *rotator.Tracker, traits map[string]rotator.Traits) time.Duration {
+	return accessWindow(t.Detail, traits[t.Detail.Dependent.Kind])
 }
 
 // late says of which dependents it does not show in time that they lack a version.
@@ -107,7 +112,7 @@ func (c probation) unseen(l *live) string {
 	var names []string
 	for i := range l.trackers {
 		t := &l.trackers[i]
-		if d := &t.Detail.Dependent; t.State == rotator.TrackerDone && t.Seen.Before(l.op.RetiredAt.Add(accessWindow(t.Detail, c.traits[d.Kind])-probationEvery)) {
+		if d := &t.Detail.Dependent; t.State == rotator.TrackerDone && t.Seen.Before(l.op.RetiredAt.Add(losesAccess(t, c.traits)-probationEvery)) {
 			names = append(names, d.Kind+" "+d.DisplayName()+" was last seen at "+t.Seen.UTC().Format("2006-01-02 15:04 MST"))
 		}
 	}
@@ -168,7 +173,7 @@ func (c probation) watches(l *live) bool {
 	case rotator.StatePropagating, rotator.StateSoaking, rotator.StateRetiring:
 		lasts := time.Duration(0)
 		for i := range l.trackers { // also of whoever lacks it by now
-			lasts = max(lasts, accessWindow(l.trackers[i].Detail, c.traits[l.trackers[i].Detail.Dependent.Kind]))
+			lasts = max(lasts, losesAccess(&l.trackers[i], c.traits))
 		}
 		return len(l.op.Retired) > 0 && c.now.Sub(l.op.RetiredAt) < lasts+probationLonger
 	default:

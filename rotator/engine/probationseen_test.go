@@ -1,13 +1,14 @@
 package engine_test
 
 import (
-	"cmkd/rotator"
-	"cmkd/rotator/engine"
-	"cmkd/rotator/rotatortest"
 	"context"
 	"strings"
 	"testing"
 	"time"
+
+	"cmkd/rotator"
+	"cmkd/rotator/engine"
+	"cmkd/rotator/rotatortest"
 )
 
 // TestProbation_GoesOnUntilSomebodyLooked at the dependents since the version was disabled.

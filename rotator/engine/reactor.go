@@ -290,7 +290,7 @@ func (r *Reactor) Waiting() int { return len(r.waiting) }
 // out until it is answered.
 func (r *Reactor) Begin(n int) *Call {
 	call := r.waiting[n]
-	freezing{r.core.state}.gate(&call.task)
+	gate(r.core.state, &call.task)
 	r.waiting = slices.Delete(r.waiting, n, n+1)
 	r.out = append(r.out, call)
 	return call

@@ -1,13 +1,14 @@
 package engine_test
 
 import (
-	"cmkd/rotator"
-	"cmkd/rotator/engine"
-	"cmkd/rotator/rotatortest"
 	"context"
 	"strings"
 	"testing"
 	"time"
+
+	"cmkd/rotator"
+	"cmkd/rotator/engine"
+	"cmkd/rotator/rotatortest"
 )
 
 // lazyVault answers that a version was changed, and shows it as it was.

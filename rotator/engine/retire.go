@@ -216,12 +216,17 @@ func (c retirement) seen(state *rotator.KeyState, v rotator.Version) {
 	if v.Enabled || l == nil || l.op.Kind != rotator.KindRotation || !slices.Contains(l.op.Previous, v.ID) || slices.Contains(l.op.Retired, v.ID) {
 		return
 	}
-	l.op.Retired, l.op.Held, l.op.RetiredAt = append(slices.Clone(l.op.Retired), v.ID), nil, later(l.op.RetiredAt, v.Updated)
-	c.draft.changed(l)
-	c.draft.noted(l, rotator.EventVersionDisabled, l.retirer(), "version %s is retired, as the vault lists it", v.ID).Data = map[string]string{"version": v.ID}
+	c.retired(l, v)
 	if l.op.State == rotator.StateRetiring {
 		c.draft.waits(l, c.now)
 	}
+}
+
+// retired notes that one of the previous versions is disabled.
+func (c retirement) retired(l *live, v rotator.Version) {
+	l.op.Retired, l.op.Held, l.op.RetiredAt = append(slices.Clone(l.op.Retired), v.ID), nil, later(l.op.RetiredAt, v.Updated)
+	c.draft.changed(l)
+	c.draft.noted(l, rotator.EventVersionDisabled, l.retirer(), "version %s is retired", v.ID).Data = map[string]string{"version": v.ID}
 }
 
 // dropDisabled leaves what somebody else disabled out of what is to be retired: a rollback is
@@ -258,11 +263,7 @@ func (c retirement) disabledPrevious(l *live, r *result) {
 	switch {
 	case r.err == nil && !r.version.Enabled && slices.Contains(l.op.Retired, r.task.version.ID): // a list told of it before
 	case r.err == nil && !r.version.Enabled: // whatever happened to the rotation meanwhile
-		l.op.Retired, l.op.Held = append(slices.Clone(l.op.Retired), r.task.version.ID), nil
-		l.op.RetiredAt = later(l.op.RetiredAt, r.version.Updated)
-		c.draft.changed(l)
-		c.draft.noted(l, rotator.EventVersionDisabled, l.retirer(), "version %s is retired", r.task.version.ID).
-			Data = map[string]string{"version": r.task.version.ID}
+		c.retired(l, rotator.Version{ID: r.task.version.ID, Updated: r.version.Updated})
 	case l.op.State != rotator.StateRetiring:
 	case r.err != nil && r.err.Reason == rotator.ReasonFrozen:
 		l.guarding = false // it was not called; the freeze is met again, or the guard begins anew

@@ -14,12 +14,12 @@ import (
 
 // lostDisables has the first n calls that disable a version take effect, and their answers be lost.
 func (s *estate) lostDisables(n int, then *rotator.Error) {
-	calls := 0
+	var calls atomic.Int32
 	s.azure.FailWith(func(call, _ string) *rotatortest.Fault {
 		if call != "set-enabled" {
 			return nil
 		}
-		if calls++; calls <= n {
+		if int(calls.Add(1)) <= n {
 			return &rotatortest.Fault{AfterEffect: true, Err: refused(rotator.CodeUnavailable, false)}
 		}
 		if then != nil {

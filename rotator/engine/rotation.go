@@ -415,12 +415,18 @@ func (c rotation) soaked(l *live) {
 // leaveUnretired hands the versions not retired to the next rotation.
 func (c *state) leaveUnretired(l *live) {
 	state := c.draft.changedKey(l.op.KeyID)
-	state.Unretired = slices.DeleteFunc(slices.Clone(state.Unretired), func(v string) bool { return slices.Contains(l.op.Retired, v) })
-	for _, v := range l.op.Previous {
-		if !slices.Contains(l.op.Retired, v) && !slices.Contains(state.Unretired, v) {
-			state.Unretired = append(slices.Clone(state.Unretired), v)
+	state.Unretired = unretired(state.Unretired, &l.op)
+}
+
+// unretired adds what a rotation left enabled to what those before it did.
+func unretired(before []string, op *rotator.Operation) []string {
+	left := slices.DeleteFunc(slices.Clone(before), func(v string) bool { return slices.Contains(op.Retired, v) })
+	for _, v := range op.Previous {
+		if !slices.Contains(op.Retired, v) && !slices.Contains(left, v) {
+			left = append(left, v)
 		}
 	}
+	return left
 }
 
 // supersede ends a rotation that only waits for somebody to retire the previous

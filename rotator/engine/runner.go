@@ -196,7 +196,7 @@ func (r *runner) start(ctx context.Context) {
 		for len(r.waiting[p]) > 0 && r.out < limit {
 			tasks := r.next(p, limit-r.out)
 			for i := range tasks {
-				freezing{r.core.state}.gate(&tasks[i])
+				gate(r.core.state, &tasks[i])
 			}
 			if tasks[0].kind.counts() {
 				r.out += len(tasks)

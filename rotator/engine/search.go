@@ -113,8 +113,8 @@ func subscriptions(key *rotator.Key, listed []string) (all []string, gaps []gap)
 	return all, gaps
 }
 
-// vanished are the gaps of subscriptions that are not listed any more.
-func vanished(subscriptions []string) (gaps []gap) {
+// notListed are the gaps of subscriptions that are not listed any more.
+func notListed(subscriptions []string) (gaps []gap) {
 	for _, s := range subscriptions {
 		gaps = append(gaps, gap{subscription: s, err: rotator.Errorf(rotator.CodeForbidden, "it was searched before, and is not listed any more").
 			WithHint("give the daemon's identity back what it may read there; if it is gone, name the others under discover")})
@@ -174,9 +174,9 @@ func (c searching) ask(l *live, kind taskKind, subscription string) {
 // in begins to search the subscriptions, of which these are listed.
 func (c searching) in(l *live, key *rotator.Key, listed []string) {
 	all, gaps := subscriptions(key, listed)
-	if state := c.stateOf(key.ID); state != nil && len(key.Discover) == 0 {
-		lost := state.Unlisted(all)
-		all, gaps = append(all, lost...), append(gaps, vanished(lost)...)
+	if state := c.stateOf(key.ID); state != nil && len(listed) > 0 {
+		lost := state.NotListed(all)
+		all, gaps = append(all, lost...), append(gaps, notListed(lost)...)
 		if len(all) > len(state.Searched) {
 			c.draft.changedKey(key.ID).Searched = all
 		}

@@ -165,6 +165,18 @@ func (d *deadline) done() {
 	}
 }
 
+// gate looks once more, when a call is about to be made, whether somebody still wants it, and
+// no freeze stops it: it was intended before, and may have waited.
+func gate(c *state, t *task) {
+	if t.kind == taskApply && !(observing{c}).wanted(t) {
+		t.refused = &rotator.Error{Code: rotator.CodeConflict, NoEffect: true, Message: "the update is not wanted any more"}
+		return
+	}
+	if f := (freezing{c}).stopping(t); f != nil {
+		t.refused = frozen(t.key, f)
+	}
+}
+
 // do carries out one task.
 func (w *world) do(ctx context.Context, t *task) *result {
 	r := &result{task: t}

@@ -1,12 +1,13 @@
 package engine_test
 
 import (
-	"cmkd/rotator"
-	"cmkd/rotator/rotatortest"
 	"context"
 	"strings"
 	"testing"
 	"time"
+
+	"cmkd/rotator"
+	"cmkd/rotator/rotatortest"
 )
 
 // likeNewest makes versions as a vault does: like the newest.

@@ -324,25 +324,24 @@ func (o *oracle) retired(op *rotator.Operation) {
 	}
 }
 
-// told notes what the audit trail says.
-func (o *oracle) told(e *rotator.Event) {
-	if e.Type == rotator.EventStateChanged && e.Data["to"] == string(rotator.StateCompleted) {
-		for _, s := range o.s.estate.slots {
-			for _, d := range s.deps[s.uri] {
-				if s.names[s.name] == e.Key {
-					delete(o.s.w.basis, d.ID)
-				}
+// each calls f for each dependent of the keys that are or were called so.
+func (o *oracle) each(key string, f func(*rotator.Dependent)) {
+	for _, s := range o.s.estate.slots {
+		for i := range s.deps[s.uri] {
+			if s.names[s.name] == key {
+				f(&s.deps[s.uri][i])
 			}
 		}
 	}
+}
+
+// told notes what the audit trail says.
+func (o *oracle) told(e *rotator.Event) {
+	if e.Type == rotator.EventStateChanged && e.Data["to"] == string(rotator.StateCompleted) {
+		o.each(e.Key, func(d *rotator.Dependent) { delete(o.s.w.basis, d.ID) })
+	}
 	if e.Type == rotator.EventOperationCreated || e.Type == rotator.EventCancelRequested {
-		for _, s := range o.s.estate.slots {
-			for _, d := range s.deps[s.uri] {
-				if s.names[s.name] == e.Key {
-					delete(o.s.w.repinned, d.ID) // an operation begins with what is, and may be left with that
-				}
-			}
-		}
+		o.each(e.Key, func(d *rotator.Dependent) { delete(o.s.w.repinned, d.ID) }) // an operation begins with what is, and may be left with that
 	}
 	if e.Type == rotator.EventVersionTampered || e.Type == rotator.EventVersionReenabled || e.Type == rotator.EventVersionBack {
 		for _, v := range e.Data {
