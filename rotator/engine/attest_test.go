@@ -32,7 +32,7 @@ func TestBlindSpot_BlocksUntilAttested(t *testing.T) {
 	for _, retire := range []rotator.Retire{rotator.RetireAuto, rotator.RetireManual} {
 		inBubble(t, func(s *estate) {
 			s.uses()
-			s.azure.Change(storageID, func(r *rotatortest.Resource) { r.Blind = []string{"backups"} })
+			s.blind()
 			s.key.Retire = retire
 			s.start()
 			op := s.rotate()
@@ -61,14 +61,12 @@ func TestBlindSpot_OfLater(t *testing.T) {
 	t.Parallel()
 	inBubble(t, func(s *estate) {
 		s.uses()
-		s.azure.Change(storageID, func(r *rotatortest.Resource) { r.Blind = []string{"backups"} })
+		s.blind()
 		s.key.Retire = rotator.RetireManual
 		s.start()
 		op := s.rotate()
 		s.pass(5 * time.Hour)
-		if _, err := s.attest("storage", "bob"); err != nil {
-			t.Fatal(err)
-		}
+		s.attests("storage", "bob")
 		s.azure.Change(storageID, func(r *rotatortest.Resource) { r.Blind = []string{"backups", "nodes"} })
 		s.wantObjection("carol", rotator.ReasonBlindSpot)
 		s.want(op, rotator.StateRetiring)
@@ -92,9 +90,7 @@ func TestUnseen_BlocksUntilAttested(t *testing.T) {
 			s.want(op, rotator.StateRetiring)
 			s.wantVersions("++")
 			s.wantObjection("carol", rotator.ReasonNotAttested)
-			if _, err := s.attest("reg", "bob"); err != nil {
-				t.Fatal(err)
-			}
+			s.attests("reg", "bob")
 			s.pass(time.Minute)
 			s.ends(op)
 			s.wantVersions("-+")
@@ -109,9 +105,7 @@ func TestInferred_WaitsForAPerson(t *testing.T) {
 	for name, consent := range map[string]func(s *estate){
 		"retires": func(s *estate) { s.retire() },
 		"attests": func(s *estate) {
-			if _, err := s.attest("cosmos", "bob"); err != nil {
-				s.t.Fatal(err)
-			}
+			s.attests("cosmos", "bob")
 			s.pass(time.Minute)
 		},
 	} {
@@ -163,7 +157,7 @@ func TestAttestation_Ends(t *testing.T) {
 	} {
 		inBubble(t, func(s *estate) {
 			s.uses()
-			s.azure.Change(storageID, func(r *rotatortest.Resource) { r.Blind = []string{"backups"} })
+			s.blind()
 			s.key.Retire = rotator.RetireManual
 			s.start()
 			s.rotate()
@@ -173,7 +167,7 @@ func TestAttestation_Ends(t *testing.T) {
 				t.Fatal(err)
 			}
 			end(s, a)
-			if _, err := s.engine.Retire(s.t.Context(), rotator.Request{Key: "payments", Actor: "carol"}); rotator.AsError(err).Reason != rotator.ReasonBlindSpot {
+			if err := s.retiresAs("carol"); rotator.AsError(err).Reason != rotator.ReasonBlindSpot {
 				t.Errorf("%s: retire: %v\n%s", name, err, s.log())
 			}
 			s.wantVersions("++")
@@ -219,14 +213,12 @@ func TestAttestation_SurvivesARestart(t *testing.T) {
 	t.Parallel()
 	inBubble(t, func(s *estate) {
 		s.uses()
-		s.azure.Change(storageID, func(r *rotatortest.Resource) { r.Blind = []string{"backups"} })
+		s.blind()
 		s.key.Retire = rotator.RetireManual
 		s.start()
 		s.rotate()
 		s.pass(5 * time.Hour)
-		if _, err := s.attest("storage", "bob"); err != nil {
-			t.Fatal(err)
-		}
+		s.attests("storage", "bob")
 		s.restart(time.Minute)
 		s.retire()
 		s.wantVersions("-+")
@@ -259,5 +251,62 @@ func TestRetirement_AwaitedForTooLong(t *testing.T) {
 		s.retire()
 		s.ends(op)
 		s.wantFiring("")
+	})
+}
+
+// TestAttestation_WhoMayRetire on the word of whom.
+func TestAttestation_WhoMayRetire(t *testing.T) {
+	t.Parallel()
+	for name, tt := range map[string]struct {
+		blind   bool
+		by      []string
+		retirer string
+		refused bool
+	}{
+		"either of two who attested":      {true, []string{"bob", "carol"}, "bob", false},
+		"one on whose word nothing rests": {false, []string{"bob"}, "bob", false},
+		"one person of two names":         {true, []string{"bob (uid 1000)"}, "uid 1000", true},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			inBubble(t, func(s *estate) {
+				if s.uses(); tt.blind {
+					s.blind()
+				}
+				s.key.Retire = rotator.RetireManual
+				s.start()
+				s.rotate()
+				s.pass(5 * time.Hour)
+				for _, who := range tt.by {
+					s.attests("storage", who)
+				}
+				s.pass(time.Minute)
+				if err := s.retiresAs(tt.retirer); (err != nil) != tt.refused {
+					t.Errorf("%s retires: %v, versions %s", tt.retirer, err, s.enabled())
+				}
+			})
+		})
+	}
+}
+
+// TestAttestation_OfOneThatWasTakenOut keeps nobody from retiring.
+func TestAttestation_OfOneThatWasTakenOut(t *testing.T) {
+	t.Parallel()
+	inBubble(t, func(s *estate) {
+		s.key.Retire = rotator.RetireManual
+		s.key.Dependents[1].Excluded = "read by hand"
+		s.azure.Change(cosmosID, func(r *rotatortest.Resource) { r.Microsoft = true })
+		s.start()
+		op := s.rotate()
+		s.pass(5 * time.Hour)
+		s.attests("cosmos", "bob")
+		k := s.key
+		k.Dependents = k.Dependents[:1]
+		s.reload(k)
+		s.pass(time.Hour)
+		err := s.retiresAs("bob")
+		if err != nil {
+			t.Errorf("%v; %s\n%s", err, s.operation(op).State, s.log())
+		}
 	})
 }

@@ -1,15 +1,12 @@
 package engine_test
 
 import (
-	"errors"
 	"fmt"
-	"slices"
 	"strings"
 	"testing"
 	"time"
 
 	"cmkd/rotator"
-	"cmkd/rotator/engine"
 	"cmkd/rotator/rotatortest"
 )
 
@@ -146,34 +143,6 @@ func TestFreeze_BadInput(t *testing.T) {
 		wantError(t, err, rotator.CodeInvalid, "--reason")
 		s.wantFreezes("f-1")
 	})
-}
-
-// TestFreeze_EndsByItsTime, also while the daemon is stopped, and only once.
-func TestFreeze_EndsByItsTime(t *testing.T) {
-	t.Parallel()
-	for name, pass := range map[string]func(s *estate){
-		"while the daemon runs": func(s *estate) { s.pass(2 * time.Hour) },
-		"after a restart":       func(s *estate) { s.restart(30 * time.Minute); s.wantFreezes("f-1"); s.pass(time.Hour) },
-		"while it is stopped":   func(s *estate) { s.restart(2 * time.Hour) },
-		"and not twice":         func(s *estate) { s.pass(2 * time.Hour); s.restart(time.Minute) },
-	} {
-		t.Run(name, func(t *testing.T) {
-			t.Parallel()
-			inBubble(t, func(s *estate) {
-				s.start()
-				s.freeze(rotator.FreezeRequest{For: time.Hour})
-				pass(s)
-				s.wantFreezes("")
-				if begun, over := s.events(rotator.EventFrozen), s.events(rotator.EventFreezeEnded); len(begun) != 1 || len(over) != 1 ||
-					begun[0].Actor != "amelie" || begun[0].Data["reason"] != "INC-4711" || over[0].Actor != "cmkd" || over[0].Data["freeze"] != "f-1" {
-					t.Errorf("events: %+v %+v", begun, over)
-				}
-				s.rotate()
-				s.pass(time.Minute)
-				s.wantVersions("++")
-			})
-		})
-	}
 }
 
 // TestFreeze_AScheduledRotationIsCaughtUp when it ends, as misfire says.
@@ -466,7 +435,7 @@ func TestFreeze_APersonWhoRetiresIsRefused(t *testing.T) {
 			return nil
 		})
 		ask := func() error {
-			_, err := s.engine.Retire(s.t.Context(), rotator.Request{Key: "payments", Actor: "alice"})
+			err := s.retiresAs("alice")
 			return err
 		}
 		go func() { asked <- ask() }()
@@ -507,192 +476,5 @@ func TestFreeze_DoesNotStopARevocation(t *testing.T) {
 		s.reinstate()
 		s.pass(time.Minute)
 		s.wantVersions("++")
-	})
-}
-
-// stepper drives a reactor on a clock of its own.
-type stepper struct {
-	t   *testing.T
-	s   *estate
-	r   *engine.Reactor
-	now time.Time
-}
-
-func newStepper(t *testing.T, s *estate) *stepper {
-	t.Helper()
-	x := &stepper{t: t, s: s, now: time.Now().Round(0)}
-	s.azure.Clock = told{&x.now}
-	var err error
-	x.r, err = engine.NewReactor(engine.Options{Store: s.store, Vault: s.azure, Services: s.azure.Services(), Keys: []rotator.Key{s.key}}, x.now)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return x
-}
-
-// pass lets minutes pass, each until nothing is left to do, or until a change is stored
-// for which stop says so; its calls have not left then.
-func (x *stepper) pass(minutes int, stop func(*rotator.Change) bool) (stopped bool) {
-	x.t.Helper()
-	for range minutes {
-		x.now = x.now.Add(time.Minute)
-		err := x.r.Pass(x.now, 0)
-		for busy := true; busy && err == nil; {
-			busy = false
-			if c := x.r.Take(); c != nil {
-				stopped = stop != nil && stop(c)
-				busy, err = true, rotator.Commit(x.s.t.Context(), x.s.store, c)
-				err = errors.Join(err, x.r.Committed(nil))
-			}
-			if stopped {
-				break
-			}
-			for x.r.Waiting() > 0 {
-				busy, err = true, errors.Join(err, x.r.Answered(x.r.Do(x.s.t.Context(), x.r.Begin(0))))
-			}
-		}
-		if err != nil {
-			x.t.Fatal(err)
-		}
-		if stopped {
-			return true
-		}
-	}
-	return false
-}
-
-// TestFreeze_IsReadAgainBeforeEachEffect: a call that was intended before the freeze, and
-// has not left yet, does not leave any more.
-func TestFreeze_IsReadAgainBeforeEachEffect(t *testing.T) {
-	t.Parallel()
-	noted := func(want rotator.EventType) func(c *rotator.Change) bool {
-		return func(c *rotator.Change) bool {
-			return slices.ContainsFunc(c.Events, func(e rotator.Event) bool { return e.Type == want })
-		}
-	}
-	for call, intended := range map[string]func(c *rotator.Change) bool{
-		"create": noted(rotator.EventVersionIntended),
-		"apply":  noted(rotator.EventDependentUpdated),
-		"set-enabled": func(c *rotator.Change) bool {
-			return len(c.Operations) > 0 && c.Operations[0].Waiting.For == rotator.WaitDisabled
-		},
-	} {
-		t.Run(call, func(t *testing.T) {
-			t.Parallel()
-			inBubble(t, func(s *estate) {
-				s.onlyPinned()
-				x := newStepper(t, s)
-				x.r.Command(engine.Command{Verb: engine.VerbRotate, Key: "payments", Actor: "alice"})
-				if !x.pass(200, intended) {
-					t.Fatalf("never intended\n%s", s.log())
-				}
-				x.r.Command(engine.Command{Verb: engine.VerbFreeze, Actor: "amelie", Reason: "INC-4711"})
-				x.pass(100, nil)
-				if n := s.azure.Calls(call); n != 0 {
-					t.Fatalf("%d calls under a freeze\n%s", n, s.log())
-				}
-				if n := len(s.events(rotator.EventAlertFiring)); n != 0 {
-					t.Errorf("%d alerts\n%s", n, s.log())
-				}
-				x.r.Command(engine.Command{Verb: engine.VerbUnfreeze, Freeze: "f-1", Actor: "amelie", Reason: "over"})
-				x.pass(200, nil)
-				s.wantVersions("-+")
-				if n := s.azure.Calls(call); n != 1 {
-					t.Errorf("%d calls\n%s", n, s.log())
-				}
-			})
-		})
-	}
-}
-
-// TestFreeze_LostAccessStopsWhatIsScheduled: everywhere, until a person has looked. What
-// people ask for goes on.
-func TestFreeze_LostAccessStopsWhatIsScheduled(t *testing.T) {
-	t.Parallel()
-	inBubble(t, func(s *estate) {
-		const otherID = "https://fabrikam.vault.azure.net/keys/other"
-		s.key.Dependents = s.key.Dependents[:1]
-		s.azure.AddKey(otherID)
-		s.also = []rotator.Key{{Name: "other", ID: otherID, Schedule: schedule(t, "0 3 1 1 *", rotator.MisfireCatchUp)}}
-		s.start()
-		s.rotate()
-		s.pass(time.Minute)
-		s.wantFreezes("")
-		s.azure.Change(storageID, func(r *rotatortest.Resource) { r.Delay = -1 }) // gets no access back
-		for _, enabled := range []bool{false, true} {
-			s.azure.Enable(keyID, s.azure.List(keyID)[0].ID, enabled)
-		}
-		s.pass(30 * time.Minute)
-		s.wantFreezes("f-1")
-		if e := s.events(rotator.EventFrozen)[0]; e.Actor != "cmkd" || !strings.Contains(e.Data["reason"], "storage lost access to key payments") || !strings.Contains(e.Data["reason"], "KeyDisabled") {
-			t.Errorf("event: %+v", e)
-		}
-		if !strings.Contains(s.firing(), "frozen-by-cmkd/daemon/f-1") {
-			t.Errorf("firing: %s", s.firing())
-		}
-		s.pass(3 * time.Hour)
-		if n := len(s.azure.List(otherID)); n != 1 {
-			t.Fatalf("%d versions: what is scheduled goes on", n)
-		}
-		s.unfreeze("f-1")
-		if strings.Contains(s.firing(), "frozen-by-cmkd") {
-			t.Errorf("firing: %s", s.firing())
-		}
-		s.pass(3 * time.Hour)
-		s.wantFreezes("") // it is no news that it has no access
-		if n := len(s.azure.List(otherID)); n != 2 {
-			t.Fatalf("%d versions: it does not go on", n)
-		}
-	})
-}
-
-// TestFreeze_OfWhatIsScheduledLetsPeopleThrough.
-func TestFreeze_OfWhatIsScheduledLetsPeopleThrough(t *testing.T) {
-	t.Parallel()
-	f := rotator.Freeze{Scheduled: true}
-	if !f.Stops(keyID, false, time.Now()) || f.Stops(keyID, true, time.Now()) {
-		t.Error("a freeze of what is scheduled is one of what nobody asks for")
-	}
-}
-
-// TestFreeze_WithoutAnEndIsAlarmedAfterAWeek.
-func TestFreeze_WithoutAnEndIsAlarmedAfterAWeek(t *testing.T) {
-	t.Parallel()
-	inBubble(t, func(s *estate) {
-		s.start()
-		s.freeze(rotator.FreezeRequest{})
-		s.freeze(rotator.FreezeRequest{For: 20 * 24 * time.Hour})
-		s.pass(6 * 24 * time.Hour)
-		s.wantFiring("")
-		s.pass(2 * 24 * time.Hour)
-		s.wantFiring("freeze-lasting/daemon/f-1")
-		s.unfreeze("f-1")
-		s.wantFiring("")
-	})
-}
-
-// TestFreeze_IsShown with its key, in the numbers and in a plan.
-func TestFreeze_IsShown(t *testing.T) {
-	t.Parallel()
-	inBubble(t, func(s *estate) {
-		s.key.Schedule = schedule(t, "@daily", rotator.MisfireCatchUp)
-		s.start()
-		f := s.freeze(rotator.FreezeRequest{Key: "payments"})
-		if all := s.status("payments").Freezes; len(all) != 1 || all[0] != f {
-			t.Errorf("of the key: %+v", all)
-		}
-		if all := s.engine.Summary().Freezes; len(all) != 1 || all[0] != f {
-			t.Errorf("in the numbers: %+v", all)
-		}
-		if s.engine.Summary().NextFrozen != true {
-			t.Error("the next rotation does not wait")
-		}
-		p, err := s.engine.PlanRotation(s.t.Context(), "payments")
-		if err != nil || len(p.Problems) != 1 || p.Problems[0].Code != rotator.ReasonFrozen {
-			t.Errorf("in the plan: %+v (%v)", p.Problems, err)
-		}
-		if p, err = s.engine.PlanRevocation(s.t.Context(), "payments"); err != nil || len(p.Problems) != 0 {
-			t.Errorf("in the plan of a revocation: %+v (%v)", p.Problems, err)
-		}
 	})
 }

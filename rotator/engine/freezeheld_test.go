@@ -1,6 +1,7 @@
 package engine_test
 
 import (
+	"strings"
 	"testing"
 	"time"
 
@@ -25,7 +26,7 @@ func TestFreeze_WhoWasRefusedDidNotRetire(t *testing.T) {
 			return nil
 		})
 		go func() {
-			_, err := s.engine.Retire(s.t.Context(), rotator.Request{Key: "payments", Actor: "alice"})
+			err := s.retiresAs("alice")
 			asked <- err
 		}()
 		s.pass(time.Second)
@@ -76,5 +77,125 @@ func TestFreeze_OfALabelOfTwoVaults(t *testing.T) {
 		s.start()
 		_, err := s.engine.Freeze(s.t.Context(), rotator.FreezeRequest{Actor: "bob", Reason: "audit", Vault: "contoso"})
 		wantError(t, err, rotator.CodeInvalid, "contoso.managedhsm.azure.net, contoso.vault.azure.net")
+	})
+}
+
+// TestFreeze_EndsByItsTime, also while the daemon is stopped, and only once.
+func TestFreeze_EndsByItsTime(t *testing.T) {
+	t.Parallel()
+	for name, pass := range map[string]func(s *estate){
+		"while the daemon runs": func(s *estate) { s.pass(2 * time.Hour) },
+		"after a restart":       func(s *estate) { s.restart(30 * time.Minute); s.wantFreezes("f-1"); s.pass(time.Hour) },
+		"while it is stopped":   func(s *estate) { s.restart(2 * time.Hour) },
+		"and not twice":         func(s *estate) { s.pass(2 * time.Hour); s.restart(time.Minute) },
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			inBubble(t, func(s *estate) {
+				s.start()
+				s.freeze(rotator.FreezeRequest{For: time.Hour})
+				pass(s)
+				s.wantFreezes("")
+				if begun, over := s.events(rotator.EventFrozen), s.events(rotator.EventFreezeEnded); len(begun) != 1 || len(over) != 1 ||
+					begun[0].Actor != "amelie" || begun[0].Data["reason"] != "INC-4711" || over[0].Actor != "cmkd" || over[0].Data["freeze"] != "f-1" {
+					t.Errorf("events: %+v %+v", begun, over)
+				}
+				s.rotate()
+				s.pass(time.Minute)
+				s.wantVersions("++")
+			})
+		})
+	}
+}
+
+// TestFreeze_LostAccessStopsWhatIsScheduled: everywhere, until a person has looked. What
+// people ask for goes on.
+func TestFreeze_LostAccessStopsWhatIsScheduled(t *testing.T) {
+	t.Parallel()
+	inBubble(t, func(s *estate) {
+		const otherID = "https://fabrikam.vault.azure.net/keys/other"
+		s.key.Dependents = s.key.Dependents[:1]
+		s.azure.AddKey(otherID)
+		s.also = []rotator.Key{{Name: "other", ID: otherID, Schedule: schedule(t, "0 3 1 1 *", rotator.MisfireCatchUp)}}
+		s.start()
+		s.rotate()
+		s.pass(time.Minute)
+		s.wantFreezes("")
+		s.azure.Change(storageID, func(r *rotatortest.Resource) { r.Delay = -1 }) // gets no access back
+		for _, enabled := range []bool{false, true} {
+			s.azure.Enable(keyID, s.azure.List(keyID)[0].ID, enabled)
+		}
+		s.pass(30 * time.Minute)
+		s.wantFreezes("f-1")
+		if e := s.events(rotator.EventFrozen)[0]; e.Actor != "cmkd" || !strings.Contains(e.Data["reason"], "storage lost access to key payments") || !strings.Contains(e.Data["reason"], "KeyDisabled") {
+			t.Errorf("event: %+v", e)
+		}
+		if !strings.Contains(s.firing(), "frozen-by-cmkd/daemon/f-1") {
+			t.Errorf("firing: %s", s.firing())
+		}
+		s.pass(3 * time.Hour)
+		if n := len(s.azure.List(otherID)); n != 1 {
+			t.Fatalf("%d versions: what is scheduled goes on", n)
+		}
+		s.unfreeze("f-1")
+		if strings.Contains(s.firing(), "frozen-by-cmkd") {
+			t.Errorf("firing: %s", s.firing())
+		}
+		s.pass(3 * time.Hour)
+		s.wantFreezes("") // it is no news that it has no access
+		if n := len(s.azure.List(otherID)); n != 2 {
+			t.Fatalf("%d versions: it does not go on", n)
+		}
+	})
+}
+
+// TestFreeze_OfWhatIsScheduledLetsPeopleThrough.
+func TestFreeze_OfWhatIsScheduledLetsPeopleThrough(t *testing.T) {
+	t.Parallel()
+	f := rotator.Freeze{Scheduled: true}
+	if !f.Stops(keyID, false, time.Now()) || f.Stops(keyID, true, time.Now()) {
+		t.Error("a freeze of what is scheduled is one of what nobody asks for")
+	}
+}
+
+// TestFreeze_WithoutAnEndIsAlarmedAfterAWeek.
+func TestFreeze_WithoutAnEndIsAlarmedAfterAWeek(t *testing.T) {
+	t.Parallel()
+	inBubble(t, func(s *estate) {
+		s.start()
+		s.freeze(rotator.FreezeRequest{})
+		s.freeze(rotator.FreezeRequest{For: 20 * 24 * time.Hour})
+		s.pass(6 * 24 * time.Hour)
+		s.wantFiring("")
+		s.pass(2 * 24 * time.Hour)
+		s.wantFiring("freeze-lasting/daemon/f-1")
+		s.unfreeze("f-1")
+		s.wantFiring("")
+	})
+}
+
+// TestFreeze_IsShown with its key, in the numbers and in a plan.
+func TestFreeze_IsShown(t *testing.T) {
+	t.Parallel()
+	inBubble(t, func(s *estate) {
+		s.key.Schedule = schedule(t, "@daily", rotator.MisfireCatchUp)
+		s.start()
+		f := s.freeze(rotator.FreezeRequest{Key: "payments"})
+		if all := s.status("payments").Freezes; len(all) != 1 || all[0] != f {
+			t.Errorf("of the key: %+v", all)
+		}
+		if all := s.engine.Summary().Freezes; len(all) != 1 || all[0] != f {
+			t.Errorf("in the numbers: %+v", all)
+		}
+		if s.engine.Summary().NextFrozen != true {
+			t.Error("the next rotation does not wait")
+		}
+		p, err := s.engine.PlanRotation(s.t.Context(), "payments")
+		if err != nil || len(p.Problems) != 1 || p.Problems[0].Code != rotator.ReasonFrozen {
+			t.Errorf("in the plan: %+v (%v)", p.Problems, err)
+		}
+		if p, err = s.engine.PlanRevocation(s.t.Context(), "payments"); err != nil || len(p.Problems) != 0 {
+			t.Errorf("in the plan of a revocation: %+v (%v)", p.Problems, err)
+		}
 	})
 }

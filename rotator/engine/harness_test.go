@@ -33,7 +33,11 @@ type estate struct {
 	vault rotator.Vault
 	key   rotator.Key
 	also  []rotator.Key // configured beside key
-	clock *skewed
+	// services are kinds beside those of azure, or in their place; lister says what is to be
+	// searched, azure if nil.
+	services []rotator.Service
+	lister   rotator.Lister
+	clock    *skewed
 	// alerting has the receiver told, see [estate.listen].
 	alerting engine.Alerting
 	limits   engine.Limits
@@ -91,7 +95,8 @@ func (s *estate) start() *estate {
 	s.t.Helper()
 	s.furnish()
 	s.engine = engine.New(engine.Options{
-		Store: s.store, Vault: cmp.Or[rotator.Vault](s.vault, s.azure), Services: s.azure.Services(), Lister: s.azure, Clock: s.clock, Keys: slices.Concat([]rotator.Key{s.key}, s.also),
+		Store: s.store, Vault: cmp.Or[rotator.Vault](s.vault, s.azure), Services: slices.Concat(s.azure.Services(), s.services), Clock: s.clock, Keys: slices.Concat([]rotator.Key{s.key}, s.also),
+		Lister:   cmp.Or[rotator.Lister](s.lister, s.azure),
 		Alerting: s.alerting, Limits: s.limits,
 	})
 	ctx, cancel := context.WithCancel(s.t.Context())
@@ -370,4 +375,23 @@ func drive(t *testing.T, azure *rotatortest.Azure, store *rotatortest.Store, key
 			t.Fatal(err)
 		}
 	}
+}
+
+// attests has somebody attest for a dependent of payments.
+func (s *estate) attests(dependent, actor string) {
+	s.t.Helper()
+	if _, err := s.attest(dependent, actor); err != nil {
+		s.t.Fatal(err)
+	}
+}
+
+// retiresAs has somebody say that the previous version may go, and returns what is answered.
+func (s *estate) retiresAs(actor string) error {
+	_, err := s.engine.Retire(s.t.Context(), rotator.Request{Key: "payments", Actor: actor, Reason: "looked"})
+	return err
+}
+
+// blind has the storage account use the key in backups that nobody sees.
+func (s *estate) blind() {
+	s.azure.Change(storageID, func(r *rotatortest.Resource) { r.Blind = []string{"backups"} })
 }

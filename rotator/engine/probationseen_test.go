@@ -1,13 +1,11 @@
 package engine_test
 
 import (
-	"context"
 	"strings"
 	"testing"
 	"time"
 
 	"cmkd/rotator"
-	"cmkd/rotator/engine"
 	"cmkd/rotator/rotatortest"
 )
 
@@ -39,30 +37,9 @@ func TestProbation_RetireDoesNotSayThatItStays(t *testing.T) {
 		s.retires(func(r *rotatortest.Resource) {})
 		s.azure.Change(storageID, func(r *rotatortest.Resource) { r.Forbidden = true })
 		s.pass(3 * time.Minute)
-		_, err := s.engine.Retire(s.t.Context(), rotator.Request{Key: "payments", Actor: "bob"})
+		err := s.retiresAs("bob")
 		if err != nil && strings.Contains(err.Error(), "stays enabled") {
 			t.Errorf("retire says %q; vault %s", err, s.enabled())
-		}
-	})
-}
-
-// TestRetire_RefusedAsCompromised has no effect on the retirement after it.
-func TestRetire_RefusedAsCompromised(t *testing.T) {
-	t.Parallel()
-	inBubble(t, func(s *estate) {
-		s.uses()
-		s.azure.Change(storageID, func(r *rotatortest.Resource) { r.Blind = []string{"backups"} })
-		s.start()
-		op := s.rotate()
-		s.pass(5 * time.Hour)
-		_, err := s.engine.Retire(s.t.Context(), rotator.Request{Key: "payments", Actor: "carol", Compromised: true})
-		wantError(t, err, rotator.CodeRefused, "backups")
-		if _, err := s.attest("storage", "bob"); err != nil {
-			t.Fatal(err)
-		}
-		s.pass(time.Minute)
-		if got := s.operation(op); got.State != rotator.StateProbation {
-			t.Errorf("%s, compromised %v\n%s", got.State, got.Compromised, s.log())
 		}
 	})
 }
@@ -85,7 +62,6 @@ func TestProbation_OfOneThatIsSeldomLookedAt(t *testing.T) {
 			}
 		}
 		s.pass(6 * time.Hour)
-		t.Logf("%s prob %v firing %q", s.operation(op).State, s.operation(op).Problem, s.firing())
 	})
 }
 
@@ -96,13 +72,8 @@ func TestProbation_OfALongWindow(t *testing.T) {
 		s.key.Dependents, s.key.Soak = []rotator.Dependent{{ID: storageID, Kind: "slow"}}, 0
 		s.azure.AddResource(rotatortest.Resource{ID: storageID, Kind: "slow", Use: rotatortest.Use{Key: keyID}})
 		s.azure.Remove(cosmosID)
-		all := append(s.azure.Services(), s.azure.Service("slow", rotator.Traits{Window: time.Hour, Revocation: 24 * time.Hour, Best: rotator.EvidenceConfirmed}))
-		e := engine.New(engine.Options{Store: s.store, Vault: s.azure, Services: all, Lister: s.azure, Clock: s.clock, Keys: []rotator.Key{s.key}})
-		s.engine = e
-		ctx, cancel := context.WithCancel(s.t.Context())
-		done := make(chan error, 1)
-		go func() { done <- e.Run(ctx) }()
-		s.stop = func() { cancel(); <-done; s.stop = nil }
+		s.services = []rotator.Service{s.azure.Service("slow", rotator.Traits{Window: time.Hour, Revocation: 24 * time.Hour, Best: rotator.EvidenceConfirmed})}
+		s.start()
 		s.pass(4*time.Minute + 20*time.Second)
 		op := s.rotate()
 		for range 30 * 60 {
@@ -113,7 +84,6 @@ func TestProbation_OfALongWindow(t *testing.T) {
 			}
 		}
 		s.pass(10 * time.Minute)
-		t.Logf("%s firing %q", s.operation(op).State, s.firing())
 	})
 }
 
@@ -147,15 +117,82 @@ func TestProbation_OfOneThatIsDeleted(t *testing.T) {
 		s.azure.Change(storageID, func(r *rotatortest.Resource) { r.Gone = true })
 		s.pass(10 * 24 * time.Hour)
 		o := s.operation(op)
-		t.Logf("%s problem %v needs %v firing %q", o.State, o.Problem, o.NeedsYou(), s.firing())
 		k := s.key
 		k.Dependents = nil
 		s.reload(k)
 		s.pass(time.Hour)
 		o = s.operation(op)
-		t.Logf("%s problem %v trackers %v firing %q", o.State, o.Problem, o.Operation.Trackers, s.firing())
 		if !o.State.Final() {
 			t.Errorf("stands still\n%s", s.log())
+		}
+	})
+}
+
+// TestProbation_TheSecondHasALastLookToo of its own.
+func TestProbation_TheSecondHasALastLookToo(t *testing.T) {
+	t.Parallel()
+	inBubble(t, func(s *estate) {
+		s.key.Dependents[0].Poll = 67 * time.Minute
+		s.azure.Change(storageID, func(r *rotatortest.Resource) { r.Delay = 20 * time.Minute })
+		op := s.untilDisabled()
+		for range 600 { // until the last look is over
+			s.pass(time.Second * 10)
+			if s.operation(op).State == rotator.StateCompleted {
+				break
+			}
+			if p := s.operation(op).Probation; s.clock.Now().After(p.Add(-20 * time.Second)) {
+				// the last look shows a denial: it is rolled back
+				s.azure.Change(storageID, func(r *rotatortest.Resource) { r.Needs, r.Delay = firstVersion, 10*time.Minute })
+			}
+		}
+		s.wantVersions("++")
+		s.azure.Change(storageID, func(r *rotatortest.Resource) { r.Needs = "" })
+		s.pass(4 * time.Hour)
+		s.retire()
+		start := s.clock.Now()
+		for s.operation(op).State != rotator.StateCompleted && s.clock.Now().Sub(start) < 6*time.Hour {
+			s.pass(10 * time.Second)
+			if p := s.operation(op).Problem; p != nil {
+				t.Errorf("after %s: %s %s (%s)\n%s", s.clock.Now().Sub(start), s.operation(op).State, p.Message, p.Hint, s.log())
+				break
+			}
+		}
+	})
+}
+
+// TestProbation_OfAKeyThatIsTakenOutAndPutBack is rolled back in time.
+func TestProbation_OfAKeyThatIsTakenOutAndPutBack(t *testing.T) {
+	t.Parallel()
+	inBubble(t, func(s *estate) {
+		op := s.retires(needsFirst)
+		s.reload()
+		s.pass(15 * time.Minute)
+		s.reload(s.key)
+		s.pass(2 * time.Hour)
+		if s.enabled() != "++" {
+			t.Errorf("%s vault %s firing %q\n%s", s.operation(op).State, s.enabled(), s.firing(), s.log())
+		}
+	})
+}
+
+// TestProbation_MoreIsRequiredMeanwhile and somebody is told.
+func TestProbation_MoreIsRequiredMeanwhile(t *testing.T) {
+	t.Parallel()
+	inBubble(t, func(s *estate) {
+		s.key.Soak = 0
+		s.start()
+		op := s.rotate()
+		s.pass(40 * time.Hour)
+		s.want(op, rotator.StateRetiring)
+		s.retire()
+		s.pass(time.Minute)
+		s.want(op, rotator.StateProbation)
+		key := s.key
+		key.Require = rotator.EvidenceConfirmed
+		s.reload(key)
+		s.pass(100 * time.Hour)
+		if got := s.operation(op); got.State != rotator.StateProbation || got.NeedsYou() == nil || s.firing() == "" {
+			t.Errorf("%s, needs you: %v, firing %q", got.State, got.NeedsYou(), s.firing())
 		}
 	})
 }

@@ -90,7 +90,7 @@ func TestRotation_ManualRetirement(t *testing.T) {
 		s.start()
 		op := s.rotate()
 		s.pass(time.Hour)
-		_, err := s.engine.Retire(s.t.Context(), rotator.Request{Key: "payments", Actor: "bob"})
+		err := s.retiresAs("bob")
 		wantError(t, err, rotator.CodeRefused, "cosmos")
 		s.pass(26 * time.Hour)
 		done, err := s.engine.Retire(s.t.Context(), rotator.Request{Key: "payments", Actor: "bob"})
@@ -112,7 +112,7 @@ func TestRotation_NextOneOffersWhatWasNotRetired(t *testing.T) {
 		second := s.rotate()
 		s.completes(first)
 		s.pass(27 * time.Hour)
-		if _, err := s.engine.Retire(s.t.Context(), rotator.Request{Key: "payments", Actor: "bob"}); err != nil {
+		if err := s.retiresAs("bob"); err != nil {
 			t.Fatal(err)
 		}
 		s.completes(second)

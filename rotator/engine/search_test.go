@@ -9,7 +9,6 @@ import (
 	"time"
 
 	"cmkd/rotator"
-	"cmkd/rotator/engine"
 	"cmkd/rotator/rotatortest"
 )
 
@@ -299,7 +298,8 @@ func TestPlan_NamesWhatNobodyListed(t *testing.T) {
 	})
 }
 
-// TestSearch_OfASubscriptionThatIsNotListedAnyMore is not complete.
+// TestSearch_OfASubscriptionThatIsNotListedAnyMore is not complete; a list that cannot be read
+// says of none that it is not there.
 func TestSearch_OfASubscriptionThatIsNotListedAnyMore(t *testing.T) {
 	t.Parallel()
 	inBubble(t, func(s *estate) {
@@ -310,16 +310,11 @@ func TestSearch_OfASubscriptionThatIsNotListedAnyMore(t *testing.T) {
 		where, less := []string{subscription, other}, []string{subscription}
 		var seen atomic.Pointer[[]string]
 		seen.Store(&where)
-		s.engine = engine.New(engine.Options{Store: s.store, Vault: s.azure, Services: s.azure.Services(), Lister: lists{&seen}, Clock: s.clock, Keys: []rotator.Key{s.key}})
-		ctx, cancel := context.WithCancel(s.t.Context())
-		done := make(chan error, 1)
-		e := s.engine
-		go func() { done <- e.Run(ctx) }()
-		s.stop = func() { cancel(); <-done; s.stop = nil }
+		s.lister = lists{&seen}
+		s.start()
 		s.pass(time.Minute)
 		op := s.rotate()
 		s.pass(3 * time.Hour)
-		t.Logf("%s searched %+v", s.operation(op).State, s.operation(op).Inventory)
 		seen.Store(&less) // the role is lost
 		s.azure.AddResource(rotatortest.Resource{ID: strings.Replace(storageID, subscription, other, 1) + "2", Kind: "follower", Use: rotatortest.Use{Key: keyID, Binding: rotator.BindingPinned, Pinned: firstVersion}})
 		s.pass(12 * time.Hour)
@@ -333,3 +328,26 @@ func TestSearch_OfASubscriptionThatIsNotListedAnyMore(t *testing.T) {
 type lists struct{ all *atomic.Pointer[[]string] }
 
 func (l lists) Subscriptions(context.Context) ([]string, error) { return *l.all.Load(), nil }
+
+// TestSearch_AListThatFailsSaysNothing of subscriptions that were searched before.
+func TestSearch_AListThatFailsSaysNothing(t *testing.T) {
+	t.Parallel()
+	inBubble(t, func(s *estate) {
+		s.key.Dependents = nil
+		s.start()
+		s.rotate()
+		s.pass(4 * time.Hour)
+		s.answering("subscriptions", rotator.CodeForbidden)
+		op := s.rotate()
+		s.pass(4 * time.Hour)
+		saw := s.operation(op).Inventory
+		if saw.Complete() {
+			t.Fatalf("searched %+v", saw)
+		}
+		for _, u := range saw.Unchecked {
+			if strings.Contains(u.String(), "not listed any more") {
+				t.Errorf("says %s", &u)
+			}
+		}
+	})
+}

@@ -3,11 +3,9 @@ package engine_test
 import (
 	"context"
 	"testing"
-	"testing/synctest"
 	"time"
 
 	"cmkd/rotator"
-	"cmkd/rotator/engine"
 	"cmkd/rotator/rotatortest"
 )
 
@@ -33,19 +31,6 @@ func (s through) Observe(ctx context.Context, d *rotator.Dependent, ask rotator.
 	return o, err
 }
 
-// startWith starts the engine with one more kind.
-func (s *estate) startWith(more rotator.Service) {
-	s.t.Helper()
-	s.engine = engine.New(engine.Options{
-		Store: s.store, Vault: s.azure, Services: append(s.azure.Services(), more), Lister: s.azure, Clock: s.clock, Keys: []rotator.Key{s.key},
-	})
-	ctx, cancel := context.WithCancel(s.t.Context())
-	done := make(chan error, 1)
-	go func() { done <- s.engine.Run(ctx) }()
-	s.stop = func() { cancel(); <-done; s.stop = nil }
-	synctest.Wait()
-}
-
 // TestVia_OutlivesWhatItWasLookedAtThrough deletes a cluster, listed or not, whose disk
 // encryption set stays, on the old version: it is nobody's but the search's then.
 func TestVia_OutlivesWhatItWasLookedAtThrough(t *testing.T) {
@@ -65,7 +50,8 @@ func TestVia_OutlivesWhatItWasLookedAtThrough(t *testing.T) {
 					s.key.Dependents = append(s.key.Dependents, rotator.Dependent{ID: clusterID, Kind: "cluster"})
 				}
 				cluster := s.azure.Service("cluster", rotator.Traits{Window: time.Hour, Revocation: time.Hour, Best: rotator.EvidenceConfirmed}).(findable)
-				s.startWith(through{cluster, storageID})
+				s.services = []rotator.Service{through{cluster, storageID}}
+				s.start()
 				first := s.azure.Needs(storageID)[0]
 				s.rotate()
 				s.pass(4 * time.Hour)

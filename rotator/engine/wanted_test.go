@@ -74,17 +74,11 @@ func TestUpdate_IsNotRepeatedForWhatPasses(t *testing.T) {
 			r.Deaf = true
 			r.More = append(r.More, &rotatortest.Use{Path: "volumes", Key: keyID, Binding: rotator.BindingPinned, Pinned: firstVersion})
 		})
-		var all []rotator.Service
 		var n atomic.Int32
 		for _, x := range s.azure.Services() {
-			all = append(all, passing{x})
+			s.services = append(s.services, passing{x}) // the last of a kind counts
 		}
-		e := engine.New(engine.Options{Store: s.store, Vault: s.azure, Services: all, Lister: s.azure, Clock: s.clock, Keys: []rotator.Key{s.key}})
-		s.engine = e
-		ctx, cancel := context.WithCancel(s.t.Context())
-		done := make(chan error, 1)
-		go func() { done <- e.Run(ctx) }()
-		s.stop = func() { cancel(); <-done; s.stop = nil }
+		s.start()
 		s.pass(time.Minute)
 		s.azure.FailWith(func(call, _ string) *rotatortest.Fault {
 			if call == "apply" && n.Add(1) > 100 {

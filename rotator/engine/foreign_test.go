@@ -2,7 +2,9 @@ package engine_test
 
 import (
 	"context"
+	"slices"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -160,11 +162,10 @@ func TestWeaker_BetweenIsRetired(t *testing.T) {
 		s.key.Dependents = s.key.Dependents[:1]
 		s.start()
 		s.pass(time.Hour)
-		weak := s.azure.OutsideAs(keyID, func(v *rotator.Version) { v.Size = 2048 })
+		s.azure.OutsideAs(keyID, func(v *rotator.Version) { v.Size = 2048 })
 		s.pass(time.Hour)
 		s.azure.OutsideAs(keyID, func(v *rotator.Version) {})
 		s.pass(30 * time.Hour)
-		t.Logf("%s %s firing %q", s.enabled(), weak.ID, s.firing())
 		op := s.rotate()
 		s.pass(30 * time.Hour)
 		o := s.operation(op)
@@ -184,11 +185,11 @@ func TestWeaker_DuringARotationIsRetired(t *testing.T) {
 		s.pass(10 * time.Minute)
 		weak := s.azure.OutsideAs(keyID, func(v *rotator.Version) { v.Size = 2048 })
 		s.pass(3 * time.Hour)
-		t.Logf("%s %v %q", s.operation(op).State, s.operation(op).Problem, s.firing())
 		s.azure.Outside(keyID)
 		s.pass(3 * time.Hour)
-		p, err := s.engine.PlanRetirement(s.t.Context(), "payments", "carol")
-		t.Logf("plan %v %+v", err, p.Objections)
+		if p, err := s.engine.PlanRetirement(s.t.Context(), "payments", "carol"); err != nil || !slices.Contains(p.Previous, weak.ID) {
+			t.Errorf("the plan disables %v, %v", p.Previous, err)
+		}
 		s.retire()
 		s.ends(op)
 		if s.enabled()[2] == '+' {
@@ -208,7 +209,7 @@ func TestWeaker_NotBecauseAListDoesNotTell(t *testing.T) {
 		s.pass(time.Hour)
 		op := s.rotate()
 		s.pass(5 * time.Hour)
-		t.Logf("%s %v", s.operation(op).State, s.operation(op).Problem)
+		s.want(op, rotator.StateCompleted)
 		s.azure.OutsideAs(keyID, func(v *rotator.Version) { v.Type, v.HSM = "RSA-HSM", true })
 		s.pass(time.Hour)
 		if f := s.firing(); f != "" {
@@ -226,4 +227,185 @@ func (v hsmHidden) Versions(ctx context.Context, key rotator.KeyID) ([]rotator.V
 		all[i].HSM = false
 	}
 	return all, err
+}
+
+// TestWeaker_AcceptedAndTheAnswerLost makes no second version.
+func TestWeaker_AcceptedAndTheAnswerLost(t *testing.T) {
+	t.Parallel()
+	inBubble(t, func(s *estate) {
+		s.key.Dependents = s.key.Dependents[:1]
+		s.vault = &losesFirst{likeNewest: likeNewest{s.azure}}
+		s.start()
+		s.pass(time.Hour)
+		s.azure.OutsideAs(keyID, func(v *rotator.Version) { v.Size = 2048 })
+		s.pass(30 * 24 * time.Hour)
+		weak := s.azure.List(keyID)[1].ID
+		o, err := s.engine.Rotate(s.t.Context(), rotator.Request{Key: "payments", Actor: "alice", Reason: "x", Accept: weak})
+		if err != nil {
+			t.Fatal(err)
+		}
+		s.pass(24 * time.Hour)
+		if got := s.operation(o.ID); len(s.azure.List(keyID)) != 3 || len(s.events(rotator.EventVersionTampered)) > 1 {
+			t.Errorf("%s target %s, versions %s, firing %q\n%s", got.State, got.Target.ID, s.enabled(), s.firing(), s.log())
+		}
+	})
+}
+
+// TestTamper_WhatOurCallMadeIsNotAStrangers before its answer says whose it is: here a
+// list that the watch asked for tells of the version first.
+func TestTamper_WhatOurCallMadeIsNotAStrangers(t *testing.T) {
+	t.Parallel()
+	inBubble(t, func(s *estate) {
+		s.onlyPinned()
+		s.start()
+		s.pass(time.Minute)
+		var lists atomic.Int32
+		made, answer := make(chan struct{}), make(chan struct{})
+		s.azure.FailWith(func(call, _ string) *rotatortest.Fault {
+			switch {
+			case call == "versions" && lists.Add(1) == 1:
+				<-made
+			case call == "create":
+				return &rotatortest.Fault{Late: func() { close(made); <-answer }}
+			}
+			return nil
+		})
+		s.pass(5 * time.Minute)
+		reads := s.azure.Calls("version") + 1 // the preflight's, of the newest
+		op := s.rotate()
+		s.pass(10 * time.Second)
+		s.want(op, rotator.StateCreating)
+		close(answer)
+		s.pass(10 * time.Second)
+		s.want(op, rotator.StateSoaking)
+		if n := s.azure.Calls("version") - reads; n != 0 || lists.Load() < 2 {
+			t.Errorf("asked %d times how fit the version is that cmkd made itself, after %d lists", n, lists.Load())
+		}
+	})
+}
+
+// TestForeign_AdoptedOnlyIfFit: a version that somebody else made is followed only if it
+// can be used and is not weaker; otherwise it is noted and told of.
+func TestForeign_AdoptedOnlyIfFit(t *testing.T) {
+	t.Parallel()
+	soon := func(d time.Duration) time.Time { return time.Now().Add(d).UTC() }
+	for name, c := range map[string]struct {
+		as  func(v *rotator.Version)
+		why string // empty if it is adopted
+	}{
+		"like the current one": {func(*rotator.Version) {}, ""},
+		"stronger":             {func(v *rotator.Version) { v.Size, v.HSM, v.Type = 4096, true, "RSA-HSM" }, ""},
+		"disabled":             {func(v *rotator.Version) { v.Enabled = false }, "is disabled"},
+		"expired":              {func(v *rotator.Version) { v.Expires = soon(-time.Hour) }, "has expired"},
+		"not valid yet":        {func(v *rotator.Version) { v.NotBefore = soon(24 * time.Hour) }, "is not valid before"},
+		"smaller":              {func(v *rotator.Version) { v.Size = 2048 }, "has 2048 bits"},
+		"of another type":      {func(v *rotator.Version) { v.Type = "EC" }, "is of type EC"},
+		"for less":             {func(v *rotator.Version) { v.Ops = "wrapKey" }, "may not be used for unwrapKey"},
+		"exportable":           {func(v *rotator.Version) { v.Exportable = true }, "may be exported"},
+	} {
+		for _, during := range []bool{false, true} {
+			t.Run(name, func(t *testing.T) {
+				t.Parallel()
+				inBubble(t, func(s *estate) {
+					s.key.Retire = rotator.RetireManual
+					s.start()
+					s.pass(time.Minute)
+					var op rotator.OperationID
+					if during {
+						op = s.rotate()
+						s.pass(10 * time.Minute)
+					}
+					s.pass(time.Second)
+					v := s.azure.OutsideAs(keyID, c.as)
+					s.pass(5*time.Minute + settlingTime)
+					adopted := len(s.events(rotator.EventVersionAdopted)) > 0
+					if adopted != (c.why == "") {
+						t.Fatalf("adopted: %t\n%s", adopted, s.log())
+					}
+					if c.why == "" {
+						if got := s.operation(s.last()); got.Target.ID != v.ID {
+							t.Errorf("the target is %s\n%s", got.Target.ID, s.log())
+						}
+						s.wantFiring("")
+						return
+					}
+					s.wantFiring(tamperedAlert + v.ID)
+					events := s.events(rotator.EventVersionTampered)
+					if len(events) != 1 || !strings.Contains(events[0].Message, c.why) {
+						t.Errorf("events %+v", events)
+					}
+					if during && s.operation(op).Target.ID == v.ID {
+						t.Errorf("the rotation goes to it")
+					}
+				})
+			})
+		}
+	}
+}
+
+// TestForeign_AdoptedOnceItIsFit, and the alert is taken back.
+func TestForeign_AdoptedOnceItIsFit(t *testing.T) {
+	t.Parallel()
+	inBubble(t, func(s *estate) {
+		s.key.Dependents = s.key.Dependents[:1]
+		s.start()
+		s.pass(time.Minute)
+		v := s.azure.OutsideAs(keyID, func(v *rotator.Version) { v.Enabled = false })
+		s.pass(10 * time.Minute)
+		s.wantFiring(tamperedAlert + v.ID)
+		s.azure.Enable(keyID, v.ID, true)
+		s.pass(6 * time.Minute)
+		s.wantFiring("")
+		if got := s.operation(s.last()); got.Target.ID != v.ID || got.Cause != rotator.CauseVault {
+			t.Errorf("no rotation follows it: %+v\n%s", got.Operation, s.log())
+		}
+	})
+}
+
+// TestForeign_TwoBetweenTwoLists: both are accounted for, the older one is to be retired.
+func TestForeign_TwoBetweenTwoLists(t *testing.T) {
+	t.Parallel()
+	inBubble(t, func(s *estate) {
+		s.key.Dependents = s.key.Dependents[:1]
+		s.start()
+		s.pass(time.Minute)
+		first := s.azure.Outside(keyID)
+		s.pass(time.Second)
+		second := s.azure.Outside(keyID)
+		s.pass(5 * time.Minute)
+		op := s.operation(s.last())
+		if op.Target.ID != second.ID || !slices.Equal(op.Previous, []string{first.ID, firstVersion}) {
+			t.Fatalf("target %s, previous %v", op.Target.ID, op.Previous)
+		}
+		s.pass(3 * time.Hour)
+		s.wantVersions("--+")
+		s.wantFiring("")
+	})
+}
+
+// TestForeign_NobodyIsSentToADisabledVersion.
+func TestForeign_NobodyIsSentToADisabledVersion(t *testing.T) {
+	t.Parallel()
+	inBubble(t, func(s *estate) {
+		s.key.Dependents = s.key.Dependents[:1]
+		s.azure.Change(storageID, func(r *rotatortest.Resource) { r.Binding, r.Pinned = rotator.BindingPinned, firstVersion })
+		busy := true
+		s.azure.FailWith(func(call, _ string) *rotatortest.Fault {
+			if call == "apply" && busy {
+				return &rotatortest.Fault{Err: refused(rotator.CodeUnavailable, true)}
+			}
+			return nil
+		})
+		s.start()
+		op := s.rotateNow()
+		s.pass(10 * time.Second)
+		s.azure.Enable(keyID, s.operation(op).Target.ID, false)
+		s.pass(10 * time.Minute)
+		busy = false
+		s.pass(30 * time.Minute)
+		s.wantTracker(op, storageID, rotator.TrackerNeedsAction, rotator.EvidenceNone)
+		if needs := s.azure.Needs(storageID); !slices.Equal(needs, []string{firstVersion}) {
+			t.Errorf("it was sent to %v", needs)
+		}
+	})
 }

@@ -1,0 +1,161 @@
+package engine_test
+
+import (
+	"context"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"cmkd/rotator"
+	"cmkd/rotator/rotatortest"
+)
+
+// TestRetire_CompromisedEndsWithWhatItWasFor and a retirement after it has its probation.
+func TestRetire_CompromisedEndsWithWhatItWasFor(t *testing.T) {
+	t.Parallel()
+	inBubble(t, func(s *estate) {
+		s.uses()
+		s.blind()
+		s.start()
+		op := s.rotate()
+		s.pass(5 * time.Hour)
+		s.want(op, rotator.StateRetiring)
+		var slow atomic.Bool
+		slow.Store(true)
+		s.azure.FailWith(func(call, _ string) *rotatortest.Fault {
+			if call == "observe" && slow.Load() {
+				return &rotatortest.Fault{Err: &rotator.Error{Code: rotator.CodeThrottled, Message: "429", NoEffect: true, RetryAfter: 10 * time.Minute}}
+			}
+			return nil
+		})
+		go func() {
+			_, err := s.engine.Retire(context.Background(), rotator.Request{Key: "payments", Actor: "carol", Compromised: true})
+			t.Logf("retire: %v", err)
+		}()
+		s.pass(time.Minute)
+		s.azure.Outside(keyID)
+		s.pass(7 * time.Minute)
+		slow.Store(false)
+		s.pass(30 * time.Minute)
+		s.attests("storage", "bob")
+		s.pass(12 * time.Hour)
+		if o := s.operation(op); o.Compromised || len(s.events(rotator.EventVersionDisabled)) > 0 && !strings.Contains(s.log(), "probation") {
+			t.Errorf("%s compromised %v %s\n%s", o.State, o.Compromised, s.enabled(), s.log())
+		}
+	})
+}
+
+// TestRetire_RefusedAsCompromised has no effect on the retirement after it.
+func TestRetire_RefusedAsCompromised(t *testing.T) {
+	t.Parallel()
+	inBubble(t, func(s *estate) {
+		s.uses()
+		s.blind()
+		s.start()
+		op := s.rotate()
+		s.pass(5 * time.Hour)
+		_, err := s.engine.Retire(s.t.Context(), rotator.Request{Key: "payments", Actor: "carol", Compromised: true})
+		wantError(t, err, rotator.CodeRefused, "backups")
+		s.attests("storage", "bob")
+		s.pass(time.Minute)
+		if got := s.operation(op); got.State != rotator.StateProbation {
+			t.Errorf("%s, compromised %v\n%s", got.State, got.Compromised, s.log())
+		}
+	})
+}
+
+// TestRetire_IsAnsweredWhenTheVaultRefuses to disable.
+func TestRetire_IsAnsweredWhenTheVaultRefuses(t *testing.T) {
+	t.Parallel()
+	inBubble(t, func(s *estate) {
+		s.key.Dependents, s.key.Soak, s.key.Retire = s.key.Dependents[:1], 0, rotator.RetireManual
+		s.start()
+		op := s.rotate()
+		s.pass(3 * time.Hour)
+		s.want(op, rotator.StateRetiring)
+		s.azure.FailWith(func(call, _ string) *rotatortest.Fault {
+			if call == "set-enabled" {
+				return &rotatortest.Fault{Err: refused(rotator.CodeForbidden, true)}
+			}
+			return nil
+		})
+		ctx, cancel := context.WithTimeout(s.t.Context(), 24*time.Hour)
+		defer cancel()
+		begun := s.clock.Now()
+		_, err := s.engine.Retire(ctx, rotator.Request{Key: "payments", Actor: "carol", Reason: "looked"})
+		if took := s.clock.Now().Sub(begun); took > 30*time.Minute {
+			t.Errorf("answered after %s: %v", took, err)
+		}
+	})
+}
+
+// TestCancel_AfterADisableWhoseAnswerWasLost does not say that the version stays enabled.
+func TestCancel_AfterADisableWhoseAnswerWasLost(t *testing.T) {
+	t.Parallel()
+	inBubble(t, func(s *estate) {
+		s.lostDisables(1, refused(rotator.CodeUnavailable, true))
+		op := s.untilDisabled()
+		s.pass(20 * time.Second)
+		s.cancel(op)
+		s.pass(30 * time.Minute)
+		s.wantVersions("-+")
+		for _, e := range s.events(rotator.EventStateChanged) {
+			if strings.Contains(e.Message, "previous version stays enabled") {
+				t.Errorf("said %q; the vault has %s; firing %q\n%s", e.Message, s.enabled(), s.firing(), s.log())
+			}
+		}
+	})
+}
+
+// TestCancel_WhileNotAllIsRetired says what is disabled.
+func TestCancel_WhileNotAllIsRetired(t *testing.T) {
+	t.Parallel()
+	inBubble(t, func(s *estate) {
+		s.key.Dependents, s.key.Soak, s.key.Retire = s.key.Dependents[:1], 0, rotator.RetireOff
+		s.start()
+		s.rotate()
+		s.pass(2 * time.Hour)
+		key := s.key
+		key.Retire = rotator.RetireAuto
+		s.reload(key)
+		second := s.azure.List(keyID)[1].ID
+		s.azure.Change(storageID, func(r *rotatortest.Resource) { r.Needs, r.Delay = second, 40*time.Minute })
+		var n atomic.Int32
+		s.azure.FailWith(func(call, _ string) *rotatortest.Fault {
+			if call == "set-enabled" {
+				if n.Add(1) >= 2 {
+					return &rotatortest.Fault{Err: refused(rotator.CodeForbidden, true)}
+				}
+			}
+			return nil
+		})
+		op := s.rotate()
+		s.pass(50 * time.Minute)
+		s.want(op, rotator.StateRetiring)
+		s.cancel(op)
+		s.pass(5 * time.Hour)
+		for _, e := range s.events(rotator.EventStateChanged) {
+			if strings.Contains(e.Message, "cancelled, the previous version stays enabled") && s.enabled() != "+++" {
+				t.Errorf("said %q; vault %s; firing %q\n%s", e.Message, s.enabled(), s.firing(), s.log())
+			}
+		}
+	})
+}
+
+// TestReload_AfterADisableWhoseAnswerWasLost has nobody wait for what is done.
+func TestReload_AfterADisableWhoseAnswerWasLost(t *testing.T) {
+	t.Parallel()
+	inBubble(t, func(s *estate) {
+		s.lostDisables(1, refused(rotator.CodeUnavailable, true))
+		op := s.untilDisabled()
+		key := s.key
+		key.Retire = rotator.RetireManual
+		s.reload(key)
+		s.pass(2 * time.Hour)
+		got := s.operation(op)
+		if s.enabled() == "-+" && got.AwaitsRetirement() {
+			t.Errorf("%s waiting %s retired %v; vault %s; firing %q\n%s", got.State, got.WaitingText(), got.Retired, s.enabled(), s.firing(), s.log())
+		}
+	})
+}
