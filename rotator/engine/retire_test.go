@@ -112,13 +112,8 @@ func TestCancel_AfterADisableWhoseAnswerWasLost(t *testing.T) {
 func TestCancel_WhileNotAllIsRetired(t *testing.T) {
 	t.Parallel()
 	inBubble(t, func(s *estate) {
-		s.key.Dependents, s.key.Soak, s.key.Retire = s.key.Dependents[:1], 0, rotator.RetireOff
-		s.start()
-		s.rotate()
-		s.pass(2 * time.Hour)
-		key := s.key
-		key.Retire = rotator.RetireAuto
-		s.reload(key)
+		s.leavesOne()
+		s.retireFromNowOn(rotator.RetireAuto)
 		second := s.azure.List(keyID)[1].ID
 		s.azure.Change(storageID, func(r *rotatortest.Resource) { r.Needs, r.Delay = second, 40*time.Minute })
 		var n atomic.Int32
@@ -149,9 +144,7 @@ func TestReload_AfterADisableWhoseAnswerWasLost(t *testing.T) {
 	inBubble(t, func(s *estate) {
 		s.lostDisables(1, refused(rotator.CodeUnavailable, true))
 		op := s.untilDisabled()
-		key := s.key
-		key.Retire = rotator.RetireManual
-		s.reload(key)
+		s.retireFromNowOn(rotator.RetireManual)
 		s.pass(2 * time.Hour)
 		got := s.operation(op)
 		if s.enabled() == "-+" && got.AwaitsRetirement() {

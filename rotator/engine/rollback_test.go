@@ -28,6 +28,24 @@ func (s *estate) lostDisables(n int, then *rotator.Error) {
 	})
 }
 
+// leavesOne has a first rotation leave its previous version enabled, for the next one to retire.
+func (s *estate) leavesOne() {
+	s.t.Helper()
+	s.key.Dependents, s.key.Soak, s.key.Retire = s.key.Dependents[:1], 0, rotator.RetireOff
+	s.start()
+	op := s.rotate()
+	s.pass(3 * time.Hour)
+	s.want(op, rotator.StateCompleted)
+}
+
+// retireFromNowOn reloads payments with what becomes of its previous versions.
+func (s *estate) retireFromNowOn(how rotator.Retire) {
+	s.t.Helper()
+	s.key.Retire = how
+	s.reload(s.key)
+}
+
+// untilDisabled rotates until the vault has disabled the previous version.
 func (s *estate) untilDisabled() rotator.OperationID {
 	s.t.Helper()
 	s.key.Dependents, s.key.Soak = s.key.Dependents[:1], 0
@@ -63,14 +81,8 @@ func TestRollback_OfADisableWhoseAnswerWasLost(t *testing.T) {
 func TestRollback_WhileNotAllIsRetired(t *testing.T) {
 	t.Parallel()
 	inBubble(t, func(s *estate) {
-		s.key.Dependents, s.key.Soak, s.key.Retire = s.key.Dependents[:1], 0, rotator.RetireOff
-		s.start()
-		op := s.rotate()
-		s.pass(2 * time.Hour)
-		s.want(op, rotator.StateCompleted)
-		key := s.key
-		key.Retire = rotator.RetireAuto
-		s.reload(key)
+		s.leavesOne()
+		s.retireFromNowOn(rotator.RetireAuto)
 		second := s.azure.List(keyID)[1].ID
 		s.azure.Change(storageID, func(r *rotatortest.Resource) { r.Needs, r.Delay = second, 10*time.Minute })
 		var n atomic.Int32
@@ -83,7 +95,7 @@ func TestRollback_WhileNotAllIsRetired(t *testing.T) {
 			}
 			return nil
 		})
-		op = s.rotate()
+		op := s.rotate()
 		s.pass(24 * time.Hour)
 		got := s.operation(op)
 		if v := s.enabled(); v[1] != '+' {
@@ -120,17 +132,11 @@ func TestRollback_OfADisableThatCouldNotBeStored(t *testing.T) {
 func TestRollback_IsNotStoppedByWhatOthersDid(t *testing.T) {
 	t.Parallel()
 	inBubble(t, func(s *estate) {
-		s.key.Dependents, s.key.Soak, s.key.Retire = s.key.Dependents[:1], 0, rotator.RetireOff
-		s.start()
-		op := s.rotate()
-		s.pass(3 * time.Hour)
-		s.want(op, rotator.StateCompleted)
+		s.leavesOne()
 		v1, v2 := s.azure.List(keyID)[0].ID, s.azure.List(keyID)[1].ID
 		s.azure.Enable(keyID, v1, false) // by somebody, who had a reason
 		s.pass(30 * time.Minute)
-		key := s.key
-		key.Retire = rotator.RetireAuto
-		s.reload(key)
+		s.retireFromNowOn(rotator.RetireAuto)
 		s.azure.Change(storageID, func(r *rotatortest.Resource) { r.Needs, r.Delay = v2, 10*time.Minute })
 		s.azure.Outside(keyID)
 		s.pass(6 * time.Hour)
@@ -144,20 +150,14 @@ func TestRollback_IsNotStoppedByWhatOthersDid(t *testing.T) {
 func TestRollback_EnablesNothingThatAPersonDisabled(t *testing.T) {
 	t.Parallel()
 	inBubble(t, func(s *estate) {
-		s.key.Dependents, s.key.Soak, s.key.Retire = s.key.Dependents[:1], 0, rotator.RetireOff
-		s.start()
-		op := s.rotate()
-		s.pass(3 * time.Hour)
-		s.want(op, rotator.StateCompleted)
+		s.leavesOne()
 		v1 := s.azure.List(keyID)[0].ID
 		s.azure.Enable(keyID, v1, false) // by somebody, who had a reason
 		s.pass(30 * time.Minute)
-		op = s.rotate()
+		op := s.rotate()
 		s.pass(3 * time.Hour)
 		s.want(op, rotator.StateCompleted)
-		key := s.key
-		key.Retire = rotator.RetireAuto
-		s.reload(key)
+		s.retireFromNowOn(rotator.RetireAuto)
 		v3 := s.azure.List(keyID)[2].ID
 		s.azure.Change(storageID, func(r *rotatortest.Resource) { r.Needs, r.Delay = v3, 10*time.Minute })
 		s.azure.Outside(keyID)
