@@ -185,7 +185,7 @@ func (c commands) cancel(r rotator.OperationRequest) (*live, error) {
 
 // mayCancel returns why an operation cannot be cancelled, nil if it can.
 func (c commands) mayCancel(l *live) error {
-	if l.op.Restoring {
+	if l.op.Restoring && c.busy(l) {
 		return rotator.Errorf(rotator.CodeUnavailable, "%s enables a version again", l.op.ID).WithHint("try again in a moment")
 	}
 	switch l.op.State {

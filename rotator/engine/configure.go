@@ -101,6 +101,9 @@ func (c configuring) join(l *live, before map[string]*rotator.Key) {
 		case !ok:
 			c.draft.noted(l, rotator.EventDependentFound, actorDaemon, "%s %s was added to the configuration", d.Kind, d.DisplayName()).Dependent = d.ID
 			c.draft.joined(l, d, c.now)
+			if !d.Unseen() {
+				c.listed(l, &d, "was added to the configuration")
+			}
 		case l.trackers[n].Detail.Removed, changedDependent(&l.trackers[n].Detail.Dependent, &d):
 			c.reconfigure(l, l.trackers[n], d)
 		default:
@@ -120,7 +123,7 @@ func (c configuring) refresh(l *live, key *rotator.Key) {
 	c.draft.noted(l, rotator.EventConfigLoaded, actorDaemon, "retire is %s now, it was %s", key.Retire, l.op.Retire)
 	l.op.Retire = key.Retire
 	if l.op.State == rotator.StateRetiring && l.op.Retirer == "" {
-		l.op.Waiting = rotator.Wait{}
+		l.op.Waiting, l.op.Wake = rotator.Wait{}, time.Time{}
 		l.guarding, l.stale = false, nil // what was seen will be old
 	}
 	c.draft.changed(l)
@@ -155,7 +158,7 @@ func changedDependent(d *rotator.Dependent, to *rotator.Dependent) bool {
 // again.
 func (c configuring) reconfigure(l *live, t rotator.Tracker, d rotator.Dependent) {
 	if t.Detail.Dependent.Discovered && !d.Discovered {
-		defer c.listed(l, &d)
+		defer c.listed(l, &d, "is listed now")
 	}
 	detail := c.whole(l, &t)
 	detail.Dependent, detail.Removed, t.Detail = d, false, detail
@@ -166,6 +169,7 @@ func (c configuring) reconfigure(l *live, t rotator.Tracker, d rotator.Dependent
 		c.exclude(l, t, why)
 		return
 	case t.State == rotator.TrackerExcluded:
+		defer c.listed(l, &d, "is not excluded any more")
 		t = enterTracker(t, rotator.TrackerWaiting, c.now, c.now)
 		detail.Problem = nil
 	case !t.State.Settled():
@@ -174,16 +178,16 @@ func (c configuring) reconfigure(l *live, t rotator.Tracker, d rotator.Dependent
 	c.draft.observed(l, t, true)
 }
 
-// listed has a rotation wait for a dependent that only a search had found, as for any
+// listed has a rotation wait for a dependent that it did not wait for before, as for any
 // other: it is followed, and then soaks.
-func (c configuring) listed(l *live, d *rotator.Dependent) {
-	if l.op.State != rotator.StateSoaking && l.op.State != rotator.StateRetiring {
+func (c configuring) listed(l *live, d *rotator.Dependent, why string) {
+	if l.op.Kind != rotator.KindRotation || l.op.State != rotator.StateSoaking && l.op.State != rotator.StateRetiring {
 		return
 	}
 	l.op.NobodyRetires()
-	c.answerRetirers(l, rotator.Errorf(rotator.CodeConflict, "%s %s was listed meanwhile", d.Kind, d.DisplayName()).
+	c.answerRetirers(l, rotator.Errorf(rotator.CodeConflict, "%s %s %s", d.Kind, d.DisplayName(), why).
 		WithHint("cmkd status %s shows how far it is", l.op.ID))
-	c.draft.entered(l, rotator.StatePropagating, actorDaemon, d.DisplayName()+" is listed now")
+	c.draft.entered(l, rotator.StatePropagating, actorDaemon, d.DisplayName()+" "+why)
 }
 
 // remove lets a dependent leave that is not configured any more. A rotation goes on looking

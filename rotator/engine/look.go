@@ -421,6 +421,8 @@ func (l *look) silent() bool {
 func (t tracker) inferLook(l look) (tracker, rotator.Action) {
 	o := l.seen
 	switch {
+	case l.op.Target.ID == "": // there is nothing to follow yet
+		return t.pending(l), ""
 	case o.At.Before(t.windowEnd(l)), o.Updating, l.shut:
 		return t.nudgeOrWait(l)
 	case rotator.EvidenceInferred.AtLeast(l.require):

@@ -25,7 +25,7 @@ func (c probation) begin(l *live) {
 	done := "the previous version is disabled; on " + l.op.Target.ID + ": " + l.evidence()
 	l.closing = time.Time{}
 	lasts := longest(l.trackers, c.traits)
-	if lasts <= 0 || l.op.Compromised {
+	if lasts <= 0 && l.open() == 0 || l.op.Compromised {
 		c.draft.entered(l, rotator.StateCompleted, l.retirer(), done)
 		c.answerRetirers(l, nil)
 		return
@@ -143,7 +143,7 @@ func (c probation) seen(l *live) string {
 // is what it lacks.
 func (c probation) observed(l *live, t *rotator.Tracker, o *rotator.Observation) {
 	d := &t.Detail.Dependent
-	if !c.watches(l) || l.op.Restoring || o.Access != rotator.AccessDenied ||
+	if !c.watches(l, o.At) || l.op.Restoring || o.Access != rotator.AccessDenied ||
 		!slices.Contains(c.traits[d.Kind].Missing, o.AccessCode) {
 		return
 	}
@@ -165,8 +165,9 @@ func (c probation) observed(l *live, t *rotator.Tracker, o *rotator.Observation)
 }
 
 // watches reports whether a dependent may lack what was retired: in a probation, and likewise
-// while not all is retired that is to be, or another version came in between.
-func (c probation) watches(l *live) bool {
+// while not all is retired that is to be, or another version came in between. The moment is
+// one of Azure's.
+func (c probation) watches(l *live, at time.Time) bool {
 	switch l.op.State {
 	case rotator.StateProbation:
 		return true
@@ -175,7 +176,7 @@ func (c probation) watches(l *live) bool {
 		for i := range l.trackers { // also of whoever lacks it by now
 			lasts = max(lasts, losesAccess(&l.trackers[i], c.traits))
 		}
-		return len(l.op.Retired) > 0 && c.now.Sub(l.op.RetiredAt) < lasts+probationLonger
+		return len(l.op.Retired) > 0 && at.Sub(l.op.RetiredAt) < lasts+probationLonger
 	default:
 		return false
 	}
@@ -236,6 +237,7 @@ func (c probation) enabled(l *live, r *result) {
 // restored leaves it to a person to retire the versions again.
 func (c probation) restored(l *live) {
 	l.op.NobodyRetires()
+	c.answerRetirers(l, rotator.Errorf(rotator.CodeConflict, "%s", l.op.Rollback.Message).WithHint("%s", l.op.Rollback.Hint))
 	l.op.Restoring, l.op.Probation = false, time.Time{}
 	next := rotator.StateRetiring
 	if l.open() > 0 {

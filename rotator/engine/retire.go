@@ -22,7 +22,13 @@ func (c retirement) advance(l *live) {
 	case len(l.op.Retired) == len(l.op.Previous):
 		probation(c).begin(l)
 	case l.op.Retire == rotator.RetireOff && l.op.Retirer == "":
-		if !c.busy(l) {
+		switch {
+		case c.busy(l):
+		case len(l.op.Retired) > 0: // that is watched all the same
+			c.leaveUnretired(l)
+			l.op.Previous = slices.Clone(l.op.Retired)
+			probation(c).begin(l)
+		default:
 			c.leaveUnretired(l)
 			c.draft.entered(l, rotator.StateCompleted, actorDaemon, "what is not retired stays enabled")
 		}
@@ -232,11 +238,16 @@ func (c retirement) retired(l *live, v rotator.Version) {
 // dropDisabled leaves what somebody else disabled out of what is to be retired: a rollback is
 // not to enable it.
 func (c retirement) dropDisabled(l *live) {
+	state := c.stateOf(l.op.KeyID)
+	if state == nil {
+		return
+	}
 	for _, id := range l.op.Previous {
-		v, listed := rotator.FindVersion(l.versions, id)
+		v, listed := rotator.FindVersion(state.Versions, id)
 		if !listed || v.Enabled || slices.Contains(l.op.Retired, id) {
 			continue
 		}
+		c.leaveUnretired(l) // should somebody enable it again
 		l.op.Previous = slices.DeleteFunc(slices.Clone(l.op.Previous), func(p string) bool { return p == id })
 		c.draft.changed(l)
 		c.draft.noted(l, rotator.EventVersionKept, actorDaemon, "version %s is not retired: somebody else disabled it", id).Data = map[string]string{"version": id}

@@ -403,11 +403,12 @@ func (c rotation) propagating(l *live) {
 
 // soaked goes on to retirement.
 func (c rotation) soaked(l *live) {
-	if l.op.Retire == rotator.RetireOff {
+	if l.op.Retire == rotator.RetireOff && len(l.op.Retired) == 0 {
 		c.leaveUnretired(l)
 		c.draft.entered(l, rotator.StateCompleted, actorDaemon, "the previous version stays enabled")
 		return
 	}
+	l.op.Overdue = false // this wait is another one
 	c.draft.entered(l, rotator.StateRetiring, actorDaemon, "")
 	retirement(c).advance(l)
 }
