@@ -76,7 +76,8 @@ type Traits struct {
 	// version.
 	Window time.Duration
 	// Revocation is the documented time within which a revocation or a
-	// reinstatement takes effect.
+	// reinstatement takes effect; zero if none is documented, and then time alone proves
+	// neither.
 	Revocation time.Duration
 	// Best is the best evidence that can be had of the version in use.
 	Best Evidence

@@ -199,6 +199,9 @@ func (s *Server) buildResources() {
 	for _, spec := range sc.Workspaces {
 		s.each(spec.Place, func(p Place, _ string) { s.buildWorkspace(spec, p) })
 	}
+	for _, spec := range sc.Dependents {
+		s.each(spec.Place, func(p Place, n string) { s.buildDependent(spec, p, n) })
+	}
 	for _, spec := range sc.ContainerGroups {
 		s.each(spec.Place, func(p Place, n string) { s.buildContainerGroup(spec, p, n) })
 	}

@@ -115,7 +115,7 @@ func (s *Server) changeScope(r *resource, body doc, now time.Time) {
 	}
 	s.change(r, next)
 	if text(body, scopeKey+".keyUri") != "" && !r.pace.Unnudged {
-		storageReread(s, r, now)
+		s.reread(r, now)
 	}
 }
 

@@ -170,7 +170,7 @@ func storageUpdate(s *Server, r *resource, body doc, now time.Time) {
 	s.identify(next)
 	s.change(r, next)
 	if rekey && !r.pace.Unnudged {
-		storageReread(s, r, now)
+		s.reread(r, now)
 	}
 }
 
@@ -186,18 +186,6 @@ func storageServices(d doc, now time.Time) {
 		tier, _, _ := strings.Cut(text(d, "sku.name"), "_")
 		put(d, "sku.tier", tier)
 	}
-}
-
-// storageReread takes the pinned or the newest version into use. The time
-// stamp moves even when the version stays [recording
-// storage.customer-managed-key].
-func storageReread(s *Server, r *resource, now time.Time) {
-	id := s.pick(r, now)
-	if k := s.keyOf(r); id == "" || k == nil || s.shutOut(r, k) || k.state.find(id) == nil {
-		s.settle(r, now)
-		return
-	}
-	s.use(r, id, now)
 }
 
 // buildStorage makes a storage account.

@@ -1,6 +1,7 @@
 package azuresim
 
 import (
+	"cmp"
 	"encoding/base64"
 	"net/http"
 	"strconv"
@@ -34,12 +35,20 @@ type operationStyle struct {
 	running string
 	// phases are free texts that stand for it one after the other while it runs.
 	phases []string
+	// below operations are at the resource itself, and not at its location.
+	below bool
 	// result is the collection of the Location header; empty means the same
-	// URL with monitor=true, "-" none.
+	// URL with monitor=true, "-" none, [belowResource] one at the resource itself.
 	result string
 	// document writes the status.
 	document func(c *call, o *operation, status string) doc
 }
+
+// provisioningState is where most resources say what is under way.
+const provisioningState = "properties.provisioningState"
+
+// belowResource is the result of an operation whose Location is at the resource itself.
+const belowResource = "/operationResults"
 
 // begin starts an operation on a resource and adds its headers to the first
 // answer. finish runs when it ends and may return a failure.
@@ -55,7 +64,7 @@ func (s *Server) begin(
 	r.running = o
 	if failing := c.failing; failing != nil {
 		finish = func(time.Time) doc {
-			put(r.doc, "properties.provisioningState", "Failed")
+			put(r.doc, cmp.Or(r.kind.stateAt, provisioningState), cmp.Or(r.kind.failed, "Failed"))
 			return failing
 		}
 	}
@@ -74,6 +83,9 @@ func (s *Server) begin(
 	})
 	base := "https://" + managementHost + "/subscriptions/" + r.id.subscription + "/providers/" +
 		r.id.provider + "/locations/" + r.location() + "/"
+	if style.below {
+		base = "https://" + managementHost + r.id.path() + "/"
+	}
 	version := style.apiVersion
 	if version == "" {
 		version = c.version()
@@ -88,7 +100,7 @@ func (s *Server) begin(
 	case "-":
 	case "":
 		a.set("Location", base+style.collection+"/"+o.id+"?"+extra+"monitor=true&api-version="+version+signature)
-	case "operationResults": // below the resource itself [recording cosmosdb]
+	case belowResource: // [recording cosmosdb.key-vault-key-uri]
 		a.set("Location", "https://"+managementHost+r.id.path()+"/operationResults/"+o.id+
 			"?api-version="+version+signature)
 	default:
@@ -221,7 +233,7 @@ func machineStyle() operationStyle {
 // cosmosStyle says Dequeued while it works [recording cosmosdb.key-vault-key-uri].
 func cosmosStyle() operationStyle {
 	return operationStyle{
-		collection: "operationsStatus", running: "Dequeued", result: "operationResults",
+		collection: "operationsStatus", running: "Dequeued", result: belowResource,
 		document: func(_ *call, o *operation, status string) doc {
 			return withError(doc{"status": status}, o)
 		},

@@ -182,6 +182,8 @@ func (c *checker) structure(at string, v reflect.Value) {
 		c.cluster(at, value)
 	case PoolSpec:
 		c.place(at, value.Name, 0)
+	case DependentSpec:
+		c.dependent(at, value)
 	case ContainerGroupSpec:
 		if value.Follows && value.Version != "" {
 			c.problem(at+".version", "a group that follows names no version; remove version or follows")

@@ -105,6 +105,12 @@ type kind struct {
 	// shown reads the identifier in use from a document that somebody made; if
 	// it is left out, adopt writes it.
 	shown func(d doc) string
+	// built completes the document of one that a scenario declares among its dependents;
+	// key is the identifier that it names, empty for none.
+	built func(s *Server, d doc, key string)
+	// stateAt is where it says what is under way, empty for its provisioningState; failed is
+	// what it says there after an operation that failed, empty for Failed.
+	stateAt, failed string
 	// placed is told of a resource that was added by its document.
 	placed func(s *Server, r *resource)
 	// listed changes what is sent in a list, after see.

@@ -131,6 +131,8 @@ type Scenario struct {
 	RestorePoints      []RestorePointSpec   `yaml:"restore_points"`
 	ManagedClusters    []ClusterSpec        `yaml:"managed_clusters"`
 	ContainerGroups    []ContainerGroupSpec `yaml:"container_groups"`
+	// Dependents are resources of further kinds.
+	Dependents []DependentSpec `yaml:"dependents"`
 	// Workspaces are those of Log Analytics.
 	Workspaces []WorkspaceSpec `yaml:"workspaces"`
 	// Resources are whole documents of Azure Resource Manager, by their id.

@@ -34,7 +34,7 @@ func cosmosDB() *Declaration {
 		BlindSpots: []rotator.BlindSpot{{What: "backups", Why: "they need the version that was current when they were made, still enabled"}},
 		State:      provisioning,
 		Identity:   readsBy(identity, cosmosIdentity),
-		Status:     &StatusAt{At: status, Read: keyStatus},
+		Status:     []StatusAt{{At: status, Read: keyStatus}},
 		Facts:      []Path{keyURI, status, identity, provisioning},
 		Properties: []Property{
 			{keyURI, "the key, versionless; never there if the key is Microsoft's"},

@@ -48,14 +48,17 @@ type Declaration struct {
 	Blind      func(doc document) []rotator.BlindSpot
 	// More adds what takes further calls to see: uses through others, and blind spots.
 	More func(ctx context.Context, r *Resource, d *rotator.Dependent, doc document, ask rotator.Ask, o *rotator.Observation) error
-	// State is the resource's provisioningState.
+	// State is the resource's provisioningState; Rests are the words in it by which nothing
+	// is under way, if not Succeeded.
 	State Path
+	Rests []string
 	// Identity is by which identity the resource reads its key, nil if that is not shown.
 	Identity *IdentityAt
 	// Faults are complaints of the service about its key.
 	Faults []FaultAt
-	// Status is where the service says whether it can use its key.
-	Status *StatusAt
+	// Status are the places where the service says whether it can use its key; the first
+	// that knows counts.
+	Status []StatusAt
 	// Probe sees whether the service can use its key at the price of more calls.
 	Probe *Probe
 	// Facts are kept raw with an observation, named with FactPrefix before them.

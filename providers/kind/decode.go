@@ -41,8 +41,12 @@ func (d *Declaration) decode(doc document) rotator.Observation {
 			continue // seen by a look at the other
 		}
 		use, _ := u.decode(doc, &o)
-		if use.Unknown == nil && doc.text(d.State) == "" {
+		switch {
+		case use.Unknown != nil:
+		case doc.text(d.State) == "":
 			use.Unknown = missing(d.State)
+		case use.Microsoft && strings.EqualFold(doc.text(d.State), creating):
+			use = rotator.Use{Path: use.Path, Unknown: notYet(u.Path)}
 		}
 		o.Uses = append(o.Uses, use)
 	}
@@ -52,14 +56,33 @@ func (d *Declaration) decode(doc document) rotator.Observation {
 		}
 	}
 	d.identify(doc, &o)
-	if d.Status != nil && namesAny(&o) {
-		o.Access, o.AccessCode = d.Status.Read(doc.text(d.Status.At))
+	d.access(doc, &o)
+	d.provisioned(&o, doc.text(d.State))
+	return o
+}
+
+// access reads what the service says of its access to the key.
+func (d *Declaration) access(doc document, o *rotator.Observation) {
+	for _, s := range d.Status {
+		if o.Access != rotator.AccessUnknown || !namesAny(o) {
+			return
+		}
+		o.Access, o.AccessCode = s.Read(doc.text(s.At))
 		if o.Access != rotator.AccessUnknown {
 			o.AccessEvidence = rotator.EvidenceConfirmed
 		}
 	}
-	provisioned(&o, doc.text(d.State))
-	return o
+}
+
+// creating is the provisioningState of a resource that is being made. A registry that will
+// be under a customer's key says meanwhile that it is not (azure/facts-services.md A1).
+const creating = "Creating"
+
+// notYet is the problem of a resource that is being made.
+func notYet(path Path) *rotator.Problem {
+	return &rotator.Problem{
+		Code: rotator.ReasonUnreadableKey, Message: string(path) + " says nothing yet: the resource is being made", Hint: "wait until it is there",
+	}
 }
 
 // decode reads the use, and the version by which it names its key, empty for none.
@@ -258,9 +281,10 @@ func (u *UseAt) held(doc document, use *rotator.Use, o *rotator.Observation) {
 }
 
 // provisioned fills in what the resource's provisioningState tells.
-func provisioned(o *rotator.Observation, value string) {
+func (d *Declaration) provisioned(o *rotator.Observation, value string) {
+	rests := func(word string) bool { return strings.EqualFold(value, word) }
 	switch {
-	case value == "", strings.EqualFold(value, "Succeeded"):
+	case value == "", rests("Succeeded"), slices.ContainsFunc(d.Rests, rests):
 	case strings.EqualFold(value, "Failed"), strings.EqualFold(value, "Canceled"):
 		complain(o, &rotator.Problem{
 			Code: rotator.ReasonProvisioningFailed, Message: "the last update of the resource ended as " + value,

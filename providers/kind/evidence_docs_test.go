@@ -142,7 +142,13 @@ func changedBy(k *kind.Declaration, u *kind.UseAt) string {
 func denial(k *kind.Declaration) string {
 	switch {
 	case k.Status != nil:
-		return fmt.Sprintf("`%s`, a state of the service: *confirmed*", k.Status.At)
+		var places []string
+		for _, s := range k.Status {
+			places = append(places, fmt.Sprintf("`%s`", s.At))
+		}
+		return strings.Join(places, ", ") + ", a state of the service: *confirmed*"
+	case k.Traits.Revocation == 0:
+		return "nothing; no delay is documented, so that only a window of the configuration makes it *inferred*"
 	case k.Probe != nil && k.Traits.CheapAccess:
 		return "a call on its data plane where the configuration names a container: *confirmed*; else by time: *inferred*"
 	case k.Probe != nil:

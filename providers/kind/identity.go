@@ -1,6 +1,7 @@
 package kind
 
 import (
+	"regexp"
 	"strings"
 
 	"cmkd/rotator"
@@ -19,6 +20,8 @@ const (
 const (
 	identityTypes Path = "identity.type"
 	identityUsers Path = "identity.userAssignedIdentities"
+	// identityClient is within a user-assigned identity.
+	identityClient Path = "clientId"
 )
 
 // IdentityAt says by which identity a resource reads its key. One that it does not have any
@@ -29,6 +32,8 @@ type IdentityAt struct {
 	At Path
 	// Types are the types of the identities that the resource has, Users its user-assigned ones.
 	Types, Users Path
+	// Client is true if At names a user-assigned identity by its client id, and not by its id.
+	Client bool
 	// Read returns the id of a user-assigned identity, [ownIdentity] or [anyIdentity]; empty
 	// if it is one of the service's, which nobody can take away.
 	Read func(text string) string
@@ -67,7 +72,13 @@ func (i *IdentityAt) gone(doc document) *rotator.Problem {
 		has = hasType(types, ownIdentity)
 		message = "the system-assigned identity by which the resource reads its key is gone"
 	default:
-		for id := range doc.object(i.Users) {
+		for id, user := range doc.object(i.Users) {
+			if i.Client {
+				id = document{user}.text(identityClient)
+			}
+			if id == "" {
+				return nil // it cannot be told from another
+			}
 			has = has || strings.EqualFold(id, want)
 		}
 		message = "the identity by which the resource reads its key is not assigned to it any more: " + want
@@ -87,3 +98,14 @@ func hasType(types, one string) bool {
 	}
 	return false
 }
+
+// clientID reads a client id; what is none says nothing.
+func clientID(text string) string {
+	if !guid.MatchString(text) {
+		return ""
+	}
+	return text
+}
+
+// guid is the form of client ids.
+var guid = regexp.MustCompile(`^[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}$`)

@@ -28,6 +28,7 @@ func whole(t *testing.T) map[string]document {
 	} {
 		docs[kind] = parse(t, text)
 	}
+	sampled(t, func(d *Declaration, s sample) { docs[d.Name] = parse(t, s.text(d, string(key)+"/"+v1)) })
 	return docs
 }
 
@@ -48,6 +49,9 @@ func shows(t *testing.T, d *Declaration, doc document) string {
 	}
 	if d.Identity != nil {
 		all = append(all, d.Identity.gone(doc)) // an earlier problem hides it
+	}
+	for _, s := range d.Status {
+		all = append(all, doc.text(s.At)) // an earlier one hides it
 	}
 	if d.Probe != nil {
 		all = append(all, doc.text(d.Probe.At))

@@ -18,6 +18,9 @@ func All() []*Declaration {
 		diskEncryptionSet(),
 		managedCluster(),
 		containerGroup(),
+		containerRegistry(),
+		postgresqlFlexible(),
+		mysqlFlexible(),
 	}
 }
 

@@ -28,7 +28,7 @@ func (r *Resource) Apply(ctx context.Context, d *rotator.Dependent, action rotat
 	}
 	var fits bool
 	var first error
-	for i := range places {
+	for i := 0; i < len(places); i++ {
 		p := &places[i]
 		how := p.at.update(action)
 		if how == nil {
@@ -39,8 +39,14 @@ func (r *Resource) Apply(ctx context.Context, d *rotator.Dependent, action rotat
 			continue
 		}
 		fits = true
-		if err := r.apply(ctx, d, p, how, version); err != nil {
+		wrote, err := r.apply(ctx, d, p, how, version)
+		if err != nil {
 			return err
+		}
+		if wrote && i+1 < len(places) && places[i+1].id == p.id {
+			if places, o, err = r.places(ctx, d); err != nil { // the next one sends what is there now
+				return wrap("read", d, err)
+			}
 		}
 	}
 	if fits {
@@ -80,22 +86,22 @@ func (r *Resource) places(ctx context.Context, d *rotator.Dependent) ([]place, r
 	return all, o, err
 }
 
-// apply updates one use, unless it is there already.
-func (r *Resource) apply(ctx context.Context, d *rotator.Dependent, p *place, how *Update, version rotator.Version) error {
+// apply updates one use, unless it is there already, and reports whether it wrote.
+func (r *Resource) apply(ctx context.Context, d *rotator.Dependent, p *place, how *Update, version rotator.Version) (wrote bool, err error) {
 	wanted := version.ID
 	if how.Versionless {
 		wanted = ""
 	}
 	if strings.EqualFold(p.use.Version, version.ID) && strings.EqualFold(p.names, wanted) {
-		return nil
+		return false, nil
 	}
 	if how.Lost != nil {
 		if lost := how.Lost(p.doc); len(lost) > 0 {
-			return refuse(d, how.Action, "Azure does not return its secrets, which would be lost: "+strings.Join(lost, ", "),
+			return false, refuse(d, how.Action, "Azure does not return its secrets, which would be lost: "+strings.Join(lost, ", "),
 				"deploy it anew from its template, with version "+version.ID)
 		}
 	}
-	return wrap(how.verb(), d, r.write(ctx, how, p.id, p.doc, p.at.change(p.doc, how, p.use.Key, wanted)))
+	return true, wrap(how.verb(), d, r.write(ctx, how, p.id, p.doc, p.at.change(p.doc, how, p.use.Key, wanted)))
 }
 
 // update returns how the use is told a version by an action; nil for not at all.

@@ -474,7 +474,7 @@ var turn = map[rotator.Action]int{rotator.ActionRepin: 1, rotator.ActionRecreate
 // revocation or reinstatement wants.
 func (t tracker) accessLook(l look, want rotator.Access) tracker {
 	o := l.seen
-	passed := !l.op.Effect.IsZero() && !o.At.Before(t.deadline(l))
+	passed := !l.op.Effect.IsZero() && !o.At.Before(t.deadline(l)) && t.timed(l)
 	switch {
 	case !o.Names(l.op.KeyID) && !o.Holds(l.op.KeyID, ""):
 		return t.left(l)
@@ -485,4 +485,10 @@ func (t tracker) accessLook(l look, want rotator.Access) tracker {
 	default:
 		return t.pending(l)
 	}
+}
+
+// timed reports whether time can tell that access ended or came back: where that is
+// documented, or where the operator says how long it takes.
+func (t tracker) timed(l look) bool {
+	return l.traits.Revocation > 0 || t.Detail.Dependent.Window > 0
 }

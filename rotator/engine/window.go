@@ -33,7 +33,7 @@ func windowOf(t *rotator.TrackerDetail, traits rotator.Traits) time.Duration {
 }
 
 // accessWindow returns how long the dependent of a tracker may take to lose or regain
-// access.
+// access: by the documentation, else by the operator, else a guess.
 func accessWindow(t *rotator.TrackerDetail, traits rotator.Traits) time.Duration {
 	if traits.Revocation > 0 {
 		return traits.Revocation

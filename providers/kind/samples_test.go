@@ -1,0 +1,72 @@
+package kind
+
+import (
+	"maps"
+	"slices"
+	"strings"
+	"testing"
+
+	"cmkd/rotator"
+)
+
+// sample is what tests need to know of a kind that has no tests of its own.
+type sample struct {
+	// doc is a document in which every path is filled, with KEY for the identifier of
+	// the key and another identity than the one that reads it.
+	doc string
+	// examples and recorded are where requests are that change one: a folder of official
+	// examples and a pattern of recordings.
+	examples, recorded string
+	// modelled is what no example and no recording shows of a request, and what the
+	// service's own models have (azure/facts-services.md names the packages).
+	modelled []string
+}
+
+// samples are the kinds by their names.
+var samples = map[string]sample{
+	"container-registry": {
+		doc: `"location":"westus","identity":{"type":"UserAssigned","userAssignedIdentities":{"/y":{"clientId":"11111111-1111-1111-1111-111111111111"}}},
+			"properties":{"provisioningState":"Updating","encryption":{"status":"enabled","keyVaultProperties":{"keyIdentifier":"KEY","identity":"22222222-2222-2222-2222-222222222222",
+			"versionedKeyIdentifier":"` + string(key) + "/" + v1 + `","keyRotationEnabled":false,"lastKeyRotationTimestamp":"2020-12-22T21:40:56.9455187+00:00"}}}`,
+		examples: "containerregistry-*", recorded: "containerregistry.encryption-with-cmk.*.jsonl",
+	},
+	"postgresql-flexible": {
+		doc: `"location":"East US",` + otherIdentity + `,"properties":{"state":"Ready","replicationRole":"Primary","dataEncryption":{"type":"AzureKeyVault","primaryKeyURI":"KEY",
+			"primaryUserAssignedIdentityId":"/x","geoBackupKeyURI":"KEY","geoBackupUserAssignedIdentityId":"/z","primaryFederatedIdentityClientId":"f","primaryEncryptionKeyStatus":"Valid"}}`,
+		recorded: "postgresql.flexible-server-cmk.*.jsonl",
+		modelled: []string{dataEncryption + ".primaryFederatedIdentityClientId string"},
+	},
+	"mysql-flexible": {
+		doc: `"location":"East US",` + otherIdentity + `,"properties":{"state":"Ready","replicationRole":"None","dataEncryption":{"type":"AzureKeyVault","primaryKeyURI":"KEY",
+			"primaryUserAssignedIdentityId":"/x","geoBackupKeyURI":"KEY","geoBackupUserAssignedIdentityId":"/z"}}`,
+		recorded: "mysql.flexible-server-cmk.*.jsonl",
+		modelled: []string{string(geoKey) + " string", string(geoIdentity) + " string"},
+	},
+}
+
+// sampleID is the id of the sample of a kind.
+func sampleID(d *Declaration) string { return group + d.Type + "/one" }
+
+// text is a sample's document, under an identifier.
+func (s sample) text(d *Declaration, identifier string) string {
+	return `{"id":"` + sampleID(d) + `","name":"one","type":"` + d.Type + `",` + strings.ReplaceAll(s.doc, "KEY", identifier) + `}`
+}
+
+// sampled calls f for each kind that has a sample.
+func sampled(t *testing.T, f func(d *Declaration, s sample)) {
+	t.Helper()
+	for _, name := range slices.Sorted(maps.Keys(samples)) {
+		f(named(name), samples[name])
+	}
+}
+
+// bound is a sample's document that names its key in a way that an update is for.
+func (s sample) bound(d *Declaration, how *Update) string {
+	if how.Binding == rotator.BindingFollows {
+		return s.text(d, string(key))
+	}
+	return s.text(d, string(key)+"/"+v1)
+}
+
+// resting is a document of a resource of which nothing is under way.
+func resting(doc string) string { return strings.ReplaceAll(doc, `"Updating"`, `"Succeeded"`) }
