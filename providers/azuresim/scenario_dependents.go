@@ -51,7 +51,7 @@ func (s *Server) buildDependent(spec DependentSpec, p Place, n string) {
 			uri = key.named(version, spec.Version == "")
 		}
 		k.built(s, d, uri)
-		merge(d, doc{"properties": clone(doc(spec.Properties))})
+		merge(d, doc{"properties": clone(spec.Properties)})
 		return d
 	})
 	if r.kind.shown != nil && r.inUse != "" {
