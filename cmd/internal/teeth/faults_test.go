@@ -29,7 +29,7 @@ var ofKinds = []tooth{
 		"	case u.Current == \"\" && ref.version == \"\" && use.Unknown == nil:", "	case false:",
 	}}, inKinds("TestObserve_by_kind|TestObserve_Golden|TestObserve_WithoutAProperty|TestDecode_uses")},
 	{"a document without its state is whole", "providers/kind/decode.go", []edit{{
-		"if use.Unknown == nil && doc.text(d.State) == \"\" {", "if false {",
+		"case doc.text(d.State) == \"\":\n			use.Unknown = missing(d.State)", "case false:\n			use.Unknown = missing(d.State)",
 	}}, inKinds("TestObserve_WithoutAProperty")},
 	{"held versions are not read", "providers/kind/decode.go", []edit{{"	u.held(doc, &use, o)\n", ""}}, inKinds("TestDecode_held_of_another_key|TestFind_heeds_held_versions|TestObserve_Golden")},
 	{"what is below an account is not looked at", "providers/kind/storage.go", []edit{{"		Children: encryptionScopes(),\n", ""}}, inKinds("TestObserve_EncryptionScopes|TestFind_EncryptionScopes")},
