@@ -195,3 +195,38 @@ func TestProbation_MoreIsRequiredMeanwhile(t *testing.T) {
 		}
 	})
 }
+
+// TestProbation_OfOneThatIsListedWhileItIsDisabled watches it.
+func TestProbation_OfOneThatIsListedWhileItIsDisabled(t *testing.T) {
+	t.Parallel()
+	inBubble(t, func(s *estate) {
+		s.key.Dependents, s.key.Soak = []rotator.Dependent{{ID: storageID, Kind: "follower", Excluded: "for now"}}, 0
+		s.key.Retire = rotator.RetireManual
+		with := s.key
+		with.Dependents = []rotator.Dependent{{ID: storageID, Kind: "follower"}}
+		s.azure.Remove(cosmosID)
+		s.azure.Change(storageID, func(r *rotatortest.Resource) { r.Binding, r.Pinned = rotator.BindingPinned, firstVersion })
+		s.start()
+		op := s.rotate()
+		s.pass(time.Hour)
+		s.attests("storage", "bob")
+		s.azure.FailWith(func(call, _ string) *rotatortest.Fault {
+			if call == "set-enabled" {
+				return &rotatortest.Fault{Late: func() { <-time.After(10 * time.Second) }}
+			}
+			if call == "observe" {
+				<-time.After(20 * time.Second)
+			}
+			return nil
+		})
+		go func() { _ = s.retiresAs("carol") }()
+		for s.enabled() == "++" {
+			s.pass(time.Second)
+		}
+		s.reload(with)
+		s.pass(2 * time.Hour)
+		if o := s.operation(op); o.State == rotator.StateCompleted && o.Operation.Trackers[rotator.TrackerWaiting] > 0 {
+			t.Errorf("%s trackers %v vault %s firing %q\n%s", o.State, o.Operation.Trackers, s.enabled(), s.firing(), s.log())
+		}
+	})
+}

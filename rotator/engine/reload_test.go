@@ -72,3 +72,106 @@ func TestRotation_OfTwoKeysOfOneDependent(t *testing.T) {
 		}
 	})
 }
+
+// TestReload_OfHowItRetiresWhileAPersonIsAwaited goes on at once, and not when the wait is
+// overdue.
+func TestReload_OfHowItRetiresWhileAPersonIsAwaited(t *testing.T) {
+	t.Parallel()
+	for how, want := range map[rotator.Retire]string{rotator.RetireAuto: "-+", rotator.RetireOff: "++"} {
+		t.Run(string(how), func(t *testing.T) {
+			t.Parallel()
+			inBubble(t, func(s *estate) {
+				s.alerting.RetireAfter = 72 * time.Hour
+				s.key.Dependents, s.key.Soak, s.key.Retire = s.key.Dependents[:1], 0, rotator.RetireManual
+				s.start()
+				op := s.rotate()
+				s.pass(3 * time.Hour)
+				s.want(op, rotator.StateRetiring)
+				s.retireFromNowOn(how)
+				s.pass(24 * time.Hour)
+				s.want(op, rotator.StateCompleted)
+				if s.enabled() != want {
+					t.Errorf("vault %s, want %s\n%s", s.enabled(), want, s.log())
+				}
+			})
+		})
+	}
+}
+
+// TestReload_WhoeverComesLateSoaks as the others did: one that is listed, or excluded no more,
+// at the end of the soak.
+func TestReload_WhoeverComesLateSoaks(t *testing.T) {
+	t.Parallel()
+	for _, name := range []string{"added", "included"} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			inBubble(t, func(s *estate) {
+				const late = storageID + "2"
+				s.azure.AddResource(rotatortest.Resource{ID: late, Kind: "follower", Use: rotatortest.Use{Key: keyID, Delay: 22*time.Hour + 30*time.Minute}})
+				s.azure.Remove(cosmosID)
+				s.key.Dependents, s.key.Soak = s.key.Dependents[:1:1], 24*time.Hour
+				with := s.key
+				with.Dependents = append(s.key.Dependents, rotator.Dependent{ID: late, Kind: "follower"})
+				if name == "included" {
+					s.key.Dependents = append(s.key.Dependents, rotator.Dependent{ID: late, Kind: "follower", Excluded: "for now"})
+				} else {
+					s.azure.Change(late, func(r *rotatortest.Resource) { r.Shown = rotatortest.BlankNull })
+				}
+				s.start()
+				op := s.rotate()
+				s.pass(23 * time.Hour)
+				s.want(op, rotator.StateSoaking)
+				s.azure.Change(late, func(r *rotatortest.Resource) { r.Shown = "" })
+				s.reload(with)
+				s.pass(4 * time.Hour)
+				if s.enabled() != "++" {
+					t.Errorf("retired %s, with a soak of 24h, 4h after the last came to the new version\n%s", s.enabled(), s.log())
+				}
+				s.pass(30 * time.Hour)
+				s.want(op, rotator.StateCompleted)
+				if s.enabled() != "-+" {
+					t.Errorf("vault %s after its soak\n%s", s.enabled(), s.log())
+				}
+			})
+		})
+	}
+}
+
+// TestReload_OfOneThatIsListedWhileAVersionIsMade does not have it done before there is a target.
+func TestReload_OfOneThatIsListedWhileAVersionIsMade(t *testing.T) {
+	t.Parallel()
+	for name, hidden := range map[string]bool{"pinned": false, "hidden": true} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			inBubble(t, func(s *estate) {
+				const late = storageID + "2"
+				s.azure.Remove(cosmosID)
+				if hidden {
+					s.azure.AddResource(rotatortest.Resource{ID: late, Kind: "silent", Use: rotatortest.Use{Key: keyID, Hidden: true, Delay: time.Hour}})
+				} else {
+					s.azure.AddResource(rotatortest.Resource{ID: late, Kind: "follower", Use: rotatortest.Use{Key: keyID, Binding: rotator.BindingPinned}})
+				}
+				s.azure.Change(late, func(r *rotatortest.Resource) { r.Shown = rotatortest.BlankNull })
+				s.key.Dependents = s.key.Dependents[:1:1]
+				s.start()
+				s.azure.FailWith(func(call, of string) *rotatortest.Fault {
+					if call == "create" {
+						return &rotatortest.Fault{Err: refused(rotator.CodeUnavailable, true)}
+					}
+					return nil
+				})
+				op := s.rotate()
+				s.pass(10 * time.Minute)
+				s.want(op, rotator.StateCreating)
+				s.azure.Change(late, func(r *rotatortest.Resource) { r.Shown = "" })
+				s.key.Dependents = append(s.key.Dependents, rotator.Dependent{ID: late, Kind: map[bool]string{true: "silent", false: "follower"}[hidden]})
+				s.reload(s.key)
+				s.pass(time.Hour)
+				tr := s.tracker(op, late)
+				if s.azure.Calls("apply") > 0 || tr.State == rotator.TrackerDone {
+					t.Errorf("%s: %s %s, %d updates, needs %q\n%s", s.operation(op).State, tr.State, tr.Evidence, s.azure.Calls("apply"), s.azure.Needs(late), s.log())
+				}
+			})
+		})
+	}
+}

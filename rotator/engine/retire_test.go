@@ -152,3 +152,48 @@ func TestReload_AfterADisableWhoseAnswerWasLost(t *testing.T) {
 		}
 	})
 }
+
+// TestRetire_WhatSomebodyElseDisabledAndEnabledAgain is retired by the next rotation.
+func TestRetire_WhatSomebodyElseDisabledAndEnabledAgain(t *testing.T) {
+	t.Parallel()
+	inBubble(t, func(s *estate) {
+		s.key.Dependents, s.key.Soak = s.key.Dependents[:1], 2*time.Hour
+		s.start()
+		op := s.rotate()
+		s.pass(90 * time.Minute)
+		s.azure.Enable(keyID, firstVersion, false)
+		s.pass(3 * time.Hour)
+		s.want(op, rotator.StateCompleted)
+		s.azure.Enable(keyID, firstVersion, true)
+		s.pass(3 * time.Hour)
+		next := s.rotate()
+		s.pass(8 * time.Hour)
+		s.ends(next)
+		if v := s.enabled(); v[0] == '+' {
+			t.Errorf("vault %s: the first is enabled, is nobody's to retire; unretired %v firing %q\n%s", v, s.status("payments").Unretired, s.firing(), s.log())
+		}
+	})
+}
+
+// TestRetire_OverdueIsOfOneWait, and not of the next.
+func TestRetire_OverdueIsOfOneWait(t *testing.T) {
+	t.Parallel()
+	inBubble(t, func(s *estate) {
+		s.alerting.RetireAfter = 48 * time.Hour
+		s.key.Dependents, s.key.Soak, s.key.Retire = s.key.Dependents[:1], time.Hour, rotator.RetireManual
+		s.start()
+		op := s.rotate()
+		s.pass(72 * time.Hour)
+		s.wantFiring("retirement-blocked/op-1/awaits-retirement")
+		s.azure.Change(storageID, func(r *rotatortest.Resource) { r.Forbidden = true })
+		s.pass(24 * time.Hour)
+		s.azure.Change(storageID, func(r *rotatortest.Resource) { r.Forbidden = false })
+		for o := s.operation(op); o.State != rotator.StateRetiring; o = s.operation(op) {
+			s.pass(time.Minute)
+		}
+		s.pass(5 * time.Minute)
+		if f := s.firing(); strings.Contains(f, "awaits-retirement") {
+			t.Errorf("fires %q since %s", f, s.clock.Now().Sub(s.operation(op).Since))
+		}
+	})
+}

@@ -38,6 +38,17 @@ func (s *estate) leavesOne() {
 	s.want(op, rotator.StateCompleted)
 }
 
+// refusesDisable has the n-th call refused that enables or disables a version.
+func (s *estate) refusesDisable(n int32) {
+	var calls atomic.Int32
+	s.azure.FailWith(func(call, _ string) *rotatortest.Fault {
+		if call == "set-enabled" && calls.Add(1) == n {
+			return &rotatortest.Fault{Err: refused(rotator.CodeForbidden, true)}
+		}
+		return nil
+	})
+}
+
 // retireFromNowOn reloads payments with what becomes of its previous versions.
 func (s *estate) retireFromNowOn(how rotator.Retire) {
 	s.t.Helper()
@@ -85,16 +96,7 @@ func TestRollback_WhileNotAllIsRetired(t *testing.T) {
 		s.retireFromNowOn(rotator.RetireAuto)
 		second := s.azure.List(keyID)[1].ID
 		s.azure.Change(storageID, func(r *rotatortest.Resource) { r.Needs, r.Delay = second, 10*time.Minute })
-		var n atomic.Int32
-		s.azure.FailWith(func(call, _ string) *rotatortest.Fault {
-			if call != "set-enabled" {
-				return nil
-			}
-			if n.Add(1) == 2 {
-				return &rotatortest.Fault{Err: refused(rotator.CodeForbidden, true)}
-			}
-			return nil
-		})
+		s.refusesDisable(2)
 		op := s.rotate()
 		s.pass(24 * time.Hour)
 		got := s.operation(op)
@@ -193,5 +195,101 @@ func TestRollback_WhileAnotherVersionCameIn(t *testing.T) {
 			got := s.operation(op)
 			t.Errorf("%s retired %v previous %v; vault %s; firing %q\n%s", got.State, got.Retired, got.Previous, v, s.firing(), s.log())
 		}
+	})
+}
+
+// TestRollback_AfterRetireIsOff, when one of two was disabled: that one is watched all the same.
+func TestRollback_AfterRetireIsOff(t *testing.T) {
+	t.Parallel()
+	inBubble(t, func(s *estate) {
+		s.leavesOne()
+		s.retireFromNowOn(rotator.RetireAuto)
+		second := s.azure.List(keyID)[1].ID
+		op := s.rotate()
+		s.azure.Change(storageID, func(r *rotatortest.Resource) { r.Needs, r.Delay = second, 10*time.Minute })
+		s.refusesDisable(2)
+		for s.enabled()[1] == '+' {
+			s.pass(time.Second)
+		}
+		s.pass(time.Minute)
+		s.retireFromNowOn(rotator.RetireOff)
+		s.pass(5 * time.Hour)
+		if s.enabled()[1] != '+' {
+			t.Errorf("%s: one that was disabled a minute ago is not watched; vault %s firing %q\n%s", s.operation(op).State, s.enabled(), s.firing(), s.log())
+		}
+	})
+}
+
+// TestRollback_WithAClockAhead of Azure's goes by Azure's.
+func TestRollback_WithAClockAhead(t *testing.T) {
+	t.Parallel()
+	inBubble(t, func(s *estate) {
+		s.leavesOne()
+		s.retireFromNowOn(rotator.RetireAuto)
+		s.clock.jump(3 * time.Hour)
+		s.pass(time.Hour)
+		second := s.azure.List(keyID)[1].ID
+		s.azure.Change(storageID, func(r *rotatortest.Resource) { r.Needs, r.Delay = second, 10*time.Minute })
+		s.refusesDisable(2)
+		op := s.rotate()
+		s.pass(24 * time.Hour)
+		got := s.operation(op)
+		if v := s.enabled(); v[1] != '+' {
+			t.Errorf("%s: held %v retired %v rollback %v; vault %s; firing %q\n%s", got.State, got.Held, got.Retired, got.Rollback, s.enabled(), s.firing(), s.log())
+		}
+	})
+}
+
+// TestRollback_AnswersWhoeverRetired that it was rolled back.
+func TestRollback_AnswersWhoeverRetired(t *testing.T) {
+	t.Parallel()
+	inBubble(t, func(s *estate) {
+		s.leavesOne()
+		s.retireFromNowOn(rotator.RetireManual)
+		second := s.azure.List(keyID)[1].ID
+		s.rotate()
+		s.pass(3 * time.Hour)
+		s.azure.Change(storageID, func(r *rotatortest.Resource) { r.Needs, r.Delay = second, 10*time.Second })
+		var calls atomic.Int32
+		s.azure.FailWith(func(call, _ string) *rotatortest.Fault {
+			if call == "set-enabled" && calls.Add(1) == 2 {
+				return &rotatortest.Fault{Err: &rotator.Error{Code: rotator.CodeThrottled, Message: "429", NoEffect: true, RetryAfter: 30 * time.Second}}
+			}
+			return nil
+		})
+		answer := make(chan error, 1)
+		go func() { answer <- s.retiresAs("carol") }()
+		s.pass(24 * time.Hour)
+		if len(s.events(rotator.EventRetirementRolledBack)) == 0 {
+			t.Fatalf("not rolled back\n%s", s.log())
+		}
+		select {
+		case err := <-answer:
+			if rotator.CodeOf(err) != rotator.CodeConflict {
+				t.Errorf("answered %v", err)
+			}
+		default:
+			t.Errorf("cmkd retire was not answered for a day\n%s", s.log())
+		}
+	})
+}
+
+// TestRollback_ThatCannotBeMade can be ended.
+func TestRollback_ThatCannotBeMade(t *testing.T) {
+	t.Parallel()
+	inBubble(t, func(s *estate) {
+		op := s.retires(needsFirst)
+		s.failing("set-enabled")
+		s.pass(12 * time.Minute)
+		s.azure.Vanish(keyID, firstVersion)
+		s.azure.FailWith(nil)
+		s.pass(24 * time.Hour)
+		if o := s.operation(op); !o.Restoring {
+			t.Fatalf("%s, not restoring", o.State)
+		}
+		if _, err := s.engine.Cancel(s.t.Context(), rotator.OperationRequest{Operation: op, Actor: "alice"}); err != nil {
+			t.Errorf("%v; problem %v", err, s.operation(op).Problem)
+		}
+		s.want(op, rotator.StateCompleted)
 	})
 }

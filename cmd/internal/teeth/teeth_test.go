@@ -66,18 +66,30 @@ func teethLimit(t *testing.T) time.Duration {
 	return limit
 }
 
+// pattern is what go test is told to run: each part of the name of a test below another one,
+// whole.
+func (t test) pattern() string {
+	parts := strings.Split(t.run, "/")
+	for i := range parts {
+		parts[i] = "^(" + parts[i] + ")$"
+	}
+	return strings.Join(parts, "/")
+}
+
 // bites runs the test of a tooth, which has to fail.
 func (f *tooth) bites(t *testing.T, limit time.Duration) {
 	t.Helper()
 	overlay := f.overlay(t)
 	ctx, cancel := context.WithTimeout(t.Context(), 2*limit+2*time.Minute) // the build included
 	defer cancel()
-	cmd := exec.CommandContext(ctx, "go", "test", "-count=1", "-overlay", overlay, "-run", "^("+f.by.run+")$", "./"+f.by.pkg)
+	cmd := exec.CommandContext(ctx, "go", "test", "-count=1", "-overlay", overlay, "-run", f.by.pattern(), "./"+f.by.pkg)
 	cmd.Dir, cmd.Env = root, append(os.Environ(), "CMKD_TEETH=", "CMKD_SIM_TIME="+limit.String())
 	cmd.WaitDelay = 10 * time.Second // for a test that never ends, which goes on writing
 	out, err := cmd.CombinedOutput()
 	exit, failed := errors.AsType[*exec.ExitError](err)
 	switch found := line(string(out), "--- FAIL: "); {
+	case strings.Contains(string(out), "no tests to run"):
+		t.Errorf("there is no test %s in %s", f.by.run, f.by.pkg)
 	case err == nil:
 		t.Errorf("was not found by %s in %s", f.by.run, f.by.pkg)
 	case !failed || exit.ExitCode() != 1 || found == "":
