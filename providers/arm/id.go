@@ -42,7 +42,7 @@ func ParseResourceID(id string) (ResourceID, error) {
 		!strings.EqualFold(p[2], "resourceGroups") || !strings.EqualFold(p[4], "providers") {
 		return ResourceID{}, invalid("resource id %q is not of the form %s", id, idForm)
 	}
-	if !guidPattern.MatchString(p[1]) {
+	if !IsGUID(p[1]) {
 		return ResourceID{}, invalid("resource id %q names subscription %q, which is not a GUID", id, p[1])
 	}
 	r := ResourceID{Subscription: p[1], Group: p[3], Provider: p[5], Name: p[len(p)-1], path: strings.TrimSuffix(id, "/")}
@@ -69,11 +69,14 @@ func (r ResourceID) Same(other ResourceID) bool { return strings.EqualFold(r.pat
 
 // CheckSubscription returns an error of CodeInvalid unless id is a GUID.
 func CheckSubscription(id string) error {
-	if !guidPattern.MatchString(id) {
+	if !IsGUID(id) {
 		return invalid("subscription %q is not a GUID", id)
 	}
 	return nil
 }
+
+// IsGUID reports whether a text has the form of an id of Entra's or of a subscription.
+func IsGUID(id string) bool { return guidPattern.MatchString(id) }
 
 // checkPath rejects paths that would not mean in a URL what they say: another
 // host, a parent, a query, an escape.

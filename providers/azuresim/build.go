@@ -212,7 +212,7 @@ func (s *Server) start(kindName string, p Place, spec Protected, d func(id resou
 	k := s.kindNamed(kindName)
 	id := s.idOf(p, k.typ)
 	r := &resource{
-		id: id, kind: k, made: s.epoch.AddDate(0, -6, 0), doc: d(id), pace: spec.Pace.over(k.pace),
+		id: id, kind: k, made: s.restedSince(), doc: d(id), pace: spec.Pace.over(k.pace),
 	}
 	s.add(r)
 	if r.link.key != "" {
@@ -222,6 +222,9 @@ func (s *Server) start(kindName string, p Place, spec Protected, d func(id resou
 	s.settle(r, s.epoch)
 	return r
 }
+
+// restedSince is when the resources of a scenario were made.
+func (s *Server) restedSince() time.Time { return s.epoch.AddDate(0, -6, 0) }
 
 // resolveKey returns the key of "vault/key" and the version chosen by a word
 // or an id, nil where there is none.

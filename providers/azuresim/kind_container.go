@@ -257,7 +257,7 @@ func containerPost(s *Server, c *call, r *resource, action string) *answer {
 // follows.
 func (s *Server) buildContainerGroup(spec ContainerGroupSpec, p Place, n string) {
 	s.start(kindContainerGroup, p, spec.Protected, func(id resourceID) doc {
-		d := s.containerDoc(id, p.Location, p.Tags, spec.Image, s.epoch.AddDate(0, -6, 0))
+		d := s.containerDoc(id, p.Location, p.Tags, spec.Image, s.restedSince())
 		if k, v := s.resolveKey(spec.Key, spec.Version, n); v != nil {
 			pinned := v.id
 			if spec.Follows {

@@ -236,7 +236,7 @@ func cosmosDone(s *Server, r *resource, regions []string, now time.Time) doc {
 // buildCosmos makes a Cosmos DB account; its key URI has no version.
 func (s *Server) buildCosmos(spec CosmosSpec, p Place, n string) {
 	s.start(kindCosmos, p, spec.Protected, func(id resourceID) doc {
-		d := s.cosmosDoc(id, p.Location, p.Tags, s.epoch.AddDate(0, -6, 0))
+		d := s.cosmosDoc(id, p.Location, p.Tags, s.restedSince())
 		if k, _ := s.resolveKey(spec.Key, "", n); k != nil {
 			put(d, "properties.keyVaultKeyUri", k.uri(nil))
 		}

@@ -303,6 +303,6 @@ func (s *Server) setID(name, n string) string {
 // buildDisk makes a managed disk.
 func (s *Server) buildDisk(p Place, set string) {
 	k := s.kindNamed(kindDisk)
-	id, made := s.idOf(p, k.typ), s.epoch.AddDate(0, -6, 0)
+	id, made := s.idOf(p, k.typ), s.restedSince()
 	s.add(&resource{id: id, kind: k, made: made, doc: s.diskDoc(id, p.Location, p.Tags, set, made)})
 }

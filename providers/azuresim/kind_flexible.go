@@ -79,10 +79,8 @@ func flexibleRest(_ *Server, d doc, _ time.Time) {
 			"highAvailability": doc{"mode": "Disabled", "state": "NotEnabled"},
 		},
 	})
-	switch text(d, dataEncryption+".type") {
-	case "SystemManaged": // the block disappears [recording mysql.flexible-server-cmk]
+	if text(d, dataEncryption+".type") == "SystemManaged" { // the block disappears [recording mysql.flexible-server-cmk]
 		delete(object(d, "properties"), "dataEncryption")
-	default:
 	}
 }
 

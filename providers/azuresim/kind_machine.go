@@ -290,7 +290,7 @@ func machineWrite(s *Server, c *call, r *resource, body doc, _ bool) *answer {
 func (s *Server) buildMachine(spec MachineSpec, p Place, n string) {
 	set := s.setID(spec.DiskEncryptionSet, n)
 	r := s.start(kindMachine, p, Protected{}, func(id resourceID) doc {
-		d := s.machineDoc(id, p.Location, p.Tags, set, s.epoch.AddDate(0, -6, 0))
+		d := s.machineDoc(id, p.Location, p.Tags, set, s.restedSince())
 		var data []any
 		for lun, name := range spec.DataDisks {
 			disk := diskReference(id, strings.ReplaceAll(name, "{n}", n), set, "None")

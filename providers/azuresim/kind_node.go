@@ -214,7 +214,7 @@ func clusterDropped(s *Server, cluster *resource) {
 func (s *Server) buildNodes(cluster *resource, spec ClusterSpec, n string) {
 	if len(spec.Pools) > 0 {
 		clusterExtraOf(cluster).nodes = true
-		s.syncNodes(cluster, s.epoch.AddDate(0, -6, 0))
+		s.syncNodes(cluster, s.restedSince())
 	}
 	for _, pool := range spec.Pools {
 		for _, node := range s.instances(s.scaleSet(cluster, pool.Name)) {

@@ -212,7 +212,7 @@ func (s *Server) buildRestorePoint(spec RestorePointSpec, p Place, n string) {
 	collection.Name = cmp.Or(strings.ReplaceAll(spec.Collection, "{n}", n), p.Name+"-collection")
 	machine.Name = cmp.Or(strings.ReplaceAll(spec.VirtualMachine, "{n}", n), p.Name+"-vm")
 	source := s.idOf(machine, "Microsoft.Compute/virtualMachines")
-	made := s.epoch.AddDate(0, -6, 0)
+	made := s.restedSince()
 	point := s.restoreCollection(collection, source, made)
 	point.above, point.name = point.name, p.Name
 	point = point.spelled(restorePointType)

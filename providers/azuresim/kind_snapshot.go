@@ -116,7 +116,7 @@ func shout(id resourceID) string {
 // buildSnapshot makes a snapshot.
 func (s *Server) buildSnapshot(p Place, set string) {
 	k := s.kindNamed("snapshot")
-	id, made := s.idOf(p, k.typ), s.epoch.AddDate(0, -6, 0)
+	id, made := s.idOf(p, k.typ), s.restedSince()
 	d := common(id, k.typ, p.Location, p.Tags)
 	d["properties"] = doc{"creationData": doc{"createOption": "Copy"}}
 	if set != "" {
@@ -138,7 +138,7 @@ func (s *Server) buildImage(p Place, set string) {
 	d["properties"] = doc{
 		"storageProfile": doc{"osDisk": disk, "dataDisks": []any{}}, "provisioningState": "Succeeded",
 	}
-	s.add(&resource{id: id, kind: k, made: s.epoch.AddDate(0, -6, 0), doc: d})
+	s.add(&resource{id: id, kind: k, made: s.restedSince(), doc: d})
 }
 
 // buildSnapshots makes the snapshots that a set of the scenario counts.

@@ -191,7 +191,7 @@ func storageServices(d doc, now time.Time) {
 // buildStorage makes a storage account.
 func (s *Server) buildStorage(spec StorageSpec, p Place, n string) {
 	r := s.start(kindStorage, p, spec.Protected, func(id resourceID) doc {
-		d := storageDoc(id, p.Location, p.Tags, s.epoch.AddDate(0, -6, 0))
+		d := storageDoc(id, p.Location, p.Tags, s.restedSince())
 		k, v := s.resolveKey(spec.Key, spec.Version, n)
 		if k == nil {
 			return d

@@ -10,15 +10,11 @@ import (
 type lateWrite struct {
 	made, changed int // statuses of the answers to a creation and to a change
 	style         func() operationStyle
-	// running is what the provisioningState says meanwhile, of one that is being made
-	// and of one that is changed.
+	// creating and updating are what the provisioningState says meanwhile.
 	creating, updating string
 	// rested is what it says of one that rests, empty for Succeeded.
 	rested string
-	// ahead providers answer a write with the document as it is to be, before anything
-	// happened; the others with the one that was.
-	ahead bool
-	// answer is sent instead of a document, nil for a document.
+	// answer is sent at once, nil for the document that was.
 	answer func(c *call) doc
 	// rest completes what was asked by what the provider adds.
 	rest func(s *Server, d doc, made time.Time)
@@ -41,12 +37,8 @@ func (w lateWrite) write(s *Server, c *call, r *resource, body doc, patch bool) 
 	stateAt := cmp.Or(r.kind.stateAt, provisioningState)
 	put(r.doc, stateAt, state)
 	shown := clone(r.doc)
-	switch {
-	case w.answer != nil:
+	if w.answer != nil {
 		shown = w.answer(c)
-	case w.ahead:
-		shown = clone(next)
-		put(shown, stateAt, state)
 	}
 	if made {
 		s.add(r)

@@ -4,7 +4,6 @@ import (
 	"maps"
 	"slices"
 	"strings"
-	"time"
 )
 
 // DependentSpec is a resource of a kind that a scenario has no words of its own for.
@@ -79,6 +78,3 @@ func identityOf(d doc) string {
 
 // clientOf returns the client id of a document's user-assigned identity.
 func (s *Server) clientOf(d doc) string { return s.mint.guid("client", strings.ToLower(identityOf(d))) }
-
-// restedSince is when the resources of a scenario were made.
-func (s *Server) restedSince() time.Time { return s.epoch.AddDate(0, -6, 0) }

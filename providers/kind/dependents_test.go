@@ -97,7 +97,7 @@ func TestDependents_AnUpdateFails(t *testing.T) {
 	dependents(t, func(t *testing.T, d *kind.Declaration, e *estate, binding rotator.Binding) {
 		action := updateFor(d, binding)
 		if action == "" {
-			t.Skip("it is told nothing")
+			return // it is told nothing
 		}
 		before, after := e.rotate(t)
 		e.sim.AddFault(azuresim.Fault{Do: "fail-operation", Match: azuresim.Match{Operation: d.Name + "-patch"}, Code: "KeyVaultAccessForbidden", Message: "no access"})

@@ -1,9 +1,9 @@
 package kind
 
 import (
-	"regexp"
 	"strings"
 
+	"cmkd/providers/arm"
 	"cmkd/rotator"
 )
 
@@ -101,11 +101,8 @@ func hasType(types, one string) bool {
 
 // clientID reads a client id; what is none says nothing.
 func clientID(text string) string {
-	if !guid.MatchString(text) {
+	if !arm.IsGUID(text) {
 		return ""
 	}
 	return text
 }
-
-// guid is the form of client ids.
-var guid = regexp.MustCompile(`^[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}$`)

@@ -102,7 +102,7 @@ func (c configuring) join(l *live, before map[string]*rotator.Key) {
 			c.draft.noted(l, rotator.EventDependentFound, actorDaemon, "%s %s was added to the configuration", d.Kind, d.DisplayName()).Dependent = d.ID
 			c.draft.joined(l, d, c.now)
 			if !d.Unseen() {
-				c.listed(l, &d, "was added to the configuration")
+				c.awaited(l, &d, "was added to the configuration")
 			}
 		case l.trackers[n].Detail.Removed, changedDependent(&l.trackers[n].Detail.Dependent, &d):
 			c.reconfigure(l, l.trackers[n], d)
@@ -158,7 +158,7 @@ func changedDependent(d *rotator.Dependent, to *rotator.Dependent) bool {
 // again.
 func (c configuring) reconfigure(l *live, t rotator.Tracker, d rotator.Dependent) {
 	if t.Detail.Dependent.Discovered && !d.Discovered {
-		defer c.listed(l, &d, "is listed now")
+		defer c.awaited(l, &d, "is listed now")
 	}
 	detail := c.whole(l, &t)
 	detail.Dependent, detail.Removed, t.Detail = d, false, detail
@@ -169,7 +169,7 @@ func (c configuring) reconfigure(l *live, t rotator.Tracker, d rotator.Dependent
 		c.exclude(l, t, why)
 		return
 	case t.State == rotator.TrackerExcluded:
-		defer c.listed(l, &d, "is not excluded any more")
+		defer c.awaited(l, &d, "is not excluded any more")
 		t = enterTracker(t, rotator.TrackerWaiting, c.now, c.now)
 		detail.Problem = nil
 	case !t.State.Settled():
@@ -178,9 +178,9 @@ func (c configuring) reconfigure(l *live, t rotator.Tracker, d rotator.Dependent
 	c.draft.observed(l, t, true)
 }
 
-// listed has a rotation wait for a dependent that it did not wait for before, as for any
+// awaited has a rotation wait for a dependent that it did not wait for before, as for any
 // other: it is followed, and then soaks.
-func (c configuring) listed(l *live, d *rotator.Dependent, why string) {
+func (c configuring) awaited(l *live, d *rotator.Dependent, why string) {
 	if l.op.Kind != rotator.KindRotation || l.op.State != rotator.StateSoaking && l.op.State != rotator.StateRetiring {
 		return
 	}

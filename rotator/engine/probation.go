@@ -25,7 +25,7 @@ func (c probation) begin(l *live) {
 	done := "the previous version is disabled; on " + l.op.Target.ID + ": " + l.evidence()
 	l.closing = time.Time{}
 	lasts := longest(l.trackers, c.traits)
-	if lasts <= 0 && l.open() == 0 || l.op.Compromised {
+	if lasts <= 0 || l.op.Compromised {
 		c.draft.entered(l, rotator.StateCompleted, l.retirer(), done)
 		c.answerRetirers(l, nil)
 		return

@@ -3,6 +3,7 @@ package engine_test
 import (
 	"context"
 	"errors"
+	"strings"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -216,6 +217,29 @@ func TestRollback_AfterRetireIsOff(t *testing.T) {
 		s.pass(5 * time.Hour)
 		if s.enabled()[1] != '+' {
 			t.Errorf("%s: one that was disabled a minute ago is not watched; vault %s firing %q\n%s", s.operation(op).State, s.enabled(), s.firing(), s.log())
+		}
+	})
+}
+
+// TestRollback_AfterRetireIsOffInBetween, while dependents go to a version that came in: there is
+// a probation of what was disabled before.
+func TestRollback_AfterRetireIsOffInBetween(t *testing.T) {
+	t.Parallel()
+	inBubble(t, func(s *estate) {
+		s.leavesOne()
+		s.retireFromNowOn(rotator.RetireAuto)
+		op := s.rotate()
+		s.refusesDisable(2)
+		for s.enabled()[1] == '+' {
+			s.pass(time.Second)
+		}
+		s.azure.Outside(keyID)
+		s.pass(10 * time.Minute)
+		s.retireFromNowOn(rotator.RetireOff)
+		s.pass(12 * time.Hour)
+		s.want(op, rotator.StateCompleted)
+		if log := s.log(); s.enabled() != "+-++" || !strings.Contains(log, "watched for") {
+			t.Errorf("vault %s, without a probation of the second\n%s", s.enabled(), log)
 		}
 	})
 }
