@@ -64,7 +64,7 @@ func TestDependents_TakeANewVersion(t *testing.T) {
 	t.Parallel()
 	dependents(t, func(t *testing.T, d *kind.Declaration, e *estate, binding rotator.Binding) {
 		before, after := e.rotate(t)
-		if o := e.observe(t, d.Name); o.Binding(e.key) != binding || !on(&o, e.key, before.ID) {
+		if o := e.observe(t, d.Name); o.Binding(e.key) != binding || !on(&o, e.key, before.ID) || o.Problem != nil {
 			t.Fatalf("before: %+v", o)
 		}
 		e.clock.Advance(max(d.Traits.Window, 24*time.Hour))
@@ -151,4 +151,28 @@ func TestDependents_TheirIdentityIsGone(t *testing.T) {
 			t.Errorf("got %+v", o.Problem)
 		}
 	})
+}
+
+// A server of which both keys are one is told both: the second update does not send what was
+// there before the first.
+func TestDependents_TwoUsesOfOneDocument(t *testing.T) {
+	t.Parallel()
+	for _, name := range []string{"postgresql-flexible", "mysql-flexible"} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			e := newEstate(t)
+			before, after := e.rotate(t)
+			pinned := string(e.key) + "/" + before.ID
+			e.do(t, azuresim.Action{Do: "set-property", Resource: e.ids[name], Properties: map[string]any{"properties": map[string]any{
+				"dataEncryption": map[string]any{"primaryKeyURI": pinned, "geoBackupKeyURI": pinned},
+			}}})
+			if err := e.kinds[name].Apply(t.Context(), e.dependent(name), rotator.ActionRepin, e.key, after); err != nil {
+				t.Fatal(err)
+			}
+			o := e.observe(t, name)
+			if n := len(o.Uses); n != 2 || !on(&o, e.key, after.ID) {
+				t.Errorf("got %+v", o.Uses)
+			}
+		})
+	}
 }

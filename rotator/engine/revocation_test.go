@@ -29,6 +29,32 @@ func (s *estate) reinstate() rotator.OperationID {
 	return op.ID
 }
 
+// TestRevocation_OfWhatNoPageDocuments is not proven by time, unless the operator says how
+// long it takes.
+func TestRevocation_OfWhatNoPageDocuments(t *testing.T) {
+	t.Parallel()
+	for name, tt := range map[string]struct {
+		window time.Duration
+		want   rotator.OperationState
+	}{
+		"time says nothing":          {0, rotator.StateTakingEffect},
+		"the operator says how long": {2 * time.Hour, rotator.StateEffective},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			inBubble(t, func(s *estate) {
+				s.azure.Change(cosmosID, func(r *rotatortest.Resource) { r.Kind, r.NoAccess = "undocumented", true })
+				s.services = []rotator.Service{s.azure.Service("undocumented", rotator.Traits{Window: time.Hour, Best: rotator.EvidenceInferred})}
+				s.key.Dependents = []rotator.Dependent{{ID: cosmosID, Kind: "undocumented", Window: tt.window}}
+				s.start()
+				op := s.revoke("alice")
+				s.pass(7 * 24 * time.Hour)
+				s.want(op, tt.want)
+			})
+		})
+	}
+}
+
 func TestRevocation_UntilAccessIsSeenDeniedAndBack(t *testing.T) {
 	t.Parallel()
 	inBubble(t, func(s *estate) {
