@@ -1,0 +1,396 @@
+//go:build openfaults
+
+// The tests of these files are known faults: each fails until its fault is mended, and moves then
+// to the tests of its subject. They run by go test -tags openfaults -run TestOpen ./rotator/engine.
+
+package engine_test
+
+import (
+	"context"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"cmkd/rotator"
+	"cmkd/rotator/rotatortest"
+)
+
+// A version retired as compromised is enabled again by a rollback while not all is retired.
+func TestOpen_CompromisedIsRolledBack(t *testing.T) {
+	t.Parallel()
+	inBubble(t, func(s *estate) {
+		s.leavesOne()
+		s.retireFromNowOn(rotator.RetireManual)
+		second := s.azure.List(keyID)[1].ID
+		s.rotate()
+		s.pass(3 * time.Hour)
+		s.azure.Change(storageID, func(r *rotatortest.Resource) { r.Needs, r.Delay = second, 10*time.Minute })
+		s.azure.FailWith(func(call, of string) *rotatortest.Fault {
+			if call == "set-enabled" && of == firstVersion {
+				return &rotatortest.Fault{Err: refused(rotator.CodeForbidden, true)}
+			}
+			return nil
+		})
+		go func() {
+			_, _ = s.engine.Retire(context.Background(), rotator.Request{Key: "payments", Actor: "carol", Compromised: true})
+		}()
+		s.pass(2 * time.Hour)
+		if v := s.enabled(); v[1] != '-' || len(s.events(rotator.EventRetirementRolledBack)) > 0 {
+			t.Errorf("vault %s, compromised version enabled again\n%s", v, s.log())
+		}
+	})
+}
+
+// Two keys of one dependent: cmkd revokes the other one during the probation of this one.
+func TestOpen_OtherKeyRevokedRollsThisOneBack(t *testing.T) {
+	t.Parallel()
+	inBubble(t, func(s *estate) {
+		const second = rotator.KeyID("https://contoso.vault.azure.net/keys/orders")
+		s.azure.AddKey(second)
+		s.azure.AddResource(rotatortest.Resource{ID: storageID, Kind: "follower", Use: rotatortest.Use{Key: keyID, Delay: 10 * time.Minute},
+			More: []*rotatortest.Use{{Path: "scope", Key: second, Delay: 10 * time.Minute}}})
+		s.key.Dependents, s.key.Soak = s.key.Dependents[:1], 0
+		other := s.key
+		other.Name, other.ID = "orders", second
+		s.also = []rotator.Key{other}
+		op := s.untilDisabled()
+		s.pass(time.Second)
+		s.want(op, rotator.StateProbation)
+		if _, err := s.engine.Revoke(s.t.Context(), rotator.RevokeRequest{Request: rotator.Request{Key: "orders", Actor: "alice", Reason: "offboarding"}, Confirm: "orders"}); err != nil {
+			t.Fatal(err)
+		}
+		s.pass(30 * time.Minute)
+		if v := s.enabled(); v[0] != '-' || len(s.events(rotator.EventRetirementRolledBack)) > 0 {
+			t.Errorf("vault %s: rolled back although it is the other key that it lacks; freezes %v\n%s", v, s.firing(), s.log())
+		}
+	})
+}
+
+// and freezes everything.
+func TestOpen_OtherKeyRevokedFreezes(t *testing.T) {
+	t.Parallel()
+	inBubble(t, func(s *estate) {
+		const second = rotator.KeyID("https://contoso.vault.azure.net/keys/orders")
+		s.azure.AddKey(second)
+		s.azure.AddResource(rotatortest.Resource{ID: storageID, Kind: "follower", Use: rotatortest.Use{Key: keyID, Delay: 10 * time.Minute},
+			More: []*rotatortest.Use{{Path: "scope", Key: second, Delay: 10 * time.Minute}}})
+		s.key.Dependents, s.key.Soak = s.key.Dependents[:1], 5*time.Hour
+		other := s.key
+		other.Name, other.ID = "orders", second
+		s.also = []rotator.Key{other}
+		s.start()
+		op := s.rotate()
+		s.pass(time.Hour)
+		s.want(op, rotator.StateSoaking)
+		if _, err := s.engine.Revoke(s.t.Context(), rotator.RevokeRequest{Request: rotator.Request{Key: "orders", Actor: "alice", Reason: "offboarding"}, Confirm: "orders"}); err != nil {
+			t.Fatal(err)
+		}
+		s.pass(30 * time.Minute)
+		f, _ := s.engine.Freezes(s.t.Context())
+		if len(f) > 0 {
+			t.Errorf("freezes %+v; op %s\n%s", f, s.operation(op).State, s.log())
+		}
+	})
+}
+
+// An etcd that moved to another key between two rotations needs its last version as the previous one.
+func TestOpen_EtcdMovedBetweenRotations(t *testing.T) {
+	t.Parallel()
+	for name, remove := range map[string]bool{"listed": false, "taken out": true} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			inBubble(t, func(s *estate) {
+				const other = "https://contoso.vault.azure.net/keys/other"
+				s.etcd()
+				s.azure.AddKey(other)
+				s.azure.AddResource(rotatortest.Resource{ID: otherKeys, Kind: "follower", Use: rotatortest.Use{Key: keyID, Delay: 20 * time.Minute}})
+				s.key.Dependents = append(s.key.Dependents, rotator.Dependent{ID: otherKeys, Kind: "follower"})
+				s.start()
+				op := s.rotate()
+				s.pass(8 * time.Hour)
+				s.retire()
+				s.pass(3 * time.Hour)
+				s.want(op, rotator.StateCompleted)
+				s.pass(9 * time.Hour)
+				second := s.azure.List(keyID)[1].ID
+				s.azure.Change(storageID, func(r *rotatortest.Resource) {
+					r.Key, r.Pinned, r.NoAccess = other, "00000000000000000000000000000009", true
+				})
+				s.pass(9 * time.Hour)
+				if remove {
+					s.key.Dependents = s.key.Dependents[1:]
+					s.reload(s.key)
+					s.pass(time.Hour)
+				}
+				if remove {
+					s.rotate()
+				} else {
+					s.azure.Outside(keyID)
+				}
+				s.pass(12 * time.Hour)
+				last := s.last()
+				if o := s.operation(last); !o.AwaitsRetirement() {
+					t.Logf("%s %s held %v problem %v\n%s", o.ID, o.State, o.Held, o.Problem, s.log())
+					return
+				}
+				if err := s.retiresAs("carol"); err != nil {
+					t.Log(err)
+				}
+				s.pass(time.Hour)
+				s.wantEnabled(second, "the secrets of the etcd are under it until they are rewritten")
+			})
+		})
+	}
+}
+
+// The list of subscriptions is empty.
+func TestOpen_EmptyListOfSubscriptions(t *testing.T) {
+	t.Parallel()
+	inBubble(t, func(s *estate) {
+		const other = "11111111-0000-0000-0000-000000000000"
+		s.key.Dependents = s.key.Dependents[:1]
+		s.key.Soak = 6 * time.Hour
+		s.azure.Remove(cosmosID)
+		where, less := []string{subscription, other}, []string{}
+		var seen atomic.Pointer[[]string]
+		seen.Store(&where)
+		s.lister = lists{&seen}
+		s.start()
+		s.pass(time.Minute)
+		op := s.rotate()
+		s.pass(3 * time.Hour)
+		seen.Store(&less)
+		s.azure.AddResource(rotatortest.Resource{ID: strings.Replace(storageID, subscription, other, 1) + "2", Kind: "follower", Use: rotatortest.Use{Key: keyID, Binding: rotator.BindingPinned, Pinned: firstVersion}})
+		s.pass(12 * time.Hour)
+		if s.enabled() != "++" {
+			t.Errorf("%s %s searched %+v\n%s", s.operation(op).State, s.enabled(), s.operation(op).Inventory, s.log())
+		}
+	})
+}
+
+// A rotation that has retired one of two gives way to the next.
+func TestOpen_SupersededSaysStaysEnabled(t *testing.T) {
+	t.Parallel()
+	inBubble(t, func(s *estate) {
+		s.leavesOne()
+		s.retireFromNowOn(rotator.RetireManual)
+		op := s.rotate()
+		s.pass(3 * time.Hour)
+		s.refusesDisable(2)
+		go func() {
+			_, _ = s.engine.Retire(context.Background(), rotator.Request{Key: "payments", Actor: "carol"})
+		}()
+		s.pass(time.Minute)
+		s.blind()
+		s.pass(20 * time.Minute)
+		o := s.operation(op)
+		t.Logf("%s retired %v held %v awaits %v vault %s", o.State, o.Retired, o.Held, o.AwaitsRetirement(), s.enabled())
+		s.rotate()
+		s.pass(time.Second)
+		for _, e := range s.events(rotator.EventStateChanged) {
+			if e.Operation == op && strings.Contains(e.Message, "stays enabled") {
+				t.Errorf("says %q, vault %s", e.Message, s.enabled())
+			}
+		}
+	})
+}
+
+// A list that lags says that somebody disabled what is enabled.
+func TestOpen_DroppedByAnOldList(t *testing.T) {
+	t.Parallel()
+	inBubble(t, func(s *estate) {
+		s.key.Dependents, s.key.Soak, s.key.Retire = s.key.Dependents[:1], 0, rotator.RetireManual
+		s.azure.Lags = func(v rotator.Version) bool { return s.azure.Clock.Now().Sub(v.Updated) < 60*time.Second }
+		s.start()
+		op := s.rotate()
+		s.pass(3 * time.Hour)
+		s.azure.Enable(keyID, firstVersion, false)
+		s.pass(20 * time.Minute)
+		s.azure.Enable(keyID, firstVersion, true)
+		s.pass(20 * time.Second)
+		err := s.retiresAs("carol")
+		s.pass(10 * time.Minute)
+		if o := s.operation(op); o.State == rotator.StateCompleted && s.enabled() == "++" {
+			t.Errorf("%v: %s, vault %s\n%s", err, o.State, s.enabled(), s.log())
+		}
+	})
+}
+
+// While a scheduled rotation is held in its preflight, what others do to versions is told within five minutes.
+func TestOpen_TamperingWhilePreflightIsHeld(t *testing.T) {
+	t.Parallel()
+	inBubble(t, func(s *estate) {
+		s.key.Dependents = s.key.Dependents[:1]
+		s.key.Schedule = schedule(t, "0 4 * * *", rotator.MisfireCatchUp)
+		s.start()
+		s.pass(2 * time.Hour) // 03:00
+		s.azure.Change(storageID, func(r *rotatortest.Resource) { r.Forbidden = true })
+		s.pass(3 * time.Hour)
+		s.want(s.last(), rotator.StatePending)
+		worst := time.Duration(0)
+		for range 12 {
+			for _, enable := range []bool{false, true} {
+				before := len(s.events(rotator.EventVersionTampered)) + len(s.events(rotator.EventVersionBack))
+				s.azure.Enable(keyID, firstVersion, enable)
+				took := time.Duration(0)
+				for len(s.events(rotator.EventVersionTampered))+len(s.events(rotator.EventVersionBack)) == before && took < time.Hour {
+					s.pass(20 * time.Second)
+					took += 20 * time.Second
+				}
+				worst = max(worst, took)
+				s.pass(97 * time.Second)
+			}
+		}
+		if worst > 6*time.Minute {
+			t.Errorf("told after %s\n", worst)
+		}
+	})
+}
+
+// A doubt that is over.
+func TestOpen_DoubtIsOver(t *testing.T) {
+	t.Parallel()
+	inBubble(t, func(s *estate) {
+		const second = rotator.KeyID("https://contoso.vault.azure.net/keys/orders")
+		s.azure.AddKey(second)
+		s.start()
+		op := s.rotate()
+		s.pass(30 * time.Hour)
+		if o := s.operation(op); o.Doubt == nil {
+			t.Fatalf("%s\n%s", o.State, s.log())
+		}
+		s.azure.Change(cosmosID, func(r *rotatortest.Resource) { r.Key = second })
+		s.pass(48 * time.Hour)
+		o := s.operation(op)
+		if o.State == rotator.StateRetiring && o.Doubt != nil {
+			t.Errorf("%s says %v; tracker %s\n%s", o.State, o.NeedsYou(), s.tracker(op, cosmosID).State, s.log())
+		}
+	})
+}
+
+// What held a retirement back is attested by now.
+func TestOpen_HeldIsOver(t *testing.T) {
+	t.Parallel()
+	inBubble(t, func(s *estate) {
+		s.key.Dependents, s.key.Soak, s.key.Retire = s.key.Dependents[:1], 0, rotator.RetireManual
+		s.blind()
+		s.start()
+		op := s.rotate()
+		s.pass(3 * time.Hour)
+		if err := s.retiresAs("carol"); err == nil {
+			t.Fatal("not refused")
+		}
+		s.attests("storage", "bob")
+		s.pass(24 * time.Hour)
+		if o := s.operation(op); o.NeedsYou() == nil || o.NeedsYou().Code == rotator.ReasonBlindSpot {
+			t.Errorf("%s needs you: %v; firing %q; blockers %v", o.State, o.NeedsYou(), s.firing(), o.Blockers)
+		}
+	})
+}
+
+// or can be seen by now.
+func TestOpen_InventoryHeldIsOver(t *testing.T) {
+	t.Parallel()
+	inBubble(t, func(s *estate) {
+		s.key.Dependents, s.key.Soak, s.key.Retire = s.key.Dependents[:1], 0, rotator.RetireManual
+		s.start()
+		op := s.rotate()
+		s.pass(3 * time.Hour)
+		s.azure.FailWith(func(call, _ string) *rotatortest.Fault {
+			if call == "find" {
+				return &rotatortest.Fault{Err: refused(rotator.CodeForbidden, true)}
+			}
+			return nil
+		})
+		s.pass(2 * time.Hour)
+		if err := s.retiresAs("carol"); err == nil {
+			t.Fatal("not refused")
+		}
+		s.azure.FailWith(nil)
+		s.pass(72 * time.Hour)
+		if o := s.operation(op); o.NeedsYou() == nil || o.NeedsYou().Code == rotator.ReasonInventoryIncomplete {
+			t.Errorf("%s needs you: %v; firing %q", o.State, o.NeedsYou(), s.firing())
+		}
+	})
+}
+
+// An etcd that left in the middle of a rotation, in the rotation after it.
+func TestOpen_EtcdThatLeftInTheNextRotation(t *testing.T) {
+	t.Parallel()
+	for name, change := range map[string]func(r *rotatortest.Resource){
+		"switched off": func(r *rotatortest.Resource) { r.Microsoft = true },
+		"given another key": func(r *rotatortest.Resource) {
+			r.Key, r.Pinned, r.NoAccess = "https://contoso.vault.azure.net/keys/other", "00000000000000000000000000000009", true
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			inBubble(t, func(s *estate) {
+				s.etcd()
+				s.azure.AddKey("https://contoso.vault.azure.net/keys/other")
+				s.azure.AddResource(rotatortest.Resource{ID: otherKeys, Kind: "follower", Use: rotatortest.Use{Key: keyID, Delay: 3 * time.Hour}})
+				s.key.Dependents = append(s.key.Dependents, rotator.Dependent{ID: otherKeys, Kind: "follower"})
+				s.start()
+				first := s.azure.Needs(storageID)[0]
+				s.rotate()
+				s.pass(time.Hour)
+				s.azure.Change(storageID, change)
+				s.pass(12 * time.Hour)
+				s.retire()
+				s.pass(3 * time.Hour)
+				s.wantEnabled(first, "kept in the first rotation")
+				s.key.Dependents = s.key.Dependents[1:]
+				s.reload(s.key)
+				s.pass(time.Hour)
+				op := s.rotate()
+				s.pass(12 * time.Hour)
+				s.want(op, rotator.StateRetiring)
+				if err := s.retiresAs("carol"); err != nil {
+					t.Log(err)
+				}
+				s.pass(time.Hour)
+				s.wantEnabled(first, "the secrets of the etcd are under it until they are rewritten")
+			})
+		})
+	}
+}
+
+// The target is disabled by somebody in the probation.
+func TestOpen_TargetDisabledInProbation(t *testing.T) {
+	t.Parallel()
+	inBubble(t, func(s *estate) {
+		s.retires(func(r *rotatortest.Resource) { r.Delay = 10 * time.Minute })
+		s.azure.Enable(keyID, s.azure.List(keyID)[1].ID, false)
+		s.pass(20 * time.Minute)
+		if v := s.enabled(); v[0] != '-' || len(s.events(rotator.EventRetirementRolledBack)) > 0 {
+			t.Errorf("vault %s: it is the new version that it lacks; firing %q\n%s", v, s.firing(), s.log())
+		}
+	})
+}
+
+// While a doubt waits for a person, nobody observes the dependents.
+func TestOpen_NobodyLooksWhileADoubtWaits(t *testing.T) {
+	t.Parallel()
+	for name, hurt := range map[string]func(r *rotatortest.Resource){
+		"denied":    func(r *rotatortest.Resource) { r.Denied = true },
+		"re-pinned": func(r *rotatortest.Resource) { r.Binding, r.Pinned = rotator.BindingPinned, firstVersion },
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			inBubble(t, func(s *estate) {
+				s.start()
+				op := s.rotate()
+				s.pass(30 * time.Hour)
+				if o := s.operation(op); o.Doubt == nil {
+					t.Fatalf("%s\n%s", o.State, s.log())
+				}
+				s.azure.Change(storageID, hurt)
+				s.pass(48 * time.Hour)
+				if tr := s.tracker(op, storageID); tr.State == rotator.TrackerDone {
+					t.Errorf("two days after: %s, last seen %s ago, firing %q", tr.State, s.clock.Now().Sub(tr.Seen), s.firing())
+				}
+			})
+		})
+	}
+}

@@ -1,0 +1,354 @@
+//go:build openfaults
+
+// The tests of these files are known faults: each fails until its fault is mended, and moves then
+// to the tests of its subject. They run by go test -tags openfaults -run TestOpen ./rotator/engine.
+
+package engine_test
+
+import (
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"cmkd/rotator"
+	"cmkd/rotator/rotatortest"
+)
+
+// Nor after a retirement that was refused.
+func TestOpen_NobodyLooksAfterARefusal(t *testing.T) {
+	t.Parallel()
+	inBubble(t, func(s *estate) {
+		s.key.Dependents, s.key.Soak, s.key.Retire = s.key.Dependents[:1], 0, rotator.RetireManual
+		s.blind()
+		s.start()
+		op := s.rotate()
+		s.pass(3 * time.Hour)
+		if err := s.retiresAs("carol"); err == nil {
+			t.Fatal("not refused")
+		}
+		s.azure.Change(storageID, func(r *rotatortest.Resource) { r.Denied = true })
+		s.pass(48 * time.Hour)
+		if tr := s.tracker(op, storageID); tr.State == rotator.TrackerDone {
+			t.Errorf("two days after: %s, last seen %s ago, firing %q", tr.State, s.clock.Now().Sub(tr.Seen), s.firing())
+		}
+	})
+}
+
+// What was rolled back is retired by itself in the next rotation.
+func TestOpen_RolledBackIsRetiredAgainByTheNext(t *testing.T) {
+	t.Parallel()
+	inBubble(t, func(s *estate) {
+		op := s.retires(needsFirst)
+		s.pass(12 * time.Minute)
+		s.wantVersions("++")
+		s.pass(30 * time.Hour)
+		s.want(op, rotator.StateRetiring)
+		s.unfreeze("f-1") // everybody has access
+		s.rotate()
+		n := len(s.events(rotator.EventVersionDisabled))
+		for range 6 * 60 {
+			s.pass(time.Minute)
+			if s.enabled()[0] == '-' {
+				t.Errorf("disabled again, and nobody said so: vault %s, %d\n%s", s.enabled(), n, s.log())
+				return
+			}
+		}
+	})
+}
+
+// A disable of ours that failed, long ago, explains what somebody does.
+func TestOpen_AnOldEffectHidesTampering(t *testing.T) {
+	t.Parallel()
+	inBubble(t, func(s *estate) {
+		s.key.Dependents, s.key.Soak, s.key.Retire = s.key.Dependents[:1], 0, rotator.RetireManual
+		s.start()
+		op := s.rotate()
+		s.pass(3 * time.Hour)
+		s.azure.FailWith(func(call, _ string) *rotatortest.Fault {
+			if call == "set-enabled" {
+				return &rotatortest.Fault{Err: refused(rotator.CodeUnavailable, false)}
+			}
+			return nil
+		})
+		go func() { _ = s.retiresAs("carol") }()
+		s.pass(time.Second)
+		s.blind()
+		s.pass(20 * time.Minute)
+		s.azure.FailWith(nil)
+		s.pass(26 * time.Hour)
+		o := s.operation(op)
+		t.Logf("%s retirer %q retired %v vault %s", o.State, o.Retirer, o.Retired, s.enabled())
+		s.azure.Enable(keyID, firstVersion, false) // by a person
+		s.pass(10 * time.Minute)
+		if len(s.events(rotator.EventVersionTampered)) == 0 {
+			t.Errorf("retired %v, firing %q\n%s", s.operation(op).Retired, s.firing(), s.log())
+		}
+	})
+}
+
+// Whoever is denied when a rollback was made, while another version came in between, and a restart.
+func TestOpen_RequireInProbation(t *testing.T) {
+	t.Parallel()
+	inBubble(t, func(s *estate) {
+		s.key.Soak, s.key.Retire = 0, rotator.RetireManual
+		s.start()
+		op := s.rotate()
+		s.pass(30 * time.Hour)
+		s.retire()
+		s.want(op, rotator.StateProbation)
+		s.key.Require = rotator.EvidenceConfirmed
+		s.reload(s.key)
+		s.pass(96 * time.Hour)
+		if o := s.operation(op); !o.State.Final() {
+			t.Errorf("%s for 4 days: needs you %v firing %q", o.State, o.NeedsYou(), s.firing())
+		}
+	})
+}
+
+// II. What drifted is mended while a scheduled rotation is held in its preflight.
+func TestOpen_DriftIsOverWhilePreflightIsHeld(t *testing.T) {
+	t.Parallel()
+	inBubble(t, func(s *estate) {
+		s.key.Schedule = schedule(t, "0 23 * * *", rotator.MisfireCatchUp)
+		s.start()
+		s.pass(7 * time.Hour)
+		s.azure.Change(storageID, func(r *rotatortest.Resource) { r.Denied = true })
+		s.pass(90 * time.Minute)
+		for n := 0; !contains(s.firing(), "access-lost"); n++ {
+			s.pass(time.Minute)
+			if n > 800 {
+				t.Fatalf("%q\n%s", s.firing(), s.log())
+			}
+		}
+		t.Log(s.clock.Now(), s.firing())
+		s.azure.Change(cosmosID, func(r *rotatortest.Resource) { r.Forbidden = true })
+		s.pass(10 * time.Hour)
+		op := s.want(s.last(), rotator.StatePending)
+		s.azure.Change(storageID, func(r *rotatortest.Resource) { r.Denied = false })
+		s.pass(48 * time.Hour)
+		if f := s.firing(); contains(f, "access-lost") {
+			t.Errorf("%s; two days after it was mended: firing %q", op.State, f)
+		}
+	})
+}
+
+// JJ. Somebody re-pins a dependent while a scheduled rotation is held in its preflight.
+func TestOpen_RepinnedWhilePreflightIsHeld(t *testing.T) {
+	t.Parallel()
+	for name, held := range map[string]bool{"held": true, "idle": false} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			inBubble(t, func(s *estate) {
+				s.azure.Change(storageID, func(r *rotatortest.Resource) { r.Binding, r.Pinned = rotator.BindingPinned, firstVersion })
+				s.key.Soak, s.key.Retire = 0, rotator.RetireOff
+				s.start()
+				op := s.rotate()
+				s.pass(30 * time.Hour)
+				s.want(op, rotator.StateCompleted)
+				if held {
+					s.key.Schedule = schedule(t, "0 12 * * *", rotator.MisfireCatchUp)
+					s.reload(s.key)
+				}
+				s.pass(time.Hour)
+				s.azure.Change(cosmosID, func(r *rotatortest.Resource) { r.Forbidden = true })
+				s.pass(24 * time.Hour)
+				if held {
+					s.want(s.last(), rotator.StatePending)
+				}
+				before := s.firing()
+				s.azure.Change(storageID, func(r *rotatortest.Resource) { r.Pinned = firstVersion })
+				s.pass(48 * time.Hour)
+				if !contains(s.log(), "without an operation") {
+					t.Errorf("two days after: firing %q, before %q", s.firing(), before)
+				}
+			})
+		})
+	}
+}
+
+// RR. One that moved to another key, which is disabled, in the probation.
+func TestOpen_MovedToADisabledKeyInProbation(t *testing.T) {
+	t.Parallel()
+	inBubble(t, func(s *estate) {
+		const second = rotator.KeyID("https://contoso.vault.azure.net/keys/orders")
+		v := s.azure.AddKey(second)
+		op := s.retires(func(r *rotatortest.Resource) { r.Delay = 10 * time.Minute })
+		s.azure.Enable(second, v.ID, false)
+		s.azure.Change(storageID, func(r *rotatortest.Resource) {
+			r.Key, r.Binding, r.Pinned, r.Delay = second, rotator.BindingPinned, v.ID, time.Minute
+		})
+		s.pass(20 * time.Minute)
+		if v := s.enabled(); v[0] != '-' || len(s.events(rotator.EventRetirementRolledBack)) > 0 {
+			t.Errorf("%s vault %s; firing %q\n%s", s.operation(op).State, v, s.firing(), s.log())
+		}
+	})
+}
+
+// OO. A revocation while the call of a rollback is out.
+func TestOpen_RevokedWhileARollbackIsOut(t *testing.T) {
+	t.Parallel()
+	inBubble(t, func(s *estate) {
+		s.retires(needsFirst)
+		var out atomic.Bool
+		s.azure.FailWith(func(call, of string) *rotatortest.Fault {
+			if call == "set-enabled" && of == firstVersion && !out.Swap(true) {
+				<-time.After(50 * time.Second)
+			}
+			return nil
+		})
+		for !out.Load() {
+			s.pass(time.Second)
+		}
+		op := s.revoke("alice")
+		s.pass(30 * time.Minute)
+		o := s.operation(op)
+		if s.enabled() != "--" || o.Problem != nil {
+			t.Errorf("%s vault %s problem %v\n%s", o.State, s.enabled(), o.Problem, s.log())
+		}
+	})
+}
+
+// PP. Drift that is over while a rotation waits for a person.
+func TestOpen_DriftIsOverWhileAPersonIsAwaited(t *testing.T) {
+	t.Parallel()
+	inBubble(t, func(s *estate) {
+		s.key.Dependents, s.key.Soak, s.key.Retire = s.key.Dependents[:1], 0, rotator.RetireManual
+		s.start()
+		s.pass(7 * time.Hour)
+		s.azure.Change(storageID, func(r *rotatortest.Resource) { r.Binding, r.Pinned = rotator.BindingPinned, firstVersion })
+		s.pass(8 * time.Hour)
+		before := s.firing()
+		op := s.rotate()
+		s.pass(3 * time.Hour)
+		s.want(op, rotator.StateRetiring)
+		s.azure.Change(storageID, func(r *rotatortest.Resource) { r.Binding, r.Delay = rotator.BindingFollows, 20*time.Minute })
+		s.pass(10 * 24 * time.Hour)
+		if f := s.firing(); contains(f, "drift") || contains(f, "binding-changed") {
+			t.Errorf("%s before %q; ten days after it was mended: firing %q", s.operation(op).State, before, f)
+		}
+		t.Log(before, s.firing())
+	})
+}
+
+// QQ. Drift that is over while a key is revoked.
+func TestOpen_DriftIsOverWhileRevoked(t *testing.T) {
+	t.Parallel()
+	inBubble(t, func(s *estate) {
+		s.key.Dependents = s.key.Dependents[:1]
+		s.start()
+		s.pass(7 * time.Hour)
+		s.azure.Change(storageID, func(r *rotatortest.Resource) { r.Forbidden = true })
+		s.pass(8 * time.Hour)
+		before := s.firing()
+		op := s.revoke("alice")
+		s.pass(10 * time.Minute)
+		s.azure.Change(storageID, func(r *rotatortest.Resource) { r.Forbidden = false })
+		s.pass(48 * time.Hour)
+		if f := s.firing(); f != "" {
+			t.Errorf("%s before %q; two days after it was mended: firing %q", s.operation(op).State, before, f)
+		}
+	})
+}
+
+// SS. A version that our own call made, which comes after the revocation took effect.
+func TestOpen_RevokedWhileAVersionIsMade(t *testing.T) {
+	t.Parallel()
+	inBubble(t, func(s *estate) {
+		s.key.Dependents = s.key.Dependents[:1]
+		s.azure.Change(storageID, func(r *rotatortest.Resource) { r.Delay = 0 })
+		s.start()
+		var out atomic.Bool
+		s.azure.FailWith(func(call, of string) *rotatortest.Fault {
+			if call == "create" && !out.Swap(true) {
+				<-time.After(50 * time.Second)
+			}
+			return nil
+		})
+		s.rotate()
+		for !out.Load() {
+			s.pass(time.Second)
+		}
+		op := s.revoke("alice")
+		s.pass(30 * time.Minute)
+		o := s.operation(op)
+		if s.enabled() != "--" || o.Problem != nil {
+			t.Errorf("%s vault %s problem %v\n%s", o.State, s.enabled(), o.Problem, s.log())
+		}
+	})
+}
+
+// ZZ. What was disabled and enabled again by others before a list shows it: an attestation and a clock that is set back.
+func TestOpen_AttestationRevivedByTheClock(t *testing.T) {
+	t.Parallel()
+	inBubble(t, func(s *estate) {
+		s.key.Dependents, s.key.Soak = s.key.Dependents[:1], 0
+		s.blind()
+		s.start()
+		op := s.rotate()
+		s.pass(3 * time.Hour)
+		s.freeze(rotator.FreezeRequest{Reason: "fair"})
+		a, err := s.engine.Attest(s.t.Context(), rotator.AttestRequest{Key: "payments", Dependent: "storage", Actor: "bob", Reason: "looked", For: time.Hour})
+		if err != nil {
+			t.Fatal(err)
+		}
+		s.pass(2 * time.Hour)
+		s.unfreeze("f-1")
+		s.pass(time.Hour)
+		if s.enabled() != "++" {
+			t.Fatal("retired on an attestation that has ended")
+		}
+		_ = a
+		s.clock.jump(-150 * time.Minute)
+		s.pass(2 * time.Hour)
+		if s.enabled() != "++" {
+			t.Errorf("%s: retired on an attestation that had ended\n%s", s.operation(op).State, s.log())
+		}
+	})
+}
+
+// AB. Nobody lists the versions while the vault does not make one.
+func TestOpen_TamperingWhileNoVersionIsMade(t *testing.T) {
+	t.Parallel()
+	inBubble(t, func(s *estate) {
+		s.leavesOne() // two versions
+		s.pass(time.Hour)
+		s.azure.FailWith(func(call, _ string) *rotatortest.Fault {
+			if call == "create" {
+				return &rotatortest.Fault{Err: &rotator.Error{Code: rotator.CodeThrottled, Message: "429", NoEffect: true, RetryAfter: 10 * time.Minute}}
+			}
+			return nil
+		})
+		op := s.rotate()
+		s.pass(10 * time.Minute)
+		s.want(op, rotator.StateCreating)
+		calls := s.azure.Calls("versions")
+		s.azure.Enable(keyID, firstVersion, false)
+		s.pass(24 * time.Hour)
+		if len(s.events(rotator.EventVersionTampered)) == 0 {
+			t.Errorf("%s: a day after: firing %q, %d lists since", s.operation(op).State, s.firing(), s.azure.Calls("versions")-calls)
+		}
+	})
+}
+
+// AC. Revoked with no dependents while a version is made: effective at once.
+func TestOpen_DependentsWhileNoVersionIsMade(t *testing.T) {
+	t.Parallel()
+	inBubble(t, func(s *estate) {
+		s.key.Dependents = s.key.Dependents[:1]
+		s.start()
+		s.azure.FailWith(func(call, _ string) *rotatortest.Fault {
+			if call == "create" {
+				return &rotatortest.Fault{Err: &rotator.Error{Code: rotator.CodeThrottled, Message: "429", NoEffect: true, RetryAfter: 10 * time.Minute}}
+			}
+			return nil
+		})
+		op := s.rotate()
+		s.pass(10 * time.Minute)
+		s.want(op, rotator.StateCreating)
+		s.azure.Change(storageID, func(r *rotatortest.Resource) { r.Denied = true })
+		s.pass(24 * time.Hour)
+		if f := s.firing(); !contains(f, "access") {
+			t.Errorf("%s: a day after it lost access: firing %q", s.operation(op).State, f)
+		}
+	})
+}
