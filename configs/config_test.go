@@ -83,7 +83,7 @@ keys:
 		}
 	}
 	want := []string{
-		"storage when-stalled 20h", "storage always 5h", "cosmosdb never 1d2h", "disk-encryption-set when-stalled 1h", "storage never 20h",
+		"storage when-stalled 20h", "storage always 5h", "cosmosdb never 1d2h", "disk-encryption-set when-stalled 0s", "storage never 20h", // 0s: nobody said, its kind says
 	}
 	for i, d := range append(c.Keys[0].Dependents, c.Keys[1].Dependents...) {
 		if got := fmt.Sprintf("%s %s %s", d.Kind, d.Nudge, d.Window); got != want[i] {

@@ -1,6 +1,7 @@
 package configs
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 	"time"
@@ -59,16 +60,18 @@ func (v *validator) resolveDependent(k *Key, d *Dependent, path string) {
 	inherit(v, path+".window", &d.Window, v.kindWindow(k, d.Kind))
 }
 
-// kindWindow returns the window of a kind: the key's, the file's or the kind's
-// own; zero if nobody told.
+// kindWindow returns the window of a kind: the key's or the file's; zero if nobody told.
+// The kind's own is none that an operator vouches for.
 func (v *validator) kindWindow(k *Key, kind string) Duration {
 	if w, ok := k.Windows[kind]; ok {
 		return w
 	}
-	if w, ok := v.config.Windows[kind]; ok {
-		return w
-	}
-	return Duration(v.traits(kind).Window)
+	return v.config.Windows[kind]
+}
+
+// window is how long a dependent may take: what somebody said, or what its kind documents.
+func (v *validator) window(d *Dependent) Duration {
+	return cmp.Or(d.Window, Duration(v.traits(d.Kind).Window))
 }
 
 // kindManual is the kind of what cmkd cannot read.

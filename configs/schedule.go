@@ -152,11 +152,11 @@ func (v *validator) validatePace(k *Key, at string, least time.Duration) {
 	}
 	var slowest Dependent
 	for _, d := range k.Dependents {
-		if d.Exclude == "" && d.Window > slowest.Window {
+		if d.Exclude == "" && v.window(&d) > v.window(&slowest) {
 			slowest = d
 		}
 	}
-	if need := time.Duration(slowest.Window) + soak; need > least {
+	if need := time.Duration(v.window(&slowest)) + soak; need > least {
 		v.warn(at+".schedule", fmt.Sprintf("rotates every %s, but the window of %s and soak take %s",
 			Duration(least), quote(slowest.label()), Duration(need)), "rotate less often")
 	}

@@ -99,9 +99,9 @@ func (v *validator) validateDependent(k *Key, d *Dependent, at string, labels ow
 	} else if before := labels.take(strings.ToLower(cmp.Or(d.Manual, path.Base(d.ID))), at+".id"); before != "" && d.ID != "" {
 		v.warn(at+".id", fmt.Sprintf("has the same last part as %s", before), "give it a name to tell them apart")
 	}
-	if d.Poll > 0 && d.Window > 0 && d.Poll > d.Window {
+	if window := v.window(d); d.Poll > 0 && window > 0 && d.Poll > window {
 		v.problem(v.written(at, "poll", "window"),
-			fmt.Sprintf("looking every %s cannot tell what happens within %s", d.Poll, d.Window),
+			fmt.Sprintf("looking every %s cannot tell what happens within %s", d.Poll, window),
 			"make poll shorter than the window")
 	}
 	if d.Exclude != "" {

@@ -57,7 +57,7 @@ func containerRegistry() *Declaration {
 		},
 		Evidence: "version: confirmed (versionedKeyIdentifier); denial: shown nowhere, and no delay is documented",
 		Limits: []string{
-			"no property tells of a denial and no delay is documented: that a revocation took effect is not inferred by time, but by the window that you set on the dependent, or said by a person (cmkd complete)",
+			"no property tells of a denial and no delay is documented: that a revocation took effect is not inferred by time, but by what you set as its window (windows, or on the dependent); without one the revocation is told of as stalled",
 			"goes on for up to three months without the identity that reads its key, and fails then: cmkd complains as soon as the identity is gone",
 			"a vault firewall that is switched on later stops the switch to new versions until the key is set again; the registry blames a permission then",
 			"replicas in other regions are under the same key and the same vault",

@@ -66,14 +66,14 @@ keys:
         window: 22h
         poll: 9m
         nudge: always
-        settings: {probe_container: c}
+        settings: {probe_container: ledger}
       - id: /subscriptions/11111111-2222-3333-4444-555555555555/resourceGroups/a/providers/Microsoft.Storage/storageAccounts/keys
       - id: /subscriptions/11111111-2222-3333-4444-555555555555/resourceGroups/a/providers/Microsoft.Compute/diskEncryptionSets/all
       - id: /subscriptions/11111111-2222-3333-4444-555555555555/resourceGroups/a/providers/Microsoft.DocumentDB/databaseAccounts/kind
         exclude: old
   - name: archive
     uri: https://contoso.vault.azure.net/keys/archive
-`))
+`), Checks())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -95,7 +95,7 @@ keys:
 		}
 	}
 	d := k.Dependents[0]
-	if d.Poll != 9*time.Minute || d.Nudge != rotator.NudgeAlways || d.Settings["probe_container"] != "c" || k.Dependents[3].Excluded != "old" {
+	if d.Poll != 9*time.Minute || d.Nudge != rotator.NudgeAlways || d.Settings["probe_container"] != "ledger" || k.Dependents[3].Excluded != "old" {
 		t.Errorf("dependents are %+v", k.Dependents)
 	}
 	if !keys[1].Schedule.IsZero() || keys[1].Retire != rotator.RetireManual || keys[1].Method != rotator.MethodAuto {
