@@ -250,7 +250,7 @@ func (t *tracker) missed() bool {
 func (t tracker) preflightLook(l look) tracker {
 	o := l.seen
 	t.Detail.Before, t.Detail.BoundBefore, t.Detail.KnownBefore = t.Detail.Version, t.Detail.Binding, t.Detail.Known
-	t.Detail.Needs = previousOf(o, l.op.KeyID)
+	t.Detail.Needs = neededOnceTold(t.Detail.Needs, previousOf(o, l.op.KeyID))
 	switch {
 	case o.Problem != nil:
 		return t.block(rotator.TrackerNeedsAction, o.Problem, l)
@@ -272,6 +272,15 @@ func previousOf(o *rotator.Observation, key rotator.KeyID) (versions []string) {
 		}
 	}
 	return versions
+}
+
+// neededOnceTold returns the versions that a use needs that goes on to need its version, once it is told
+// another one: by those that it needed before, oldest first, and those that it is on now.
+func neededOnceTold(before, now []string) []string {
+	if n := len(before); len(now) == 0 || n > 0 && !slices.Contains(now, before[n-1]) {
+		return remembered(before, now)
+	}
+	return now
 }
 
 func otherKey(o *rotator.Observation, op *rotator.Operation) *rotator.Problem {

@@ -94,56 +94,6 @@ func TestOpen_OtherKeyRevokedFreezes(t *testing.T) {
 	})
 }
 
-// An etcd that moved to another key between two rotations needs its last version as the previous one.
-func TestOpen_EtcdMovedBetweenRotations(t *testing.T) {
-	t.Parallel()
-	for name, remove := range map[string]bool{"listed": false, "taken out": true} {
-		t.Run(name, func(t *testing.T) {
-			t.Parallel()
-			inBubble(t, func(s *estate) {
-				const other = "https://contoso.vault.azure.net/keys/other"
-				s.etcd()
-				s.azure.AddKey(other)
-				s.azure.AddResource(rotatortest.Resource{ID: otherKeys, Kind: "follower", Use: rotatortest.Use{Key: keyID, Delay: 20 * time.Minute}})
-				s.key.Dependents = append(s.key.Dependents, rotator.Dependent{ID: otherKeys, Kind: "follower"})
-				s.start()
-				op := s.rotate()
-				s.pass(8 * time.Hour)
-				s.retire()
-				s.pass(3 * time.Hour)
-				s.want(op, rotator.StateCompleted)
-				s.pass(9 * time.Hour)
-				second := s.azure.List(keyID)[1].ID
-				s.azure.Change(storageID, func(r *rotatortest.Resource) {
-					r.Key, r.Pinned, r.NoAccess = other, "00000000000000000000000000000009", true
-				})
-				s.pass(9 * time.Hour)
-				if remove {
-					s.key.Dependents = s.key.Dependents[1:]
-					s.reload(s.key)
-					s.pass(time.Hour)
-				}
-				if remove {
-					s.rotate()
-				} else {
-					s.azure.Outside(keyID)
-				}
-				s.pass(12 * time.Hour)
-				last := s.last()
-				if o := s.operation(last); !o.AwaitsRetirement() {
-					t.Logf("%s %s held %v problem %v\n%s", o.ID, o.State, o.Held, o.Problem, s.log())
-					return
-				}
-				if err := s.retiresAs("carol"); err != nil {
-					t.Log(err)
-				}
-				s.pass(time.Hour)
-				s.wantEnabled(second, "the secrets of the etcd are under it until they are rewritten")
-			})
-		})
-	}
-}
-
 // The list of subscriptions is empty.
 func TestOpen_EmptyListOfSubscriptions(t *testing.T) {
 	t.Parallel()
@@ -313,47 +263,6 @@ func TestOpen_InventoryHeldIsOver(t *testing.T) {
 			t.Errorf("%s needs you: %v; firing %q", o.State, o.NeedsYou(), s.firing())
 		}
 	})
-}
-
-// An etcd that left in the middle of a rotation, in the rotation after it.
-func TestOpen_EtcdThatLeftInTheNextRotation(t *testing.T) {
-	t.Parallel()
-	for name, change := range map[string]func(r *rotatortest.Resource){
-		"switched off": func(r *rotatortest.Resource) { r.Microsoft = true },
-		"given another key": func(r *rotatortest.Resource) {
-			r.Key, r.Pinned, r.NoAccess = "https://contoso.vault.azure.net/keys/other", "00000000000000000000000000000009", true
-		},
-	} {
-		t.Run(name, func(t *testing.T) {
-			t.Parallel()
-			inBubble(t, func(s *estate) {
-				s.etcd()
-				s.azure.AddKey("https://contoso.vault.azure.net/keys/other")
-				s.azure.AddResource(rotatortest.Resource{ID: otherKeys, Kind: "follower", Use: rotatortest.Use{Key: keyID, Delay: 3 * time.Hour}})
-				s.key.Dependents = append(s.key.Dependents, rotator.Dependent{ID: otherKeys, Kind: "follower"})
-				s.start()
-				first := s.azure.Needs(storageID)[0]
-				s.rotate()
-				s.pass(time.Hour)
-				s.azure.Change(storageID, change)
-				s.pass(12 * time.Hour)
-				s.retire()
-				s.pass(3 * time.Hour)
-				s.wantEnabled(first, "kept in the first rotation")
-				s.key.Dependents = s.key.Dependents[1:]
-				s.reload(s.key)
-				s.pass(time.Hour)
-				op := s.rotate()
-				s.pass(12 * time.Hour)
-				s.want(op, rotator.StateRetiring)
-				if err := s.retiresAs("carol"); err != nil {
-					t.Log(err)
-				}
-				s.pass(time.Hour)
-				s.wantEnabled(first, "the secrets of the etcd are under it until they are rewritten")
-			})
-		})
-	}
 }
 
 // The target is disabled by somebody in the probation.

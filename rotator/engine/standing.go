@@ -136,8 +136,10 @@ func seenBy(op *rotator.Operation, t *rotator.Tracker, all map[string]*rotator.S
 	switch unlisted := d.Dependent.Discovered; {
 	case d.Removed, unlisted && t.State == rotator.TrackerLeft, retired(op) && t.State == rotator.TrackerExcluded:
 		st.Known, st.Unlisted = nil, false // it needs nothing, as far as anybody can see
-		return
-	case !unlisted && d.Last == nil && len(d.Known) == 0:
+		if len(d.Needs) == 0 {
+			return
+		}
+	case !unlisted && d.Last == nil && len(d.Known) == 0 && len(d.Needs) == 0:
 		return
 	default:
 		st.Kind, st.Known, st.Unlisted = d.Dependent.Kind, remembered(st.Known, d.Known), unlisted
@@ -147,7 +149,10 @@ func seenBy(op *rotator.Operation, t *rotator.Tracker, all map[string]*rotator.S
 	// One that brought it nowhere is no reason either.
 	brought := op.Kind == rotator.KindRotation && op.Target.ID != "" && (t.State == rotator.TrackerDone || t.State == rotator.TrackerLeft)
 	if d.Last != nil && (st.Last == nil || brought && d.Last.At.After(st.Last.At)) {
-		st.Last, st.Since, st.Drift, st.Held = d.Last, d.DoneAt, nil, nil
+		st.Last, st.Since, st.Drift = d.Last, d.DoneAt, nil
+	}
+	if brought || len(st.Held) == 0 {
+		st.Held = nil
 		for _, version := range d.Needs {
 			st.Held = append(st.Held, rotator.Held{Key: key, Version: version})
 		}
@@ -240,6 +245,11 @@ func (c standings) stood(key *rotator.Key, s *round, st *rotator.Standing, d *ro
 			c.told(key, d, rotator.EventDriftOver, x)
 		}
 	}
+	if was := needsOf(st, key.ID); o != nil && st.Last != o && len(was) > 0 {
+		if now := previousOf(o, key.ID); len(now) > 0 && !slices.Contains(now, was[len(was)-1]) {
+			st.Held = []rotator.Held{{Key: key.ID, Version: was[len(was)-1]}}
+		}
+	}
 	st.Last, st.Drift = o, drift
 	kept := *st
 	s.before[id] = &kept
@@ -310,8 +320,8 @@ func (c standings) ended(key *rotator.Key, s *round) {
 		delete(s.before, strings.ToLower(d.ID))
 	}
 	for _, id := range slices.Sorted(maps.Keys(s.before)) {
-		if st := s.before[id]; len(st.Known) > 0 || st.Unlisted {
-			continue // the next rotation looks at it
+		if lookedAt(s.before[id]) {
+			continue // by the next rotation
 		}
 		c.draft.stoodNoMore(rotator.StandingID{KeyID: key.ID, Dependent: s.before[id].Dependent})
 	}
@@ -371,7 +381,7 @@ func (c standings) remember(l *live, stood map[string]*rotator.Standing) {
 	}
 	for _, id := range slices.Sorted(maps.Keys(stood)) {
 		st := stood[id]
-		if _, kind := c.traits[st.Kind]; !kind || len(st.Known) == 0 && !st.Unlisted {
+		if _, kind := c.traits[st.Kind]; !kind || !lookedAt(st) {
 			continue
 		}
 		d := rotator.Dependent{ID: st.Dependent, Kind: st.Kind, Discovered: true}
@@ -380,8 +390,27 @@ func (c standings) remember(l *live, stood map[string]*rotator.Standing) {
 	}
 }
 
+// lookedAt reports whether a rotation looks at a dependent though nobody lists it.
+func lookedAt(st *rotator.Standing) bool { return len(st.Known) > 0 || st.Unlisted || len(st.Held) > 0 }
+
+// needsOf returns the versions of a key that a dependent needs once it is told another one:
+// those it goes on to need, oldest first, and last the one it was seen on.
+func needsOf(st *rotator.Standing, key rotator.KeyID) (versions []string) {
+	for _, h := range st.Held {
+		if h.Key.Same(key) {
+			versions = remembered(versions, []string{h.Version})
+		}
+	}
+	if st.Last == nil {
+		return versions
+	}
+	last := previousOf(st.Last, key)
+	return append(slices.DeleteFunc(versions, func(v string) bool { return slices.Contains(last, v) }), last...)
+}
+
 // seed lets an operation know what was known of its dependents before: a use that was
-// known once and is not shown any more is unknown, and not gone.
+// known once and is not shown any more is unknown, and not gone; a version that it went on to
+// need is needed until it is seen to be told yet another one.
 func (c standings) seed(l *live) {
 	stood, err := c.standingsOf(l.op.KeyID)
 	if err != nil {
@@ -390,9 +419,9 @@ func (c standings) seed(l *live) {
 	}
 	c.remember(l, maps.Clone(stood))
 	for i := range l.trackers {
-		if st := stood[strings.ToLower(l.trackers[i].Detail.Dependent.ID)]; st != nil && len(st.Known) > 0 {
+		if st := stood[strings.ToLower(l.trackers[i].Detail.Dependent.ID)]; st != nil && lookedAt(st) {
 			d := *l.trackers[i].Detail
-			d.Known = st.Known
+			d.Known, d.Needs = st.Known, needsOf(st, l.op.KeyID)
 			l.trackers[i].Detail = &d // it is new, and to be committed whole
 		}
 	}
