@@ -29,6 +29,7 @@ func newCore(store rotator.Store, services []rotator.Service, limits Limits) *co
 	c := &core{&state{
 		store: store, traits: map[string]rotator.Traits{}, limits: limits,
 		out: map[rotator.OperationID]int{}, kinds: newKindCounts(), blind: map[string]time.Time{},
+		heard:  map[string]time.Time{},
 		asking: map[string]time.Time{}, fresh: map[string]time.Time{}, older: map[string]time.Time{}, unread: map[string]bool{},
 	}}
 	c.thaws = map[string]time.Time{}

@@ -159,6 +159,9 @@ func (c freezing) lostAccess(l *live, t *rotator.Tracker, o *rotator.Observation
 	if before := c.lastSeen(l, t.Number); before == nil || before.Access != rotator.AccessAllowed {
 		return
 	}
+	if probation(c).otherKeyDown(l.op.KeyID, o) != "" {
+		return
+	}
 	d := &t.Detail.Dependent
 	reason := fmt.Sprintf("%s %s lost access to key %s while %s was %s (%s)", d.Kind, d.DisplayName(), l.op.Key, l.op.ID, l.op.State, cmp.Or(o.AccessCode, "without a code"))
 	if err := c.add(&rotator.Freeze{Actor: actorDaemon, Reason: reason, Made: c.now, Scheduled: true}); err != nil {

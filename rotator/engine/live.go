@@ -46,9 +46,10 @@ type live struct {
 	// steady clock; begun anew after a restart.
 	uncertain time.Time
 	listErr   *rotator.Error
-	guarding  bool            // the guard waits for fresh looks
-	stale     map[uint32]bool // trackers not looked at since the guard began
-	older     map[uint32]bool // trackers at which a look was under way when the guard began
+	guarding  bool               // the guard waits for fresh looks
+	stale     map[uint32]bool    // trackers not looked at since the guard began
+	older     map[uint32]bool    // trackers at which a look was under way when the guard began
+	denied    map[uint32]*denial // by tracker
 	sweep     sweep
 	objected  []rotator.Objection              // what the guard said last, which is not noted again
 	retirers  []func(rotator.Operation, error) // requests that wait for the guard

@@ -42,58 +42,6 @@ func TestOpen_CompromisedIsRolledBack(t *testing.T) {
 	})
 }
 
-// Two keys of one dependent: cmkd revokes the other one during the probation of this one.
-func TestOpen_OtherKeyRevokedRollsThisOneBack(t *testing.T) {
-	t.Parallel()
-	inBubble(t, func(s *estate) {
-		const second = rotator.KeyID("https://contoso.vault.azure.net/keys/orders")
-		s.azure.AddKey(second)
-		s.azure.AddResource(rotatortest.Resource{ID: storageID, Kind: "follower", Use: rotatortest.Use{Key: keyID, Delay: 10 * time.Minute},
-			More: []*rotatortest.Use{{Path: "scope", Key: second, Delay: 10 * time.Minute}}})
-		s.key.Dependents, s.key.Soak = s.key.Dependents[:1], 0
-		other := s.key
-		other.Name, other.ID = "orders", second
-		s.also = []rotator.Key{other}
-		op := s.untilDisabled()
-		s.pass(time.Second)
-		s.want(op, rotator.StateProbation)
-		if _, err := s.engine.Revoke(s.t.Context(), rotator.RevokeRequest{Request: rotator.Request{Key: "orders", Actor: "alice", Reason: "offboarding"}, Confirm: "orders"}); err != nil {
-			t.Fatal(err)
-		}
-		s.pass(30 * time.Minute)
-		if v := s.enabled(); v[0] != '-' || len(s.events(rotator.EventRetirementRolledBack)) > 0 {
-			t.Errorf("vault %s: rolled back although it is the other key that it lacks; freezes %v\n%s", v, s.firing(), s.log())
-		}
-	})
-}
-
-// and freezes everything.
-func TestOpen_OtherKeyRevokedFreezes(t *testing.T) {
-	t.Parallel()
-	inBubble(t, func(s *estate) {
-		const second = rotator.KeyID("https://contoso.vault.azure.net/keys/orders")
-		s.azure.AddKey(second)
-		s.azure.AddResource(rotatortest.Resource{ID: storageID, Kind: "follower", Use: rotatortest.Use{Key: keyID, Delay: 10 * time.Minute},
-			More: []*rotatortest.Use{{Path: "scope", Key: second, Delay: 10 * time.Minute}}})
-		s.key.Dependents, s.key.Soak = s.key.Dependents[:1], 5*time.Hour
-		other := s.key
-		other.Name, other.ID = "orders", second
-		s.also = []rotator.Key{other}
-		s.start()
-		op := s.rotate()
-		s.pass(time.Hour)
-		s.want(op, rotator.StateSoaking)
-		if _, err := s.engine.Revoke(s.t.Context(), rotator.RevokeRequest{Request: rotator.Request{Key: "orders", Actor: "alice", Reason: "offboarding"}, Confirm: "orders"}); err != nil {
-			t.Fatal(err)
-		}
-		s.pass(30 * time.Minute)
-		f, _ := s.engine.Freezes(s.t.Context())
-		if len(f) > 0 {
-			t.Errorf("freezes %+v; op %s\n%s", f, s.operation(op).State, s.log())
-		}
-	})
-}
-
 // The list of subscriptions is empty.
 func TestOpen_EmptyListOfSubscriptions(t *testing.T) {
 	t.Parallel()
@@ -261,19 +209,6 @@ func TestOpen_InventoryHeldIsOver(t *testing.T) {
 		s.pass(72 * time.Hour)
 		if o := s.operation(op); o.NeedsYou() == nil || o.NeedsYou().Code == rotator.ReasonInventoryIncomplete {
 			t.Errorf("%s needs you: %v; firing %q", o.State, o.NeedsYou(), s.firing())
-		}
-	})
-}
-
-// The target is disabled by somebody in the probation.
-func TestOpen_TargetDisabledInProbation(t *testing.T) {
-	t.Parallel()
-	inBubble(t, func(s *estate) {
-		s.retires(func(r *rotatortest.Resource) { r.Delay = 10 * time.Minute })
-		s.azure.Enable(keyID, s.azure.List(keyID)[1].ID, false)
-		s.pass(20 * time.Minute)
-		if v := s.enabled(); v[0] != '-' || len(s.events(rotator.EventRetirementRolledBack)) > 0 {
-			t.Errorf("vault %s: it is the new version that it lacks; firing %q\n%s", v, s.firing(), s.log())
 		}
 	})
 }

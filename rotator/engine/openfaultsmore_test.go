@@ -166,24 +166,6 @@ func TestOpen_RepinnedWhilePreflightIsHeld(t *testing.T) {
 	}
 }
 
-// RR. One that moved to another key, which is disabled, in the probation.
-func TestOpen_MovedToADisabledKeyInProbation(t *testing.T) {
-	t.Parallel()
-	inBubble(t, func(s *estate) {
-		const second = rotator.KeyID("https://contoso.vault.azure.net/keys/orders")
-		v := s.azure.AddKey(second)
-		op := s.retires(func(r *rotatortest.Resource) { r.Delay = 10 * time.Minute })
-		s.azure.Enable(second, v.ID, false)
-		s.azure.Change(storageID, func(r *rotatortest.Resource) {
-			r.Key, r.Binding, r.Pinned, r.Delay = second, rotator.BindingPinned, v.ID, time.Minute
-		})
-		s.pass(20 * time.Minute)
-		if v := s.enabled(); v[0] != '-' || len(s.events(rotator.EventRetirementRolledBack)) > 0 {
-			t.Errorf("%s vault %s; firing %q\n%s", s.operation(op).State, v, s.firing(), s.log())
-		}
-	})
-}
-
 // OO. A revocation while the call of a rollback is out.
 func TestOpen_RevokedWhileARollbackIsOut(t *testing.T) {
 	t.Parallel()

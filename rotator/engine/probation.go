@@ -1,6 +1,7 @@
 package engine
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 	"strings"
@@ -145,11 +146,17 @@ func (c probation) observed(l *live, t *rotator.Tracker, o *rotator.Observation)
 	d := &t.Detail.Dependent
 	if !c.watches(l, o.At) || l.op.Restoring || o.Access != rotator.AccessDenied ||
 		!slices.Contains(c.traits[d.Kind].Missing, o.AccessCode) {
+		delete(l.denied, t.Number)
+		return
+	}
+	denial, again := c.denied(l, t)
+	if again {
 		return
 	}
 	says := fmt.Sprintf("%s %s says %s", d.Kind, d.DisplayName(), o.AccessCode)
-	if why := c.keeps(l); why != "" {
-		if t.Since.Equal(c.now) { // else it was told
+	if why := cmp.Or(c.keeps(l), c.otherKeyDown(l.op.KeyID, o), c.targetDown(&l.op, o)); why != "" {
+		if !denial.told {
+			denial.told = true
 			c.draft.noted(l, rotator.EventRollbackRefused, actorDaemon, "%s, but the version stays disabled: %s", says, why).Dependent = d.ID
 		}
 		return

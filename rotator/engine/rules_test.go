@@ -134,7 +134,7 @@ func ruleCases(t *testing.T) map[rotator.Rule]ruleCase {
 				}
 				return s.clock.Now().Add(10 * time.Minute)
 			},
-			poll: time.Minute, id: "frozen-by-cmkd/daemon/f-1 retirement-rolled-back/op-1/retirement-rolled-back",
+			poll: time.Minute + 10*time.Second, id: "frozen-by-cmkd/daemon/f-1 retirement-rolled-back/op-1/retirement-rolled-back",
 			also: "access-lost/op-1/access-denied",
 			mend: func(s *estate) {
 				s.azure.Change(storageID, func(r *rotatortest.Resource) { r.Needs = "" })
@@ -321,10 +321,11 @@ func fireAndMend(s *estate, c ruleCase) {
 	s.pass(11 * time.Minute)
 	s.wantFiring("")
 	since := c.trouble(s)
-	for s.firing() == "" && s.clock.Now().Before(since.Add(c.poll+settlingTime)) {
+	want := strings.TrimSpace(c.also + " " + c.id)
+	for s.firing() != want && s.clock.Now().Before(since.Add(c.poll+settlingTime)) {
 		s.pass(time.Second)
 	}
-	s.wantFiring(strings.TrimSpace(c.also + " " + c.id))
+	s.wantFiring(want)
 	if now := s.clock.Now(); now.Before(since) {
 		s.t.Errorf("fires %s before the condition is the case", since.Sub(now))
 	}

@@ -58,6 +58,9 @@ type state struct {
 	// blind is since when the versions of a key could not be read, by its canonical id and
 	// the steady clock. It is found anew after a restart.
 	blind map[string]time.Time
+	// heard is when the versions of a key were read last, by its canonical id and the steady
+	// clock.
+	heard map[string]time.Time
 	// asking is since when a list of the versions of a key is out that no operation asked
 	// for, by its canonical id and the steady clock.
 	asking map[string]time.Time

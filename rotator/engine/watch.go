@@ -110,6 +110,7 @@ const blindAfter = 20 * time.Minute
 // sawKey notes that the versions of a key were read.
 func (c watch) sawKey(state *rotator.KeyState) {
 	state.Seen = c.now
+	c.heard[canonical(state.ID)] = c.steady
 	delete(c.blind, canonical(state.ID))
 }
 
