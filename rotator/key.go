@@ -256,6 +256,10 @@ type KeyState struct {
 	Operation OperationID `json:"operation,omitempty"`
 	// Unretired are versions that earlier rotations left enabled.
 	Unretired []string `json:"unretired,omitempty"`
+	// RolledBack are versions whose retirement was rolled back: only a person retires them.
+	// Compromised are those that were retired as compromised: nothing enables them again.
+	RolledBack  []string `json:"rolled_back,omitempty"`
+	Compromised []string `json:"compromised,omitempty"`
 	// Searched are the subscriptions that were searched for its dependents as they were listed.
 	Searched []string `json:"searched,omitempty"`
 	// Problem is why the key needs somebody, nil if it does not.

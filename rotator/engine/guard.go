@@ -19,6 +19,8 @@ type guardView struct {
 	listErr  *rotator.Error
 	// undiscovered is true if the configuration says not to search.
 	undiscovered bool
+	// rolledBack are versions whose retirement was rolled back.
+	rolledBack []string
 	// configured is false if the key was taken out of the configuration: then
 	// nobody knows its dependents any more.
 	configured bool
@@ -289,11 +291,22 @@ func inventoryComplete(g *guardView) (all []rotator.Objection) {
 
 // notRolledBack objects, where nobody asked for it, to retiring again what was rolled
 // back.
-func notRolledBack(g *guardView) []rotator.Objection {
-	if g.op.Rollback == nil || g.op.Retirer != "" {
+func notRolledBack(g *guardView) (all []rotator.Objection) {
+	if g.op.Retirer != "" {
 		return nil
 	}
-	return []rotator.Objection{{Check: rotator.ReasonRolledBack, Message: g.op.Rollback.Message, Hint: g.op.Rollback.Hint}}
+	if g.op.Rollback != nil {
+		return []rotator.Objection{{Check: rotator.ReasonRolledBack, Message: g.op.Rollback.Message, Hint: g.op.Rollback.Hint}}
+	}
+	for _, v := range g.op.Previous {
+		if slices.Contains(g.rolledBack, v) && !slices.Contains(g.op.Retired, v) {
+			all = append(all, rotator.Objection{
+				Check: rotator.ReasonRolledBack, Message: "version " + v + " was retired once, and that was rolled back",
+				Hint: "make sure that nobody needs it, then: cmkd retire " + g.op.Key,
+			})
+		}
+	}
+	return all
 }
 
 // attested returns the attestation that stands in for evidence that a dependent needs
@@ -325,6 +338,9 @@ func (c *state) guardView(l *live) *guardView {
 	g := &guardView{
 		op: &l.op, trackers: l.trackers, stale: l.stale, versions: l.versions, listErr: l.listErr,
 		require: rotator.EvidenceInferred, attestations: attesting{c}.of(l.op.KeyID), now: c.now,
+	}
+	if state := c.stateOf(l.op.KeyID); state != nil {
+		g.rolledBack = state.RolledBack
 	}
 	if key := c.keyOf(l); key != nil {
 		g.configured, g.soak, g.undiscovered = true, key.Soak, key.Undiscovered

@@ -16,32 +16,6 @@ import (
 	"cmkd/rotator/rotatortest"
 )
 
-// A version retired as compromised is enabled again by a rollback while not all is retired.
-func TestOpen_CompromisedIsRolledBack(t *testing.T) {
-	t.Parallel()
-	inBubble(t, func(s *estate) {
-		s.leavesOne()
-		s.retireFromNowOn(rotator.RetireManual)
-		second := s.azure.List(keyID)[1].ID
-		s.rotate()
-		s.pass(3 * time.Hour)
-		s.azure.Change(storageID, func(r *rotatortest.Resource) { r.Needs, r.Delay = second, 10*time.Minute })
-		s.azure.FailWith(func(call, of string) *rotatortest.Fault {
-			if call == "set-enabled" && of == firstVersion {
-				return &rotatortest.Fault{Err: refused(rotator.CodeForbidden, true)}
-			}
-			return nil
-		})
-		go func() {
-			_, _ = s.engine.Retire(context.Background(), rotator.Request{Key: "payments", Actor: "carol", Compromised: true})
-		}()
-		s.pass(2 * time.Hour)
-		if v := s.enabled(); v[1] != '-' || len(s.events(rotator.EventRetirementRolledBack)) > 0 {
-			t.Errorf("vault %s, compromised version enabled again\n%s", v, s.log())
-		}
-	})
-}
-
 // The list of subscriptions is empty.
 func TestOpen_EmptyListOfSubscriptions(t *testing.T) {
 	t.Parallel()

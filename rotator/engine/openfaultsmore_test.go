@@ -34,28 +34,6 @@ func TestOpen_NobodyLooksAfterARefusal(t *testing.T) {
 	})
 }
 
-// What was rolled back is retired by itself in the next rotation.
-func TestOpen_RolledBackIsRetiredAgainByTheNext(t *testing.T) {
-	t.Parallel()
-	inBubble(t, func(s *estate) {
-		op := s.retires(needsFirst)
-		s.pass(12 * time.Minute)
-		s.wantVersions("++")
-		s.pass(30 * time.Hour)
-		s.want(op, rotator.StateRetiring)
-		s.unfreeze("f-1") // everybody has access
-		s.rotate()
-		n := len(s.events(rotator.EventVersionDisabled))
-		for range 6 * 60 {
-			s.pass(time.Minute)
-			if s.enabled()[0] == '-' {
-				t.Errorf("disabled again, and nobody said so: vault %s, %d\n%s", s.enabled(), n, s.log())
-				return
-			}
-		}
-	})
-}
-
 // A disable of ours that failed, long ago, explains what somebody does.
 func TestOpen_AnOldEffectHidesTampering(t *testing.T) {
 	t.Parallel()

@@ -149,7 +149,13 @@ func (v *operationView) stored(ctx context.Context) (*guardView, error) {
 			g.attestations = append(g.attestations, a)
 		}
 	}
-	return g, err
+	states, failed := e.o.Store.Keys(ctx)
+	for i := range states {
+		if states[i].ID.Same(op.KeyID) {
+			g.rolledBack = states[i].RolledBack
+		}
+	}
+	return g, cmp.Or(err, failed)
 }
 
 // unlistedSettled returns the trackers of dependents that nobody listed and that are where

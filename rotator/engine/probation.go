@@ -167,6 +167,8 @@ func (c probation) observed(l *live, t *rotator.Tracker, o *rotator.Observation)
 		Hint: "find out why it was taken to have left the version, then: cmkd retire " + l.op.Key,
 	}
 	l.suspect = true
+	state := c.draft.changedKey(l.op.KeyID)
+	state.RolledBack = remembered(state.RolledBack, l.op.Retired)
 	e := c.draft.noted(l, rotator.EventRetirementRolledBack, actorDaemon, "%s; version %s is to be enabled again", says, strings.Join(l.op.Retired, ", "))
 	e.Dependent, e.Data = d.ID, map[string]string{"access_code": o.AccessCode, "version": l.op.Retired[0]}
 }
@@ -204,6 +206,9 @@ func (c probation) keeps(l *live) string {
 	for _, id := range l.op.Retired {
 		if v, ok := rotator.FindVersion(state.Versions, id); !ok || v.Updated.After(l.op.RetiredAt) || find(state.Tampered, id) >= 0 {
 			return "somebody else changed it since"
+		}
+		if slices.Contains(state.Compromised, id) {
+			return "version " + id + " was retired as compromised"
 		}
 	}
 	return ""

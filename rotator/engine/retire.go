@@ -232,6 +232,11 @@ func (c retirement) seen(state *rotator.KeyState, v rotator.Version) {
 func (c retirement) retired(l *live, v rotator.Version) {
 	l.op.Retired, l.op.Held, l.op.RetiredAt = append(slices.Clone(l.op.Retired), v.ID), nil, later(l.op.RetiredAt, v.Updated)
 	c.draft.changed(l)
+	state := c.draft.changedKey(l.op.KeyID)
+	state.RolledBack = slices.DeleteFunc(slices.Clone(state.RolledBack), func(r string) bool { return r == v.ID })
+	if l.op.Compromised {
+		state.Compromised = remembered(state.Compromised, []string{v.ID})
+	}
 	c.draft.noted(l, rotator.EventVersionDisabled, l.retirer(), "version %s is retired", v.ID).Data = map[string]string{"version": v.ID}
 }
 

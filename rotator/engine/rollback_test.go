@@ -317,3 +317,53 @@ func TestRollback_ThatCannotBeMade(t *testing.T) {
 		s.want(op, rotator.StateCompleted)
 	})
 }
+
+// TestRollback_NotOfTheCompromised has somebody retire two versions as compromised, of which one cannot be
+// disabled yet: whoever lacks the other one does not get it back.
+func TestRollback_NotOfTheCompromised(t *testing.T) {
+	t.Parallel()
+	inBubble(t, func(s *estate) {
+		s.leavesOne()
+		s.retireFromNowOn(rotator.RetireManual)
+		second := s.azure.List(keyID)[1].ID
+		s.rotate()
+		s.pass(3 * time.Hour)
+		s.azure.Change(storageID, func(r *rotatortest.Resource) { r.Needs, r.Delay = second, 10*time.Minute })
+		s.azure.FailWith(func(call, of string) *rotatortest.Fault {
+			if call == "set-enabled" && of == firstVersion {
+				return &rotatortest.Fault{Err: refused(rotator.CodeForbidden, true)}
+			}
+			return nil
+		})
+		go func() {
+			_, _ = s.engine.Retire(context.Background(), rotator.Request{Key: "payments", Actor: "carol", Compromised: true})
+		}()
+		s.pass(2 * time.Hour)
+		if v := s.enabled(); v[1] != '-' || len(s.events(rotator.EventRetirementRolledBack)) > 0 {
+			t.Errorf("vault %s, compromised version enabled again\n%s", v, s.log())
+		}
+	})
+}
+
+// TestRollback_TheNextRotationAsksToo has the rotation after a rollback retire nothing by itself that was
+// rolled back.
+func TestRollback_TheNextRotationAsksToo(t *testing.T) {
+	t.Parallel()
+	inBubble(t, func(s *estate) {
+		op := s.retires(needsFirst)
+		s.pass(12 * time.Minute)
+		s.wantVersions("++")
+		s.pass(30 * time.Hour)
+		s.want(op, rotator.StateRetiring)
+		s.unfreeze("f-1") // everybody has access
+		s.rotate()
+		n := len(s.events(rotator.EventVersionDisabled))
+		for range 6 * 60 {
+			s.pass(time.Minute)
+			if s.enabled()[0] == '-' {
+				t.Errorf("disabled again, and nobody said so: vault %s, %d\n%s", s.enabled(), n, s.log())
+				return
+			}
+		}
+	})
+}

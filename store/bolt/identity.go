@@ -2,6 +2,7 @@ package bolt
 
 import (
 	"fmt"
+	"slices"
 
 	"go.etcd.io/bbolt"
 
@@ -73,16 +74,19 @@ func joined(a, b rotator.KeyState) rotator.KeyState {
 	if a.Seen.After(b.Seen) {
 		a, b = b, a
 	}
-	known := map[string]bool{}
-	for _, v := range b.Unretired {
-		known[v] = true
-	}
-	for _, v := range a.Unretired {
-		if !known[v] {
-			b.Unretired = append(b.Unretired, v)
+	b.Unretired = both(b.Unretired, a.Unretired)
+	b.RolledBack = both(b.RolledBack, a.RolledBack)
+	b.Compromised = both(b.Compromised, a.Compromised)
+	return b
+}
+
+func both(these, those []string) []string {
+	for _, v := range those {
+		if !slices.Contains(these, v) {
+			these = append(these, v)
 		}
 	}
-	return b
+	return these
 }
 
 func emptied(tx *bbolt.Tx, names ...string) error {

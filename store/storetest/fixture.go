@@ -20,6 +20,7 @@ func key(name string) rotator.KeyState {
 		Spec: "0 3 1 * *", LastFired: at(-1), Seen: at(0),
 		Current:   version("0123456789abcdef0123456789abcdef"),
 		Unretired: []string{"a", "b"}, Searched: []string{"one"},
+		RolledBack: []string{"a"}, Compromised: []string{"c"},
 		Problem: &rotator.Problem{Code: "c", Message: "m", Hint: "<h> & \u2028", Class: rotator.CodeForbidden},
 		Failed:  3, Missed: at(-2), Preflight: problem(), PreflightAt: at(-0.5),
 		Policy: rotator.RotationPolicy{Rotate: "P90D after creation", Expiry: "P1Y"}, PolicyAt: at(-0.25),
