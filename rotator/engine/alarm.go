@@ -220,6 +220,7 @@ func (c alerts) judgeKey(id string) {
 // chores looks at what nothing else brings up.
 func (c alerts) chores() {
 	c.agenda.add(agendaItem{chores: true, at: c.now.Add(choresEvery).UnixNano()})
+	attesting(c).expire()
 	var found []rotator.Alert
 	space, err := c.store.Space()
 	if err == nil {

@@ -103,6 +103,19 @@ func (c attesting) void(a *rotator.Attestation, actor, why string) {
 	}
 }
 
+// expire ends for good the attestations whose time is over: they are not to count again if the
+// clock is set back. A clock that jumped is not believed at once.
+func (c attesting) expire() {
+	if !c.jumped.IsZero() && c.steady.Sub(c.jumped) < thawAfter {
+		return
+	}
+	for _, id := range slices.Sorted(maps.Keys(c.attestations)) {
+		if a := c.attestations[id]; a.Void == nil && !a.Holds(c.now) {
+			c.void(a, actorDaemon, "its time is over")
+		}
+	}
+}
+
 // rotationOf returns the rotation that an attestation is about, nil if it has ended.
 func (c attesting) rotationOf(a *rotator.Attestation) *live {
 	if state := c.stateOf(a.KeyID); state != nil {

@@ -310,3 +310,32 @@ func TestAttestation_OfOneThatWasTakenOut(t *testing.T) {
 		}
 	})
 }
+
+// TestAttest_WhatHasEndedDoesNotBeginAgain sets the clock back behind the end of an attestation.
+func TestAttest_WhatHasEndedDoesNotBeginAgain(t *testing.T) {
+	t.Parallel()
+	inBubble(t, func(s *estate) {
+		s.key.Dependents, s.key.Soak = s.key.Dependents[:1], 0
+		s.blind()
+		s.start()
+		op := s.rotate()
+		s.pass(3 * time.Hour)
+		s.freeze(rotator.FreezeRequest{Reason: "fair"})
+		a, err := s.engine.Attest(s.t.Context(), rotator.AttestRequest{Key: "payments", Dependent: "storage", Actor: "bob", Reason: "looked", For: time.Hour})
+		if err != nil {
+			t.Fatal(err)
+		}
+		s.pass(2 * time.Hour)
+		s.unfreeze("f-1")
+		s.pass(time.Hour)
+		if s.enabled() != "++" {
+			t.Fatal("retired on an attestation that has ended")
+		}
+		_ = a
+		s.clock.jump(-150 * time.Minute)
+		s.pass(2 * time.Hour)
+		if s.enabled() != "++" {
+			t.Errorf("%s: retired on an attestation that had ended\n%s", s.operation(op).State, s.log())
+		}
+	})
+}

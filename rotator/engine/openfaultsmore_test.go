@@ -34,36 +34,6 @@ func TestOpen_NobodyLooksAfterARefusal(t *testing.T) {
 	})
 }
 
-// A disable of ours that failed, long ago, explains what somebody does.
-func TestOpen_AnOldEffectHidesTampering(t *testing.T) {
-	t.Parallel()
-	inBubble(t, func(s *estate) {
-		s.key.Dependents, s.key.Soak, s.key.Retire = s.key.Dependents[:1], 0, rotator.RetireManual
-		s.start()
-		op := s.rotate()
-		s.pass(3 * time.Hour)
-		s.azure.FailWith(func(call, _ string) *rotatortest.Fault {
-			if call == "set-enabled" {
-				return &rotatortest.Fault{Err: refused(rotator.CodeUnavailable, false)}
-			}
-			return nil
-		})
-		go func() { _ = s.retiresAs("carol") }()
-		s.pass(time.Second)
-		s.blind()
-		s.pass(20 * time.Minute)
-		s.azure.FailWith(nil)
-		s.pass(26 * time.Hour)
-		o := s.operation(op)
-		t.Logf("%s retirer %q retired %v vault %s", o.State, o.Retirer, o.Retired, s.enabled())
-		s.azure.Enable(keyID, firstVersion, false) // by a person
-		s.pass(10 * time.Minute)
-		if len(s.events(rotator.EventVersionTampered)) == 0 {
-			t.Errorf("retired %v, firing %q\n%s", s.operation(op).Retired, s.firing(), s.log())
-		}
-	})
-}
-
 // Whoever is denied when a rollback was made, while another version came in between, and a restart.
 func TestOpen_RequireInProbation(t *testing.T) {
 	t.Parallel()
@@ -233,35 +203,6 @@ func TestOpen_RevokedWhileAVersionIsMade(t *testing.T) {
 		o := s.operation(op)
 		if s.enabled() != "--" || o.Problem != nil {
 			t.Errorf("%s vault %s problem %v\n%s", o.State, s.enabled(), o.Problem, s.log())
-		}
-	})
-}
-
-// ZZ. What was disabled and enabled again by others before a list shows it: an attestation and a clock that is set back.
-func TestOpen_AttestationRevivedByTheClock(t *testing.T) {
-	t.Parallel()
-	inBubble(t, func(s *estate) {
-		s.key.Dependents, s.key.Soak = s.key.Dependents[:1], 0
-		s.blind()
-		s.start()
-		op := s.rotate()
-		s.pass(3 * time.Hour)
-		s.freeze(rotator.FreezeRequest{Reason: "fair"})
-		a, err := s.engine.Attest(s.t.Context(), rotator.AttestRequest{Key: "payments", Dependent: "storage", Actor: "bob", Reason: "looked", For: time.Hour})
-		if err != nil {
-			t.Fatal(err)
-		}
-		s.pass(2 * time.Hour)
-		s.unfreeze("f-1")
-		s.pass(time.Hour)
-		if s.enabled() != "++" {
-			t.Fatal("retired on an attestation that has ended")
-		}
-		_ = a
-		s.clock.jump(-150 * time.Minute)
-		s.pass(2 * time.Hour)
-		if s.enabled() != "++" {
-			t.Errorf("%s: retired on an attestation that had ended\n%s", s.operation(op).State, s.log())
 		}
 	})
 }

@@ -72,12 +72,16 @@ func together(gaps []gap, kinds int) []gap {
 	return []gap{{subscription: gaps[0].subscription, err: gaps[0].err}}
 }
 
-// where lists the subscriptions to search.
+// where lists the subscriptions to search; nil if there is nothing to list them with.
 func (w *world) where(ctx context.Context) ([]string, error) {
 	if w.lister == nil {
 		return nil, nil
 	}
-	return w.lister.Subscriptions(ctx)
+	all, err := w.lister.Subscriptions(ctx)
+	if err == nil && all == nil {
+		all = []string{}
+	}
+	return all, err
 }
 
 // inventory sums up what a search of so many subscriptions saw.
@@ -171,10 +175,10 @@ func (c searching) ask(l *live, kind taskKind, subscription string) {
 	})
 }
 
-// in begins to search the subscriptions, of which these are listed.
+// in begins to search the subscriptions, of which these are listed; nil if nobody listed any.
 func (c searching) in(l *live, key *rotator.Key, listed []string) {
 	all, gaps := subscriptions(key, listed)
-	if state := c.stateOf(key.ID); state != nil && len(listed) > 0 {
+	if state := c.stateOf(key.ID); state != nil && listed != nil {
 		lost := state.NotListed(all)
 		all, gaps = append(all, lost...), append(gaps, notListed(lost)...)
 		if len(all) > len(state.Searched) {

@@ -351,3 +351,29 @@ func TestSearch_AListThatFailsSaysNothing(t *testing.T) {
 		}
 	})
 }
+
+// TestSearch_NothingListedIsNoCompleteSearch lists a subscription no more, and no other either: what is in it
+// was not looked at.
+func TestSearch_NothingListedIsNoCompleteSearch(t *testing.T) {
+	t.Parallel()
+	inBubble(t, func(s *estate) {
+		const other = "11111111-0000-0000-0000-000000000000"
+		s.key.Dependents = s.key.Dependents[:1]
+		s.key.Soak = 6 * time.Hour
+		s.azure.Remove(cosmosID)
+		where, less := []string{subscription, other}, []string{}
+		var seen atomic.Pointer[[]string]
+		seen.Store(&where)
+		s.lister = lists{&seen}
+		s.start()
+		s.pass(time.Minute)
+		op := s.rotate()
+		s.pass(3 * time.Hour)
+		seen.Store(&less)
+		s.azure.AddResource(rotatortest.Resource{ID: strings.Replace(storageID, subscription, other, 1) + "2", Kind: "follower", Use: rotatortest.Use{Key: keyID, Binding: rotator.BindingPinned, Pinned: firstVersion}})
+		s.pass(12 * time.Hour)
+		if s.enabled() != "++" {
+			t.Errorf("%s %s searched %+v\n%s", s.operation(op).State, s.enabled(), s.operation(op).Inventory, s.log())
+		}
+	})
+}

@@ -374,3 +374,33 @@ func TestTamper_OldAnswersNowAndThen(t *testing.T) {
 		}
 	})
 }
+
+// TestTamper_NotExplainedByWhatWeDidLongAgo has a call of ours fail, and a person do the same a day later.
+func TestTamper_NotExplainedByWhatWeDidLongAgo(t *testing.T) {
+	t.Parallel()
+	inBubble(t, func(s *estate) {
+		s.key.Dependents, s.key.Soak, s.key.Retire = s.key.Dependents[:1], 0, rotator.RetireManual
+		s.start()
+		op := s.rotate()
+		s.pass(3 * time.Hour)
+		s.azure.FailWith(func(call, _ string) *rotatortest.Fault {
+			if call == "set-enabled" {
+				return &rotatortest.Fault{Err: refused(rotator.CodeUnavailable, false)}
+			}
+			return nil
+		})
+		go func() { _ = s.retiresAs("carol") }()
+		s.pass(time.Second)
+		s.blind()
+		s.pass(20 * time.Minute)
+		s.azure.FailWith(nil)
+		s.pass(26 * time.Hour)
+		o := s.operation(op)
+		t.Logf("%s retirer %q retired %v vault %s", o.State, o.Retirer, o.Retired, s.enabled())
+		s.azure.Enable(keyID, firstVersion, false) // by a person
+		s.pass(10 * time.Minute)
+		if len(s.events(rotator.EventVersionTampered)) == 0 {
+			t.Errorf("retired %v, firing %q\n%s", s.operation(op).Retired, s.firing(), s.log())
+		}
+	})
+}
