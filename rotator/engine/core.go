@@ -323,6 +323,22 @@ func (c *core) tooLate(r *result) {
 	}
 	e := c.draft.notedOfKey(r.key, t, "version %s was %s for %s, which had ended before", r.version.ID, what, r.operation)
 	e.Operation, e.Data = r.operation, map[string]string{"version": r.version.ID}
+	if r.version.Enabled {
+		c.overtaken(r)
+	}
+}
+
+// overtaken has a revocation disable a version, too, that a call made or enabled which was under
+// way when the key was revoked.
+func (c *core) overtaken(r *result) {
+	state := c.stateOf(r.keyID)
+	if state == nil {
+		return
+	}
+	if l := c.live[state.Operation].atWork(); l != nil && l.op.Kind == rotator.KindRevocation && c.load(l) == nil {
+		revocation{c.state}.appeared(l, r.version.ID)
+		c.advance(l, false)
+	}
 }
 
 // listed hands a list of versions to the phase that asked for it.
@@ -347,9 +363,9 @@ func (c *core) listed(l *live, r *result) {
 			rotation{c.state}.outside(l, c.candidates(l, r.versions), r.versions)
 		}
 	case rotator.StateDisabling:
-		revocation{c.state}.changeListed(l, r, revocation{c.state}.listedToDisable)
+		c.changeListed(l, r, revocation{c.state}.listedToDisable)
 	case rotator.StateTakingEffect, rotator.StateEffective:
-		revocation{c.state}.changeListed(l, r, revocation{c.state}.listedRevoked)
+		c.changeListed(l, r, revocation{c.state}.listedRevoked)
 	default: // pending looks at l.versions itself
 	}
 }
@@ -364,7 +380,7 @@ func (c *core) candidates(l *live, versions []rotator.Version) []rotator.Version
 }
 
 // changeListed handles a list of versions of a revocation, or tries again.
-func (c revocation) changeListed(l *live, r *result, use func(*live, []rotator.Version)) {
+func (c *core) changeListed(l *live, r *result, use func(*live, []rotator.Version)) {
 	if r.err != nil {
 		l.op.Failures++
 		p := rotator.ProblemOf(r.err)

@@ -6,7 +6,6 @@
 package engine_test
 
 import (
-	"sync/atomic"
 	"testing"
 	"time"
 
@@ -114,30 +113,6 @@ func TestOpen_RepinnedWhilePreflightIsHeld(t *testing.T) {
 	}
 }
 
-// OO. A revocation while the call of a rollback is out.
-func TestOpen_RevokedWhileARollbackIsOut(t *testing.T) {
-	t.Parallel()
-	inBubble(t, func(s *estate) {
-		s.retires(needsFirst)
-		var out atomic.Bool
-		s.azure.FailWith(func(call, of string) *rotatortest.Fault {
-			if call == "set-enabled" && of == firstVersion && !out.Swap(true) {
-				<-time.After(50 * time.Second)
-			}
-			return nil
-		})
-		for !out.Load() {
-			s.pass(time.Second)
-		}
-		op := s.revoke("alice")
-		s.pass(30 * time.Minute)
-		o := s.operation(op)
-		if s.enabled() != "--" || o.Problem != nil {
-			t.Errorf("%s vault %s problem %v\n%s", o.State, s.enabled(), o.Problem, s.log())
-		}
-	})
-}
-
 // PP. Drift that is over while a rotation waits for a person.
 func TestOpen_DriftIsOverWhileAPersonIsAwaited(t *testing.T) {
 	t.Parallel()
@@ -176,33 +151,6 @@ func TestOpen_DriftIsOverWhileRevoked(t *testing.T) {
 		s.pass(48 * time.Hour)
 		if f := s.firing(); f != "" {
 			t.Errorf("%s before %q; two days after it was mended: firing %q", s.operation(op).State, before, f)
-		}
-	})
-}
-
-// SS. A version that our own call made, which comes after the revocation took effect.
-func TestOpen_RevokedWhileAVersionIsMade(t *testing.T) {
-	t.Parallel()
-	inBubble(t, func(s *estate) {
-		s.key.Dependents = s.key.Dependents[:1]
-		s.azure.Change(storageID, func(r *rotatortest.Resource) { r.Delay = 0 })
-		s.start()
-		var out atomic.Bool
-		s.azure.FailWith(func(call, of string) *rotatortest.Fault {
-			if call == "create" && !out.Swap(true) {
-				<-time.After(50 * time.Second)
-			}
-			return nil
-		})
-		s.rotate()
-		for !out.Load() {
-			s.pass(time.Second)
-		}
-		op := s.revoke("alice")
-		s.pass(30 * time.Minute)
-		o := s.operation(op)
-		if s.enabled() != "--" || o.Problem != nil {
-			t.Errorf("%s vault %s problem %v\n%s", o.State, s.enabled(), o.Problem, s.log())
 		}
 	})
 }

@@ -151,7 +151,7 @@ func (c revocation) changeFailed(l *live, r *result) {
 
 // takingEffect waits until every dependent was seen denied.
 func (c revocation) takingEffect(l *live) {
-	if !l.settled() || l.askedN > 0 || undone(&l.op) {
+	if !l.settled() || l.askedN > 0 || undone(&l.op) || l.op.Kind == rotator.KindRevocation && tampering(c).enabling(l.op.KeyID) {
 		return
 	}
 	if l.op.Kind == rotator.KindReinstatement {
@@ -162,6 +162,19 @@ func (c revocation) takingEffect(l *live) {
 	c.draft.entered(l, rotator.StateEffective, actorDaemon, "no dependent has access any more: "+l.evidence())
 	l.op.Problem = problem
 	c.draft.waits(l, c.now.Add(revokedWatch))
+}
+
+// appeared has a revocation disable one more version.
+func (c revocation) appeared(l *live, version string) {
+	if !slices.Contains(l.op.Versions, version) {
+		l.op.Versions = append(slices.Clone(l.op.Versions), version)
+	}
+	l.op.Changed = slices.DeleteFunc(slices.Clone(l.op.Changed), func(v string) bool { return v == version })
+	if l.op.State == rotator.StateDisabling {
+		c.draft.changed(l)
+		return
+	}
+	c.draft.entered(l, rotator.StateDisabling, actorDaemon, "version "+version+" appeared")
 }
 
 // reopen waits again if a dependent came that was not there, or was excluded, when the
@@ -191,11 +204,15 @@ func (c revocation) watchRevoked(l *live) {
 func (c revocation) listedRevoked(l *live, versions []rotator.Version) {
 	c.draft.waits(l, c.now.Add(revokedWatch))
 	known := l.op.Problem != nil && l.op.Problem.Code == rotator.ReasonRevocationUndone
-	early := !known && l.op.State == rotator.StateTakingEffect && c.lasts(l) < 2*readLag
+	early := !known && c.lasts(l) < 2*readLag
+	state := c.stateOf(l.op.KeyID)
 	var undone []string
 	for _, v := range versions {
 		switch {
 		case !v.Enabled:
+		case state != nil && tampering(c).ours(state, v.ID, true): // the answer was lost
+			c.appeared(l, v.ID)
+			return
 		case !slices.Contains(l.op.Versions, v.ID) && early:
 			c.record(l, versions)
 			c.draft.entered(l, rotator.StateDisabling, actorDaemon, "version "+v.ID+" appeared")

@@ -195,6 +195,15 @@ func (c tampering) ours(state *rotator.KeyState, version string, enable bool) bo
 	return true
 }
 
+// enabling reports whether a call of ours that enables a version may be under way still: it is
+// not known what came of it.
+func (c tampering) enabling(id rotator.KeyID) bool {
+	state := c.stateOf(id)
+	return state != nil && slices.ContainsFunc(state.Effects, func(e rotator.Effect) bool {
+		return e.Enable && c.now.Sub(e.At).Abs() < settling
+	})
+}
+
 // intends keeps in mind that a version is about to be changed by us.
 func (c tampering) intends(id rotator.KeyID, version string, enable bool) {
 	if state := c.stateOf(id); state != nil {
