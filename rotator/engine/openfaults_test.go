@@ -160,29 +160,3 @@ func TestOpen_InventoryHeldIsOver(t *testing.T) {
 		}
 	})
 }
-
-// While a doubt waits for a person, nobody observes the dependents.
-func TestOpen_NobodyLooksWhileADoubtWaits(t *testing.T) {
-	t.Parallel()
-	for name, hurt := range map[string]func(r *rotatortest.Resource){
-		"denied":    func(r *rotatortest.Resource) { r.Denied = true },
-		"re-pinned": func(r *rotatortest.Resource) { r.Binding, r.Pinned = rotator.BindingPinned, firstVersion },
-	} {
-		t.Run(name, func(t *testing.T) {
-			t.Parallel()
-			inBubble(t, func(s *estate) {
-				s.start()
-				op := s.rotate()
-				s.pass(30 * time.Hour)
-				if o := s.operation(op); o.Doubt == nil {
-					t.Fatalf("%s\n%s", o.State, s.log())
-				}
-				s.azure.Change(storageID, hurt)
-				s.pass(48 * time.Hour)
-				if tr := s.tracker(op, storageID); tr.State == rotator.TrackerDone {
-					t.Errorf("two days after: %s, last seen %s ago, firing %q", tr.State, s.clock.Now().Sub(tr.Seen), s.firing())
-				}
-			})
-		})
-	}
-}

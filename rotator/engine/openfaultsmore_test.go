@@ -13,26 +13,6 @@ import (
 	"cmkd/rotator/rotatortest"
 )
 
-// Nor after a retirement that was refused.
-func TestOpen_NobodyLooksAfterARefusal(t *testing.T) {
-	t.Parallel()
-	inBubble(t, func(s *estate) {
-		s.key.Dependents, s.key.Soak, s.key.Retire = s.key.Dependents[:1], 0, rotator.RetireManual
-		s.blind()
-		s.start()
-		op := s.rotate()
-		s.pass(3 * time.Hour)
-		if err := s.retiresAs("carol"); err == nil {
-			t.Fatal("not refused")
-		}
-		s.azure.Change(storageID, func(r *rotatortest.Resource) { r.Denied = true })
-		s.pass(48 * time.Hour)
-		if tr := s.tracker(op, storageID); tr.State == rotator.TrackerDone {
-			t.Errorf("two days after: %s, last seen %s ago, firing %q", tr.State, s.clock.Now().Sub(tr.Seen), s.firing())
-		}
-	})
-}
-
 // Whoever is denied when a rollback was made, while another version came in between, and a restart.
 func TestOpen_RequireInProbation(t *testing.T) {
 	t.Parallel()

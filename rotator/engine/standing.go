@@ -430,7 +430,7 @@ func (c standings) seed(l *live) {
 // next is when a dependent that is where it should be is observed again: while it soaks
 // every [soakEvery]; in probation as often as for a revocation, but for
 // [probationEvery], and so if a revocation is undone; while a person is waited for as often as
-// between operations. Zero if the guard asks, or nobody.
+// between operations. Zero if nobody asks.
 func (c standings) next(l *live, t *rotator.Tracker) time.Time {
 	switch {
 	case l.op.Kind != rotator.KindRotation && !undone(&l.op):
@@ -439,15 +439,11 @@ func (c standings) next(l *live, t *rotator.Tracker) time.Time {
 		return nextOnGrid(c.now, soakEvery)
 	case l.op.State == rotator.StateProbation, undone(&l.op):
 		return nextOnGrid(c.now, max(pollOf(&t.Detail.Dependent, accessWindow(t.Detail, c.traits[t.Detail.Dependent.Kind])), probationEvery))
-	case l.op.AwaitsRetirement() && !c.over(l.op.Since, soonFor):
-		return nextOnGrid(c.now, soonEvery)
-	case l.op.AwaitsRetirement():
-		return nextOnGrid(c.now, seldomEvery)
-	case l.op.State == rotator.StatePropagating && !c.over(l.op.Since, soonFor): // others are waited for
-		return nextOnGrid(c.now, soonEvery)
-	case l.op.State == rotator.StatePropagating:
-		return nextOnGrid(c.now, seldomEvery)
-	default:
+	case l.op.State != rotator.StatePropagating && l.op.State != rotator.StateRetiring:
 		return time.Time{}
+	case !c.over(l.op.Since, soonFor): // others, or a person, are waited for
+		return nextOnGrid(c.now, soonEvery)
+	default:
+		return nextOnGrid(c.now, seldomEvery)
 	}
 }

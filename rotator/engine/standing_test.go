@@ -383,3 +383,50 @@ func TestStanding_AFailedRotationEndsNoDrift(t *testing.T) {
 		})
 	}
 }
+
+// TestStanding_LookedAtWhileADoubtWaits hurts a dependent while a person is to say whether the old
+// version may go.
+func TestStanding_LookedAtWhileADoubtWaits(t *testing.T) {
+	t.Parallel()
+	for name, hurt := range map[string]func(r *rotatortest.Resource){
+		"denied":    func(r *rotatortest.Resource) { r.Denied = true },
+		"re-pinned": func(r *rotatortest.Resource) { r.Binding, r.Pinned = rotator.BindingPinned, firstVersion },
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			inBubble(t, func(s *estate) {
+				s.start()
+				op := s.rotate()
+				s.pass(30 * time.Hour)
+				if o := s.operation(op); o.Doubt == nil {
+					t.Fatalf("%s\n%s", o.State, s.log())
+				}
+				s.azure.Change(storageID, hurt)
+				s.pass(48 * time.Hour)
+				if tr := s.tracker(op, storageID); tr.State == rotator.TrackerDone {
+					t.Errorf("two days after: %s, last seen %s ago, firing %q", tr.State, s.clock.Now().Sub(tr.Seen), s.firing())
+				}
+			})
+		})
+	}
+}
+
+// TestStanding_LookedAtAfterARefusal hurts a dependent after a retirement was refused.
+func TestStanding_LookedAtAfterARefusal(t *testing.T) {
+	t.Parallel()
+	inBubble(t, func(s *estate) {
+		s.key.Dependents, s.key.Soak, s.key.Retire = s.key.Dependents[:1], 0, rotator.RetireManual
+		s.blind()
+		s.start()
+		op := s.rotate()
+		s.pass(3 * time.Hour)
+		if err := s.retiresAs("carol"); err == nil {
+			t.Fatal("not refused")
+		}
+		s.azure.Change(storageID, func(r *rotatortest.Resource) { r.Denied = true })
+		s.pass(48 * time.Hour)
+		if tr := s.tracker(op, storageID); tr.State == rotator.TrackerDone {
+			t.Errorf("two days after: %s, last seen %s ago, firing %q", tr.State, s.clock.Now().Sub(tr.Seen), s.firing())
+		}
+	})
+}
