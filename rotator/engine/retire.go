@@ -33,7 +33,11 @@ func (c retirement) advance(l *live) {
 			c.draft.entered(l, rotator.StateCompleted, actorDaemon, "what is not retired stays enabled")
 		}
 	case l.op.AwaitsRetirement():
-		c.awaitPerson(l)
+		if c.reconsider(l); l.op.AwaitsRetirement() {
+			c.awaitPerson(l)
+			return
+		}
+		c.advance(l)
 	case freezing(c).stops(l) != nil:
 		c.frozen(l, freezing(c).stops(l))
 	case !l.guarding:
@@ -159,16 +163,55 @@ func (c retirement) heldBack(l *live, objs []rotator.Objection) {
 // doubted lets a retirement wait for a person, because what is known of some dependents
 // is only inferred.
 func (c retirement) doubted(l *live, objs []rotator.Objection) {
-	first := objs[0]
-	l.op.Doubt = &rotator.Problem{Code: first.Check, Message: first.Message, Hint: first.Hint}
-	if n := len(objs) - 1; n > 0 {
-		l.op.Doubt.Message += fmt.Sprintf(" (and %d more)", n)
-	}
+	l.op.Doubt = doubtOf(objs)
 	l.op.Waiting, l.op.Problem, l.op.Held, l.guarding, l.stale = rotator.Wait{For: rotator.WaitRetire, Problem: l.op.Doubt}, nil, nil, false, nil
 	for _, o := range objs {
 		c.draft.noted(l, rotator.EventRetirementHeld, actorDaemon, "the previous version waits for a person: %s", o.Message).Dependent = o.Dependent
 	}
 	c.draft.changed(l)
+}
+
+// doubtOf sums up what a person is to decide.
+func doubtOf(objs []rotator.Objection) *rotator.Problem {
+	p := &rotator.Problem{Code: objs[0].Check, Message: objs[0].Message, Hint: objs[0].Hint}
+	if n := len(objs) - 1; n > 0 {
+		p.Message += fmt.Sprintf(" (and %d more)", n)
+	}
+	return p
+}
+
+// reconsider ends a doubt, or what held a retirement back, by what was seen since a person is
+// waited for.
+func (c retirement) reconsider(l *live) {
+	held := l.op.Held != nil && l.op.Held.Class == ""
+	if l.askedN > 0 || l.sweep.out || !held && l.op.Doubt == nil {
+		return
+	}
+	if !l.op.Inventory.Complete() {
+		searching(c).freshen(l)
+	}
+	objs := objections(c.guardView(l))
+	said := func(p *rotator.Problem) bool {
+		return slices.ContainsFunc(objs, func(o rotator.Objection) bool { return o.Check == p.Code && o.Message == p.Message })
+	}
+	decides := func(o rotator.Objection) bool { return doubtful([]rotator.Objection{o}) }
+	doubts := slices.DeleteFunc(slices.Clone(objs), func(o rotator.Objection) bool { return !decides(o) })
+	if objs = slices.DeleteFunc(objs, decides); held && !said(l.op.Held) {
+		if l.op.Held = nil; len(objs) > 0 {
+			l.op.Held = &rotator.Problem{Code: objs[0].Check, Message: objs[0].Message, Hint: objs[0].Hint}
+		}
+		l.op.Problem, l.suspect = nil, true
+		c.draft.changed(l)
+	}
+	switch {
+	case l.op.Doubt == nil:
+	case len(doubts) == 0:
+		l.op.Doubt, l.op.Waiting, l.guarding, l.suspect = nil, rotator.Wait{}, false, true
+		c.draft.changed(l)
+	case *l.op.Doubt != *doubtOf(doubts):
+		l.op.Doubt, l.suspect = doubtOf(doubts), true
+		c.draft.changed(l)
+	}
 }
 
 // refusal is the answer to somebody who asked for a retirement.

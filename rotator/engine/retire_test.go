@@ -197,3 +197,70 @@ func TestRetire_OverdueIsOfOneWait(t *testing.T) {
 		}
 	})
 }
+
+// TestRetire_ADoubtThatIsOver has the dependent leave the key that a person was to decide about.
+func TestRetire_ADoubtThatIsOver(t *testing.T) {
+	t.Parallel()
+	inBubble(t, func(s *estate) {
+		const second = rotator.KeyID("https://contoso.vault.azure.net/keys/orders")
+		s.azure.AddKey(second)
+		s.start()
+		op := s.rotate()
+		s.pass(30 * time.Hour)
+		if o := s.operation(op); o.Doubt == nil {
+			t.Fatalf("%s\n%s", o.State, s.log())
+		}
+		s.azure.Change(cosmosID, func(r *rotatortest.Resource) { r.Key = second })
+		s.pass(48 * time.Hour)
+		o := s.operation(op)
+		if o.State == rotator.StateRetiring && o.Doubt != nil {
+			t.Errorf("%s says %v; tracker %s\n%s", o.State, o.NeedsYou(), s.tracker(op, cosmosID).State, s.log())
+		}
+	})
+}
+
+// TestRetire_WhatHeldItIsOver has a person attest what a retirement was refused for.
+func TestRetire_WhatHeldItIsOver(t *testing.T) {
+	t.Parallel()
+	inBubble(t, func(s *estate) {
+		s.key.Dependents, s.key.Soak, s.key.Retire = s.key.Dependents[:1], 0, rotator.RetireManual
+		s.blind()
+		s.start()
+		op := s.rotate()
+		s.pass(3 * time.Hour)
+		if err := s.retiresAs("carol"); err == nil {
+			t.Fatal("not refused")
+		}
+		s.attests("storage", "bob")
+		s.pass(24 * time.Hour)
+		if o := s.operation(op); o.NeedsYou() == nil || o.NeedsYou().Code == rotator.ReasonBlindSpot {
+			t.Errorf("%s needs you: %v; firing %q; blockers %v", o.State, o.NeedsYou(), s.firing(), o.Blockers)
+		}
+	})
+}
+
+// TestRetire_WhatCouldNotBeSearchedIs has subscriptions be readable again for which a retirement was refused.
+func TestRetire_WhatCouldNotBeSearchedIs(t *testing.T) {
+	t.Parallel()
+	inBubble(t, func(s *estate) {
+		s.key.Dependents, s.key.Soak, s.key.Retire = s.key.Dependents[:1], 0, rotator.RetireManual
+		s.start()
+		op := s.rotate()
+		s.pass(3 * time.Hour)
+		s.azure.FailWith(func(call, _ string) *rotatortest.Fault {
+			if call == "find" {
+				return &rotatortest.Fault{Err: refused(rotator.CodeForbidden, true)}
+			}
+			return nil
+		})
+		s.pass(2 * time.Hour)
+		if err := s.retiresAs("carol"); err == nil {
+			t.Fatal("not refused")
+		}
+		s.azure.FailWith(nil)
+		s.pass(72 * time.Hour)
+		if o := s.operation(op); o.NeedsYou() == nil || o.NeedsYou().Code == rotator.ReasonInventoryIncomplete {
+			t.Errorf("%s needs you: %v; firing %q", o.State, o.NeedsYou(), s.firing())
+		}
+	})
+}
