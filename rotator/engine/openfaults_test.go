@@ -42,27 +42,6 @@ func TestOpen_SupersededSaysStaysEnabled(t *testing.T) {
 	})
 }
 
-// A list that lags says that somebody disabled what is enabled.
-func TestOpen_DroppedByAnOldList(t *testing.T) {
-	t.Parallel()
-	inBubble(t, func(s *estate) {
-		s.key.Dependents, s.key.Soak, s.key.Retire = s.key.Dependents[:1], 0, rotator.RetireManual
-		s.azure.Lags = func(v rotator.Version) bool { return s.azure.Clock.Now().Sub(v.Updated) < 60*time.Second }
-		s.start()
-		op := s.rotate()
-		s.pass(3 * time.Hour)
-		s.azure.Enable(keyID, firstVersion, false)
-		s.pass(20 * time.Minute)
-		s.azure.Enable(keyID, firstVersion, true)
-		s.pass(20 * time.Second)
-		err := s.retiresAs("carol")
-		s.pass(10 * time.Minute)
-		if o := s.operation(op); o.State == rotator.StateCompleted && s.enabled() == "++" {
-			t.Errorf("%v: %s, vault %s\n%s", err, o.State, s.enabled(), s.log())
-		}
-	})
-}
-
 // While a scheduled rotation is held in its preflight, what others do to versions is told within five minutes.
 func TestOpen_TamperingWhilePreflightIsHeld(t *testing.T) {
 	t.Parallel()

@@ -50,7 +50,9 @@ func (c retirement) advance(l *live) {
 		c.answerLasting(l, cmp.Or(l.listErr, l.sweep.passing))
 		c.draft.waits(l, c.now.Add(max(backoff(l.op.Failures), retryAfter(l.listErr), retryAfter(l.sweep.passing))))
 	default:
-		c.dropDisabled(l)
+		if c.dropDisabled(l); !l.guarding {
+			return
+		}
 		if c.keep(l); len(l.op.Previous) == 0 || len(l.op.Retired) == len(l.op.Previous) {
 			c.advance(l)
 			return
@@ -284,17 +286,29 @@ func (c retirement) retired(l *live, v rotator.Version) {
 }
 
 // dropDisabled leaves what somebody else disabled out of what is to be retired: a rollback is
-// not to enable it.
+// not to enable it. A list may lag, and somebody have enabled it just before: the guard begins
+// once more when a list shows what was when it began.
 func (c retirement) dropDisabled(l *live) {
-	state := c.stateOf(l.op.KeyID)
-	if state == nil {
+	var all []string
+	for _, id := range l.op.Previous {
+		v, listed := rotator.FindVersion(l.versions, id)
+		if listed && !v.Enabled && !slices.Contains(l.op.Retired, id) {
+			all = append(all, id)
+		}
+	}
+	switch {
+	case len(all) == 0:
+		l.dropping = time.Time{}
+		return
+	case l.dropping.IsZero():
+		l.dropping = l.verify
+	}
+	if left := readLag - l.listed.Sub(l.dropping); left > 0 {
+		l.guarding = false
+		c.draft.waits(l, c.now.Add(left))
 		return
 	}
-	for _, id := range l.op.Previous {
-		v, listed := rotator.FindVersion(state.Versions, id)
-		if !listed || v.Enabled || slices.Contains(l.op.Retired, id) {
-			continue
-		}
+	for _, id := range all {
 		c.leaveUnretired(l) // should somebody enable it again
 		l.op.Previous = slices.DeleteFunc(slices.Clone(l.op.Previous), func(p string) bool { return p == id })
 		c.draft.changed(l)

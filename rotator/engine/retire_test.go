@@ -264,3 +264,25 @@ func TestRetire_WhatCouldNotBeSearchedIs(t *testing.T) {
 		}
 	})
 }
+
+// TestRetire_AnOldListDropsNothing has somebody enable a version just before it is to be retired, of which no
+// list tells yet.
+func TestRetire_AnOldListDropsNothing(t *testing.T) {
+	t.Parallel()
+	inBubble(t, func(s *estate) {
+		s.key.Dependents, s.key.Soak, s.key.Retire = s.key.Dependents[:1], 0, rotator.RetireManual
+		s.azure.Lags = func(v rotator.Version) bool { return s.azure.Clock.Now().Sub(v.Updated) < 60*time.Second }
+		s.start()
+		op := s.rotate()
+		s.pass(3 * time.Hour)
+		s.azure.Enable(keyID, firstVersion, false)
+		s.pass(20 * time.Minute)
+		s.azure.Enable(keyID, firstVersion, true)
+		s.pass(20 * time.Second)
+		err := s.retiresAs("carol")
+		s.pass(10 * time.Minute)
+		if o := s.operation(op); o.State == rotator.StateCompleted && s.enabled() == "++" {
+			t.Errorf("%v: %s, vault %s\n%s", err, o.State, s.enabled(), s.log())
+		}
+	})
+}
