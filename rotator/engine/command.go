@@ -27,7 +27,7 @@ func (c commands) rotate(r rotator.Request) (*live, error) {
 	if f := freezing(c).of(key.ID, true); f != nil {
 		return nil, frozen(r.Key, f)
 	}
-	if !schedule(c).makeWay(key) {
+	if !schedule(c).makeWay(key, true) {
 		return nil, underWay(r.Key, &c.liveOf(key).op)
 	}
 	l := rotation(c).begin(key, rotator.CauseOperator, r.Actor, r.Reason)

@@ -286,3 +286,30 @@ func TestRetire_AnOldListDropsNothing(t *testing.T) {
 		}
 	})
 }
+
+// TestRetire_WhatGivesWaySaysWhatIsDisabled has a rotation give way to the next that has retired one of two.
+func TestRetire_WhatGivesWaySaysWhatIsDisabled(t *testing.T) {
+	t.Parallel()
+	inBubble(t, func(s *estate) {
+		s.leavesOne()
+		s.retireFromNowOn(rotator.RetireManual)
+		op := s.rotate()
+		s.pass(3 * time.Hour)
+		s.refusesDisable(2)
+		go func() {
+			_, _ = s.engine.Retire(context.Background(), rotator.Request{Key: "payments", Actor: "carol"})
+		}()
+		s.pass(time.Minute)
+		s.blind()
+		s.pass(20 * time.Minute)
+		o := s.operation(op)
+		t.Logf("%s retired %v held %v awaits %v vault %s", o.State, o.Retired, o.Held, o.AwaitsRetirement(), s.enabled())
+		s.rotate()
+		s.pass(time.Second)
+		for _, e := range s.events(rotator.EventStateChanged) {
+			if e.Operation == op && strings.Contains(e.Message, "stays enabled") {
+				t.Errorf("says %q, vault %s", e.Message, s.enabled())
+			}
+		}
+	})
+}

@@ -339,7 +339,7 @@ func (c rotation) adopt(l *live, v rotator.Version, ours bool) {
 	}
 	if op.CancelledBy != "" {
 		c.leaveUnretired(l)
-		c.draft.entered(l, rotator.StateCancelled, op.CancelledBy, "its version is in place, the previous one stays enabled")
+		c.draft.entered(l, rotator.StateCancelled, op.CancelledBy, "its version is in place; "+commands(c).previousNow(l))
 		return
 	}
 	c.draft.entered(l, rotator.StatePropagating, actorDaemon, "")
@@ -434,7 +434,7 @@ func unretired(before []string, op *rotator.Operation) []string {
 // version, so that the next one can begin.
 func (c rotation) supersede(l *live, actor string) {
 	c.leaveUnretired(l)
-	c.draft.entered(l, rotator.StateCompleted, actor, "the previous version stays enabled; the next rotation will offer it again")
+	c.draft.entered(l, rotator.StateCompleted, actor, commands(c).previousNow(l)+"; the next rotation will offer again what is enabled")
 }
 
 // outside compares a list of versions with what a rotation knows: a version made

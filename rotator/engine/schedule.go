@@ -72,7 +72,7 @@ func (c schedule) fire(id string) {
 		if key.Schedule.Misfire == rotator.MisfireAlert {
 			state.Missed = due
 		}
-	case !c.makeWay(key):
+	case !c.makeWay(key, false):
 		e := c.draft.notedOfKey(key.Name, rotator.EventScheduleMissed, "no rotation at %s: %s is under way", due.Format(time.RFC3339), state.Operation)
 		e.Operation = state.Operation
 		state.Missed = due
@@ -86,8 +86,9 @@ func (c schedule) fire(id string) {
 }
 
 // makeWay reports whether a key is free for a new rotation; a rotation that only
-// waits for somebody to retire its previous version gives way.
-func (c schedule) makeWay(key *rotator.Key) bool {
+// waits for somebody to retire its previous version gives way; nobody who asked for one is told
+// that it has to be watched whether anybody lacks what it retired.
+func (c schedule) makeWay(key *rotator.Key, asked bool) bool {
 	l := c.liveOf(key)
 	if l == nil {
 		return true
@@ -97,6 +98,9 @@ func (c schedule) makeWay(key *rotator.Key) bool {
 	}
 	if c.load(l) != nil {
 		return false // the next step meets the same error and reports it
+	}
+	if !asked && probation(c).watches(l, c.now) {
+		return false
 	}
 	rotation(c).supersede(l, actorDaemon)
 	return true
