@@ -46,11 +46,12 @@ type live struct {
 	// steady clock; begun anew after a restart.
 	uncertain time.Time
 	listErr   *rotator.Error
-	guarding  bool               // the guard waits for fresh looks
-	stale     map[uint32]bool    // trackers not looked at since the guard began
-	older     map[uint32]bool    // trackers at which a look was under way when the guard began
-	dropping  time.Time          // when the guard began that found one disabled by somebody else, by the steady clock
-	denied    map[uint32]*denial // by tracker
+	guarding  bool                         // the guard waits for fresh looks
+	stale     map[uint32]bool              // trackers not looked at since the guard began
+	older     map[uint32]bool              // trackers at which a look was under way when the guard began
+	drifted   map[string]*rotator.Standing // of the dependents that had drifted before, by resource id in lower case
+	dropping  time.Time                    // when the guard began that found one disabled by somebody else, by the steady clock
+	denied    map[uint32]*denial           // by tracker
 	sweep     sweep
 	objected  []rotator.Objection              // what the guard said last, which is not noted again
 	retirers  []func(rotator.Operation, error) // requests that wait for the guard

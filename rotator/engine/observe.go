@@ -60,6 +60,9 @@ func (c observing) looked(l *live, r *result) {
 		now: c.now, room: &c.room, op: &l.op, traits: c.traits[old.Detail.Dependent.Kind], seen: r.observation, err: r.err,
 		applyErr: r.applyErr, require: c.guardView(l).require,
 	}
+	if l.op.State == rotator.StateProbation {
+		lk.require = rotator.EvidenceNone // what is demanded is demanded of what is retired next
+	}
 	if state := c.stateOf(l.op.KeyID); state != nil {
 		target, known := rotator.FindVersion(state.Versions, l.op.Target.ID)
 		lk.shut, lk.opened = known && !target.Enabled, target.Updated
@@ -102,6 +105,7 @@ func (c observing) looked(l *live, r *result) {
 	if r.err == nil {
 		attesting(c).observed(l, &t, r.observation)
 		probation(c).observed(l, &t, r.observation)
+		standings(c).relieved(l, &t, r.observation)
 		searching(c).covered(l, &t)
 	}
 	if r.err == nil && strange(&l.op, r.observation) && !c.busy(l) {

@@ -174,28 +174,6 @@ func TestProbation_OfAKeyThatIsTakenOutAndPutBack(t *testing.T) {
 	})
 }
 
-// TestProbation_MoreIsRequiredMeanwhile and somebody is told.
-func TestProbation_MoreIsRequiredMeanwhile(t *testing.T) {
-	t.Parallel()
-	inBubble(t, func(s *estate) {
-		s.key.Soak = 0
-		s.start()
-		op := s.rotate()
-		s.pass(40 * time.Hour)
-		s.want(op, rotator.StateRetiring)
-		s.retire()
-		s.pass(time.Minute)
-		s.want(op, rotator.StateProbation)
-		key := s.key
-		key.Require = rotator.EvidenceConfirmed
-		s.reload(key)
-		s.pass(100 * time.Hour)
-		if got := s.operation(op); got.State != rotator.StateProbation || got.NeedsYou() == nil || s.firing() == "" {
-			t.Errorf("%s, needs you: %v, firing %q", got.State, got.NeedsYou(), s.firing())
-		}
-	})
-}
-
 // TestProbation_OfOneThatIsListedWhileItIsDisabled watches it.
 func TestProbation_OfOneThatIsListedWhileItIsDisabled(t *testing.T) {
 	t.Parallel()
@@ -227,6 +205,25 @@ func TestProbation_OfOneThatIsListedWhileItIsDisabled(t *testing.T) {
 		s.pass(2 * time.Hour)
 		if o := s.operation(op); o.State == rotator.StateCompleted && o.Operation.Trackers[rotator.TrackerWaiting] > 0 {
 			t.Errorf("%s trackers %v vault %s firing %q\n%s", o.State, o.Operation.Trackers, s.enabled(), s.firing(), s.log())
+		}
+	})
+}
+
+// TestProbation_MoreIsRequiredMeanwhile of what is retired next: this one is watched to its end.
+func TestProbation_MoreIsRequiredMeanwhile(t *testing.T) {
+	t.Parallel()
+	inBubble(t, func(s *estate) {
+		s.key.Soak, s.key.Retire = 0, rotator.RetireManual
+		s.start()
+		op := s.rotate()
+		s.pass(30 * time.Hour)
+		s.retire()
+		s.want(op, rotator.StateProbation)
+		s.key.Require = rotator.EvidenceConfirmed
+		s.reload(s.key)
+		s.pass(96 * time.Hour)
+		if o := s.operation(op); !o.State.Final() {
+			t.Errorf("%s for 4 days: needs you %v firing %q", o.State, o.NeedsYou(), s.firing())
 		}
 	})
 }

@@ -99,7 +99,7 @@ func (c standings) again(key *rotator.Key, s *round) {
 // the last operation saw since.
 func (c standings) standingsOf(key rotator.KeyID) (map[string]*rotator.Standing, error) {
 	ctx := context.Background()
-	all, err := c.stored(key)
+	all, err := stored(c.store, key)
 	if err != nil {
 		return nil, err
 	}
@@ -114,9 +114,9 @@ func (c standings) standingsOf(key rotator.KeyID) (map[string]*rotator.Standing,
 	return all, err
 }
 
-// stored reads what the store has, by resource id in lower case.
-func (c standings) stored(key rotator.KeyID) (map[string]*rotator.Standing, error) {
-	stored, err := c.store.Standings(context.Background(), key)
+// stored reads the standings that the store has, by resource id in lower case.
+func stored(store rotator.Store, key rotator.KeyID) (map[string]*rotator.Standing, error) {
+	stored, err := store.Standings(context.Background(), key)
 	all := make(map[string]*rotator.Standing, len(stored))
 	for i := range stored {
 		all[strings.ToLower(stored[i].Dependent)] = &stored[i]
@@ -346,11 +346,50 @@ func (c standings) after(l *live) {
 	}
 }
 
+// relieved ends what a dependent had drifted to before an operation, as far as the operation
+// sees that it is over.
+func (c standings) relieved(l *live, t *rotator.Tracker, o *rotator.Observation) {
+	key, state := c.keyOf(l), c.stateOf(l.op.KeyID)
+	if key == nil || state == nil || len(state.Drift) == 0 {
+		return
+	}
+	if l.drifted == nil {
+		all, err := stored(c.store, key.ID)
+		if err != nil {
+			return // the next step meets the same error and reports it
+		}
+		l.drifted, c.drifting[canonical(key.ID)] = drifted(all)
+	}
+	st := l.drifted[strings.ToLower(t.Detail.Dependent.ID)]
+	if st == nil || len(st.Drift) == 0 {
+		return
+	}
+	v := &driftView{key: key.ID, current: state.Current.ID, now: c.now}
+	now := v.drift(st, o, o.Unknown(st.Known))
+	left := slices.DeleteFunc(slices.Clone(st.Drift), func(d rotator.Drift) bool {
+		return !slices.ContainsFunc(now, func(n rotator.Drift) bool { return n.Change == d.Change && n.Use == d.Use })
+	})
+	if len(left) < len(st.Drift) {
+		c.stood(key, &round{before: l.drifted}, st, &t.Detail.Dependent, st.Last, left)
+	}
+}
+
+// drifted returns those of the standings that drifted, and the drift of each.
+func drifted(all map[string]*rotator.Standing) (these map[string]*rotator.Standing, drift map[string][]rotator.Drift) {
+	these, drift = map[string]*rotator.Standing{}, map[string][]rotator.Drift{}
+	for id, st := range all {
+		if len(st.Drift) > 0 {
+			these[id], drift[id] = st, st.Drift
+		}
+	}
+	return these, drift
+}
+
 // keepUnseen keeps what a rotation knew of those that are not observed between operations, that
 // were not to be seen at its end, or that need what they do not show: the operations after it
 // may know nothing of that.
 func (c standings) keepUnseen(l *live) {
-	all, err := c.stored(l.op.KeyID)
+	all, err := stored(c.store, l.op.KeyID)
 	if err != nil {
 		c.fault = err
 		return

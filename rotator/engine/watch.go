@@ -20,7 +20,7 @@ func (c watch) key(id string) {
 	alerts(c).judgeKey(id)
 	c.ahead(key)
 	standings(c).turn(key)
-	if l := c.liveOf(key); c.observes(key) && !watchedBeside(&l.op) && l.op.State != rotator.StateRecovering {
+	if l := c.liveOf(key); c.observes(key) && !watchedBeside(&l.op) && c.steady.Sub(c.heard[id]) < watchEvery/5 {
 		return // it lists them itself
 	}
 	c.ask(key)
@@ -47,7 +47,8 @@ func watchedBeside(op *rotator.Operation) bool {
 }
 
 // observes reports whether the operation under way on a key observes its dependents: not
-// one that does nothing until a person says something, or its turn comes.
+// one that does nothing until a person says something, or its turn comes, nor one that has no
+// target for long, because something is in its way.
 func (c watch) observes(key *rotator.Key) bool {
 	l := c.liveOf(key).atWork()
 	switch {
@@ -55,8 +56,10 @@ func (c watch) observes(key *rotator.Key) bool {
 		return false
 	case l.op.State == rotator.StatePropagating: // also while an update is frozen
 		return true
+	case l.op.State == rotator.StatePending, l.op.State == rotator.StateCreating:
+		return l.op.Waiting.For != rotator.WaitFreeze && !c.over(l.op.Since, watchEvery)
 	default:
-		return l.op.Waiting.For != rotator.WaitFreeze && (!c.queued(l) || !c.over(l.op.Since, watchEvery))
+		return l.op.Waiting.For != rotator.WaitFreeze
 	}
 }
 
@@ -124,12 +127,20 @@ func (c watch) unwatched(state *rotator.KeyState, err *rotator.Error) {
 	switch blind := c.steady.Sub(since); {
 	case !err.Passes():
 		c.problem(state, rotator.ProblemOf(err))
+	case c.saidBy(state, err):
 	case blind >= blindAfter && state.Problem == nil:
 		c.problem(state, &rotator.Problem{
 			Code: rotator.ReasonVaultUnreachable, Message: "its versions could not be read since " + c.now.Add(-blind).UTC().Format(time.RFC3339),
 			Hint: "can this machine reach https://" + state.ID.Host() + "? The last answer: " + err.Error(),
 		})
 	}
+}
+
+// saidBy reports whether the operation under way on a key says already that the vault does not
+// answer.
+func (c watch) saidBy(state *rotator.KeyState, err *rotator.Error) bool {
+	l := c.live[state.Operation].atWork()
+	return l != nil && l.op.Problem != nil && l.op.Problem.Message == rotator.ProblemOf(err).Message
 }
 
 func currentProblem(key *rotator.Key, v rotator.Version) *rotator.Problem {
