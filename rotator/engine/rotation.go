@@ -447,7 +447,10 @@ func (c rotation) outside(l *live, versions, all []rotator.Version) {
 		return
 	}
 	newest, ok := rotator.Newest(versions, func(v rotator.Version) bool { return v.ID == l.op.Target.ID })
-	if !ok || newest.ID == l.op.Target.ID || slices.Contains(l.op.Base, newest.ID) || newest.Created.Before(l.op.Target.Created) {
+	// One that was there when the rotation began is newer only if another was adopted while this
+	// one was disabled.
+	known := slices.Contains(l.op.Base, newest.ID) && !newest.Created.After(l.op.Target.Created)
+	if !ok || newest.ID == l.op.Target.ID || known || newest.Created.Before(l.op.Target.Created) {
 		return
 	}
 	l.passed(newest, all)

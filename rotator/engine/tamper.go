@@ -187,7 +187,9 @@ func (c tampering) mended(state *rotator.KeyState, v rotator.Version) {
 // ours reports whether a change of ours, of which nobody knew yet whether it came about,
 // explains what is seen, and takes it for done.
 func (c tampering) ours(state *rotator.KeyState, version string, enable bool) bool {
-	n := slices.IndexFunc(state.Effects, func(e rotator.Effect) bool { return e.Version == version && e.Enable == enable && c.now.Sub(e.At).Abs() <= effectKept })
+	n := slices.IndexFunc(state.Effects, func(e rotator.Effect) bool {
+		return e.Version == version && e.Enable == enable && c.now.Sub(e.At).Abs() <= effectKept
+	})
 	if n < 0 {
 		return false
 	}

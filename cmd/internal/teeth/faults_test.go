@@ -248,3 +248,30 @@ var ofFreezes = []tooth{
 	{"what waits for a freeze is never looked at again", "rotator/engine/freeze.go", []edit{{"			c.draft.observed(l, withDue(t, c.now), false)\n", ""}}, inEngine("TestFreeze.*")},
 	{"a freeze is not remembered", "rotator/engine/freeze.go", []edit{{"		c.freezes = append(c.freezes, &b.Freezes[i])\n", "		_ = i\n"}}, inEngine("TestFreeze.*")},
 }
+
+// ofCrossings are faults of what two things do to each other: two rotations, two keys, a
+// revocation and a call that is out, an operation that is held up and the watch.
+var ofCrossings = []tooth{
+	{"what an etcd goes on to need is forgotten with the rotation", "rotator/engine/standing.go", []edit{{"d.Known, d.Needs = st.Known, needsOf(st, l.op.KeyID)", "d.Known = st.Known"}}, inEngine("TestNeeded_ByOneThat.*")},
+	{"another key's denial is this one's", "rotator/engine/denial.go", []edit{{"		if u.Key.Same(key) || state == nil {", "		if true || state == nil {"}}, inEngine("TestDenial_ByAnotherKey.*")},
+	{"whoever left the key lacks it", "rotator/engine/denial.go", []edit{{"	if !o.Names(key) && !o.Holds(key, \"\") && !o.Partial {", "	if false {"}}, inEngine("TestDenial_OfOneThatMoved.*")},
+	{"a denial of the target is one of the previous version", "rotator/engine/denial.go", []edit{{"	case !v.Enabled:\n", "	case false:\n"}}, inEngine("TestDenial_ByTheTarget.*")},
+	{"what others do is known before it is listed", "rotator/engine/denial.go", []edit{{"c.steady.Sub(d.since) >= heardWithin {", "true {"}}, inEngine("TestDenial_ByTheTarget.*")},
+	{"what is compromised is enabled again", "rotator/engine/probation.go", []edit{{"if slices.Contains(state.Compromised, id) {", "if false {"}}, inEngine("TestRollback_NotOfTheCompromised")},
+	{"what was rolled back the next rotation retires", "rotator/engine/guard.go", []edit{{"if slices.Contains(g.rolledBack, v) &&", "if false &&"}}, inEngine("TestRollback_TheNextRotationAsksToo")},
+	{"an empty list of subscriptions is none", "rotator/engine/search.go", []edit{{"state != nil && listed != nil {", "state != nil && len(listed) > 0 {"}}, inEngine("TestSearch_NothingListed.*")},
+	{"an attestation begins again", "rotator/engine/attest.go", []edit{{"a.Void == nil && !a.Holds(c.now) {", "false {"}}, inEngine("TestAttest_WhatHasEnded.*")},
+	{"a call of long ago explains what is seen", "rotator/engine/tamper.go", []edit{{" && c.now.Sub(e.At).Abs() <= effectKept\n", "\n"}}, inEngine("TestTamper_NotExplained.*")},
+	{"what a rollback enables is left to a revocation", "rotator/engine/core.go", []edit{{"		c.overtaken(r)\n", ""}}, inEngine("TestRevocation_OfAVersionThat.*")},
+	{"nobody is looked at while a retirement waits", "rotator/engine/standing.go", []edit{{"l.op.State != rotator.StatePropagating && l.op.State != rotator.StateRetiring:", "l.op.State != rotator.StatePropagating:"}}, inEngine("TestStanding_LookedAt.*")},
+	{"a doubt lasts for ever", "rotator/engine/retire.go", []edit{{"	case len(doubts) == 0:\n", "	case false:\n"}}, inEngine("TestRetire_ADoubtThatIsOver")},
+	{"what held a retirement lasts for ever", "rotator/engine/retire.go", []edit{{"held && !said(l.op.Held) {", "false {"}}, inEngine("TestRetire_WhatHeldItIsOver")},
+	{"what could not be searched is not searched again", "rotator/engine/retire.go", []edit{{"		searching(c).freshen(l)\n", ""}}, inEngine("TestRetire_WhatCouldNotBeSearchedIs")},
+	{"a list that lags says what is disabled", "rotator/engine/retire.go", []edit{{"left := readLag - l.listed.Sub(l.dropping); left > 0", "left := time.Duration(0); left > 0"}}, inEngine("TestRetire_AnOldListDropsNothing")},
+	{"what gives way is enabled", "rotator/engine/rotation.go", []edit{{"commands(c).previousNow(l)+\"; the next", "\"the previous version stays enabled\"+\"; the next"}}, inEngine("TestRetire_WhatGivesWay.*")},
+	{"what is held up watches its key itself", "rotator/engine/watch.go", []edit{{" && c.steady.Sub(c.heard[id]) < watchEvery/5 {", " {"}, {" && !c.over(l.op.Since, watchEvery)\n", "\n"}}, inEngine("TestHeld_Tampering.*")},
+	{"what is held up watches its dependents itself", "rotator/engine/watch.go", []edit{{" && !c.over(l.op.Since, watchEvery)\n", "\n"}}, inEngine("TestHeld_(DriftIsTold|LostAccess.*|DriftIsOver$)")},
+	{"drift lasts as long as an operation", "rotator/engine/observe.go", []edit{{"		standings(c).relieved(l, &t, r.observation)\n", ""}}, inEngine("TestHeld_DriftIsOverWhile.*")},
+	{"what is demanded now was demanded of what is retired", "rotator/engine/observe.go", []edit{{"		lk.require = rotator.EvidenceNone //", "		_ = lk //"}}, inEngine("TestProbation_MoreIsRequired.*")},
+	{"the newest is left alone that was disabled once", "rotator/engine/rotation.go", []edit{{"slices.Contains(l.op.Base, newest.ID) && !newest.Created.After(l.op.Target.Created)", "slices.Contains(l.op.Base, newest.ID)"}}, inEngine("TestForeign_TheNewest.*")},
+}

@@ -3,7 +3,7 @@ package teeth
 import "slices"
 
 // teeth are all faults.
-var teeth = slices.Concat(seenBySimulation, ofKinds, ofStatements, ofRehearsals, ofStanding, ofFreezes)
+var teeth = slices.Concat(seenBySimulation, ofKinds, ofStatements, ofRehearsals, ofStanding, ofFreezes, ofCrossings)
 
 // seenBySimulation are found by no test that was written for them.
 var seenBySimulation = []tooth{
