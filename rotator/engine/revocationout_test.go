@@ -17,7 +17,7 @@ func TestRevocation_OfAVersionThatARollbackEnables(t *testing.T) {
 		var out atomic.Bool
 		s.azure.FailWith(func(call, of string) *rotatortest.Fault {
 			if call == "set-enabled" && of == firstVersion && !out.Swap(true) {
-				<-time.After(50 * time.Second)
+				<-time.After(4 * time.Minute)
 			}
 			return nil
 		})
@@ -43,7 +43,7 @@ func TestRevocation_OfAVersionThatIsBeingMade(t *testing.T) {
 		var out atomic.Bool
 		s.azure.FailWith(func(call, of string) *rotatortest.Fault {
 			if call == "create" && !out.Swap(true) {
-				<-time.After(50 * time.Second)
+				<-time.After(4 * time.Minute)
 			}
 			return nil
 		})
