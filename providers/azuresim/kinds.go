@@ -25,7 +25,7 @@ func kinds() map[string]*kind {
 		snapshotKind(), imageKind(), restoreCollectionKind(), restorePointKind(), restoreDiskKind(),
 		scaleSetKind(), nodeKind(),
 		containerGroupKind(), clusterKind(), vaultKind(),
-		registryKind(), postgresKind(), mysqlKind(),
+		registryKind(), postgresKind(), mysqlKind(), appConfigurationKind(),
 	} {
 		table[strings.ToLower(k.typ)] = k
 	}

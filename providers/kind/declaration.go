@@ -107,6 +107,8 @@ type UseAt struct {
 	Setting, Previous bool
 	ByHand            string
 	Slow              time.Duration
+	// Silent uses that follow do not tell their version.
+	Silent bool
 	// Fixed uses keep the version that they name for life; one that names none
 	// follows its key, and the service does not tell the version.
 	Fixed bool

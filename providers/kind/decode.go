@@ -223,7 +223,7 @@ func (u *UseAt) binding(doc document, ref keyRef) rotator.Binding {
 // current reads the version in use.
 func (u *UseAt) current(doc document, use *rotator.Use, ref keyRef, o *rotator.Observation) {
 	switch {
-	case u.Hidden, (u.Fixed || u.Slow > 0) && !ref.versioned:
+	case u.Hidden, (u.Fixed || u.Silent || u.Slow > 0) && !ref.versioned:
 	case u.Current == "" && ref.version == "" && use.Unknown == nil:
 		use.Unknown = &rotator.Problem{
 			Code: rotator.ReasonVersionNotNamed, Message: string(u.URI) + " names no version", Hint: "look at the resource with az resource show",

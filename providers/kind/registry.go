@@ -21,6 +21,7 @@ func All() []*Declaration {
 		containerRegistry(),
 		postgresqlFlexible(),
 		mysqlFlexible(),
+		appConfiguration(),
 	}
 }
 

@@ -42,6 +42,13 @@ var samples = map[string]sample{
 		recorded: "mysql.flexible-server-cmk.*.jsonl",
 		modelled: []string{string(geoKey) + " string", string(geoIdentity) + " string"},
 	},
+	"app-configuration": {
+		doc: `"location":"eastus","identity":{"type":"UserAssigned","userAssignedIdentities":{"/y":{"clientId":"11111111-1111-1111-1111-111111111111"}}},
+			"properties":{"provisioningState":"Updating","encryption":{"keyVaultProperties":{"keyIdentifier":"KEY","identityClientId":"22222222-2222-2222-2222-222222222222"}}}`,
+		recorded: "appconfiguration.*.jsonl",
+		// Of the recording appconfiguration.cmk, which facts-evidence.md section 5 reports.
+		modelled: []string{"properties.encryption.keyVaultProperties.keyIdentifier string", "properties.encryption.keyVaultProperties.identityClientId string"},
+	},
 }
 
 // sampleID is the id of the sample of a kind.
