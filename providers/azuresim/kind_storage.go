@@ -54,10 +54,7 @@ func storageLink(d doc) link {
 	if !strings.EqualFold(text(d, "properties.encryption.keySource"), "Microsoft.Keyvault") {
 		return link{}
 	}
-	uri := strings.TrimRight(text(d, storageKey+".keyvaulturi"), "/")
-	l := keyLink(uri + "/keys/" + text(d, storageKey+".keyname"))
-	l.pinned = text(d, storageKey+".keyversion")
-	return l
+	return partsLink(text(d, storageKey+".keyvaulturi"), text(d, storageKey+".keyname"), text(d, storageKey+".keyversion"))
 }
 
 // storageAdopt writes the version in use. The epoch stands for "no expiry"

@@ -26,6 +26,7 @@ func kinds() map[string]*kind {
 		scaleSetKind(), nodeKind(),
 		containerGroupKind(), clusterKind(), vaultKind(),
 		registryKind(), postgresKind(), mysqlKind(), appConfigurationKind(),
+		logAnalyticsKind(),
 	} {
 		table[strings.ToLower(k.typ)] = k
 	}

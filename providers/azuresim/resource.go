@@ -355,6 +355,15 @@ func keyLink(uri string) link {
 	return l
 }
 
+// partsLink is a key named by its parts; with an empty version it follows.
+func partsLink(vault, name, version string) link {
+	l := keyLink(strings.TrimRight(vault, "/") + "/keys/" + name)
+	if l.key != "" {
+		l.pinned = version
+	}
+	return l
+}
+
 // keyOf returns the key that a resource names, nil if there is none.
 func (s *Server) keyOf(r *resource) *key { return s.keyAt(r.link.key) }
 

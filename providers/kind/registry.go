@@ -22,6 +22,7 @@ func All() []*Declaration {
 		postgresqlFlexible(),
 		mysqlFlexible(),
 		appConfiguration(),
+		logAnalyticsCluster(),
 	}
 }
 

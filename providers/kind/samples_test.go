@@ -12,7 +12,7 @@ import (
 // sample is what tests need to know of a kind that has no tests of its own.
 type sample struct {
 	// doc is a document in which every path is filled, with KEY for the identifier of
-	// the key and another identity than the one that reads it.
+	// the key, or VAULT, NAME and VERSION for its parts, and another identity than the one that reads it.
 	doc string
 	// examples and recorded are where requests are that change one: a folder of official
 	// examples and a pattern of recordings.
@@ -42,6 +42,11 @@ var samples = map[string]sample{
 		recorded: "mysql.flexible-server-cmk.*.jsonl",
 		modelled: []string{string(geoKey) + " string", string(geoIdentity) + " string"},
 	},
+	"loganalytics-cluster": {
+		doc: `"location":"westus","identity":{"type":"None"},"properties":{"provisioningState":"Updating","clusterId":"c222e481-b0b5-437b-b000-456344fcb7e1",
+			"keyVaultProperties":{"keyVaultUri":"VAULT","keyName":"NAME","keyVersion":"VERSION"}}`,
+		recorded: "loganalytics.cluster-*.jsonl",
+	},
 	"app-configuration": {
 		doc: `"location":"eastus","identity":{"type":"UserAssigned","userAssignedIdentities":{"/y":{"clientId":"11111111-1111-1111-1111-111111111111"}}},
 			"properties":{"provisioningState":"Updating","encryption":{"keyVaultProperties":{"keyIdentifier":"KEY","identityClientId":"22222222-2222-2222-2222-222222222222"}}}`,
@@ -56,7 +61,10 @@ func sampleID(d *Declaration) string { return group + d.Type + "/one" }
 
 // text is a sample's document, under an identifier.
 func (s sample) text(d *Declaration, identifier string) string {
-	return `{"id":"` + sampleID(d) + `","name":"one","type":"` + d.Type + `",` + strings.ReplaceAll(s.doc, "KEY", identifier) + `}`
+	vault, rest, _ := strings.Cut(identifier, "/keys/")
+	name, version, _ := strings.Cut(rest, "/")
+	doc := strings.NewReplacer("KEY", identifier, "VAULT", vault+"/", "NAME", name, "VERSION", version).Replace(s.doc)
+	return `{"id":"` + sampleID(d) + `","name":"one","type":"` + d.Type + `",` + doc + `}`
 }
 
 // sampled calls f for each kind that has a sample.
