@@ -26,12 +26,7 @@ func logAnalyticsKind() *kind {
 			return partsLink(text(d, logClusterKey+".keyVaultUri"), text(d, logClusterKey+".keyName"), text(d, logClusterKey+".keyVersion"))
 		},
 		adopt: func(*Server, *resource, string, time.Time) {}, // nothing shows it
-		pin: func(d doc, _ *key, v *version, latest bool) {
-			put(d, logClusterKey+".keyVersion", "")
-			if !latest {
-				put(d, logClusterKey+".keyVersion", v.id)
-			}
-		},
+		pin:   pinParts(logClusterKey),
 		write: w.write, remove: removeNow(http.StatusOK), keyPath: logClusterKey,
 		refused: func(_ *call, l link, f flaw) *answer { return generalRefusal(l, f) },
 		built: func(s *Server, d doc, key string) {

@@ -26,7 +26,7 @@ func kinds() map[string]*kind {
 		scaleSetKind(), nodeKind(),
 		containerGroupKind(), clusterKind(), vaultKind(),
 		registryKind(), postgresKind(), mysqlKind(), appConfigurationKind(),
-		logAnalyticsKind(),
+		logAnalyticsKind(), kustoKind(),
 	} {
 		table[strings.ToLower(k.typ)] = k
 	}

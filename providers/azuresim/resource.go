@@ -364,6 +364,17 @@ func partsLink(vault, name, version string) link {
 	return l
 }
 
+// pinParts pins a key block that names its key by its parts.
+func pinParts(at string) func(d doc, k *key, v *version, latest bool) {
+	return func(d doc, _ *key, v *version, latest bool) {
+		pinned := v.id
+		if latest {
+			pinned = ""
+		}
+		put(d, at+".keyVersion", pinned)
+	}
+}
+
 // keyOf returns the key that a resource names, nil if there is none.
 func (s *Server) keyOf(r *resource) *key { return s.keyAt(r.link.key) }
 

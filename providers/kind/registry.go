@@ -23,6 +23,7 @@ func All() []*Declaration {
 		mysqlFlexible(),
 		appConfiguration(),
 		logAnalyticsCluster(),
+		kustoCluster(),
 	}
 }
 

@@ -47,6 +47,15 @@ var samples = map[string]sample{
 			"keyVaultProperties":{"keyVaultUri":"VAULT","keyName":"NAME","keyVersion":"VERSION"}}`,
 		recorded: "loganalytics.cluster-*.jsonl",
 	},
+	"kusto-cluster": {
+		doc: `"location":"West US 2",` + otherIdentity + `,"properties":{"provisioningState":"Updating","uri":"https://one.westus2.kusto.windows.net",
+			"keyVaultProperties":{"keyVaultUri":"VAULT","keyName":"NAME","keyVersion":"VERSION","userIdentity":"/x","federatedIdentityClientId":"f"}}`,
+		recorded: "kusto.cluster.*.jsonl",
+		modelled: []string{
+			"properties.keyVaultProperties.keyVaultUri string", "properties.keyVaultProperties.keyName string", "properties.keyVaultProperties.keyVersion string",
+			"properties.keyVaultProperties.userIdentity string", "properties.keyVaultProperties.federatedIdentityClientId string",
+		},
+	},
 	"app-configuration": {
 		doc: `"location":"eastus","identity":{"type":"UserAssigned","userAssignedIdentities":{"/y":{"clientId":"11111111-1111-1111-1111-111111111111"}}},
 			"properties":{"provisioningState":"Updating","encryption":{"keyVaultProperties":{"keyIdentifier":"KEY","identityClientId":"22222222-2222-2222-2222-222222222222"}}}`,
