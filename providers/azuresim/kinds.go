@@ -26,7 +26,7 @@ func kinds() map[string]*kind {
 		scaleSetKind(), nodeKind(),
 		containerGroupKind(), clusterKind(), vaultKind(),
 		registryKind(), postgresKind(), mysqlKind(), appConfigurationKind(),
-		logAnalyticsKind(), kustoKind(),
+		logAnalyticsKind(), kustoKind(), netAppKind(),
 	} {
 		table[strings.ToLower(k.typ)] = k
 	}

@@ -24,6 +24,7 @@ func All() []*Declaration {
 		appConfiguration(),
 		logAnalyticsCluster(),
 		kustoCluster(),
+		netAppAccount(),
 	}
 }
 

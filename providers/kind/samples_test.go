@@ -56,6 +56,10 @@ var samples = map[string]sample{
 			"properties.keyVaultProperties.userIdentity string", "properties.keyVaultProperties.federatedIdentityClientId string",
 		},
 	},
+	"netapp-account": {
+		doc: `"location":"eastus2",` + otherIdentity + `,"properties":{"provisioningState":"Updating","encryption":{"keySource":"Microsoft.KeyVault",
+			"keyVaultProperties":{"keyVaultUri":"VAULT","keyName":"NAME","status":"InUse"},"identity":{"userAssignedIdentity":"/x"}}}`,
+	},
 	"app-configuration": {
 		doc: `"location":"eastus","identity":{"type":"UserAssigned","userAssignedIdentities":{"/y":{"clientId":"11111111-1111-1111-1111-111111111111"}}},
 			"properties":{"provisioningState":"Updating","encryption":{"keyVaultProperties":{"keyIdentifier":"KEY","identityClientId":"22222222-2222-2222-2222-222222222222"}}}`,
