@@ -385,9 +385,8 @@ func drifted(all map[string]*rotator.Standing) (these map[string]*rotator.Standi
 	return these, drift
 }
 
-// keepUnseen keeps what a rotation knew of those that are not observed between operations, that
-// were not to be seen at its end, or that need what they do not show: the operations after it
-// may know nothing of that.
+// keepUnseen keeps what a rotation knew of those that are not observed between operations, or
+// that were not to be seen at its end: the operations after it may know nothing of that.
 func (c standings) keepUnseen(l *live) {
 	all, err := stored(c.store, l.op.KeyID)
 	if err != nil {
@@ -396,7 +395,7 @@ func (c standings) keepUnseen(l *live) {
 	}
 	for _, t := range l.trackers {
 		d, id := t.Detail, strings.ToLower(t.Detail.Dependent.ID)
-		unseen := d.Dependent.Discovered || t.State == rotator.TrackerExcluded || t.State == rotator.TrackerUnreachable || len(d.Needs) > 0
+		unseen := d.Dependent.Discovered || t.State == rotator.TrackerExcluded || t.State == rotator.TrackerUnreachable
 		if known := all[id] != nil || len(d.Known) > 0; !unseen || !known {
 			continue
 		}
