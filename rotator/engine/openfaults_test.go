@@ -1,0 +1,305 @@
+//go:build openfaults
+
+// The tests of this file are known faults: each fails until its fault is mended, and moves then
+// to the tests of its subject. They run by go test -tags openfaults -run TestOpen ./rotator/engine.
+
+package engine_test
+
+import (
+	"strings"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"cmkd/rotator"
+	"cmkd/rotator/rotatortest"
+)
+
+// TestOpen_EffectiveWhileKnownToBeUndone has a version come late to a revocation of which somebody enabled another one.
+func TestOpen_EffectiveWhileKnownToBeUndone(t *testing.T) {
+	t.Parallel()
+	inBubble(t, func(s *estate) {
+		s.key.Dependents = s.key.Dependents[:1]
+		s.azure.Change(storageID, func(r *rotatortest.Resource) { r.Delay = 0 })
+		s.azure.Outside(keyID)
+		s.start()
+		var out, back atomic.Bool
+		s.azure.FailWith(func(call, of string) *rotatortest.Fault {
+			if call == "create" && !out.Swap(true) {
+				<-time.After(10 * time.Minute)
+				back.Store(true)
+			}
+			return nil
+		})
+		s.rotate()
+		for !out.Load() {
+			s.pass(time.Second)
+		}
+		op := s.revoke("alice")
+		s.pass(4 * time.Minute)
+		s.want(op, rotator.StateEffective)
+		s.azure.Enable(keyID, firstVersion, true)
+		s.pass(3 * time.Minute)
+		if p := s.operation(op).Problem; p == nil || p.Code != rotator.ReasonRevocationUndone {
+			t.Fatalf("not told: %v", p)
+		}
+		for range 600 {
+			s.pass(time.Second)
+			if o := s.operation(op); back.Load() && o.State == rotator.StateEffective && strings.Contains(s.enabled(), "+") {
+				t.Fatalf("says %s, problem %v; vault %s\n%s", o.State, o.Problem, s.enabled(), s.log())
+			}
+		}
+	})
+}
+
+// TestOpen_ReenableUnderWay has cmkd enable a version again as its key is revoked: that was nobody else.
+func TestOpen_ReenableUnderWay(t *testing.T) {
+	t.Parallel()
+	inBubble(t, func(s *estate) {
+		s.key.OnTamper = rotator.OnTamperReenable
+		s.key.Dependents = s.key.Dependents[:1]
+		s.azure.Change(storageID, func(r *rotatortest.Resource) { r.Delay = 0 })
+		s.start()
+		s.pass(10 * time.Minute)
+		var out atomic.Bool
+		s.azure.FailWith(func(call, of string) *rotatortest.Fault {
+			if call == "set-enabled" && !out.Swap(true) {
+				<-time.After(4*time.Minute + 30*time.Second)
+			}
+			return nil
+		})
+		s.azure.Enable(keyID, firstVersion, false)
+		for n := 0; !out.Load(); n++ {
+			if n > 5000 {
+				t.Fatalf("never enabled again\n%s", s.log())
+			}
+			s.pass(time.Second)
+		}
+		op := s.revoke("alice")
+		s.pass(60 * time.Minute)
+		o := s.operation(op)
+		if s.enabled() != "-" || o.Problem != nil {
+			t.Errorf("%s vault %s problem %v\n%s", o.State, s.enabled(), o.Problem, s.log())
+		}
+	})
+}
+
+// TestOpen_VersionMadeWhoseAnswerWasLost comes after the revocation took effect.
+func TestOpen_VersionMadeWhoseAnswerWasLost(t *testing.T) {
+	t.Parallel()
+	inBubble(t, func(s *estate) {
+		s.key.Dependents, s.key.Method = s.key.Dependents[:1], rotator.MethodCreate
+		s.azure.Change(storageID, func(r *rotatortest.Resource) { r.Delay = 0 })
+		s.start()
+		var out atomic.Bool
+		s.azure.FailWith(func(call, of string) *rotatortest.Fault {
+			if call == "create" && !out.Swap(true) {
+				<-time.After(4 * time.Minute)
+				return &rotatortest.Fault{AfterEffect: true, Err: refused(rotator.CodeUnavailable, false)}
+			}
+			return nil
+		})
+		s.rotate()
+		for !out.Load() {
+			s.pass(time.Second)
+		}
+		op := s.revoke("alice")
+		s.pass(60 * time.Minute)
+		o := s.operation(op)
+		if s.enabled() != "--" || o.Problem != nil {
+			t.Errorf("%s vault %s problem %v\n%s", o.State, s.enabled(), o.Problem, s.log())
+		}
+	})
+}
+
+// TestOpen_WhatWasSoBeforeExplainsNothing has a dependent be under another key that expired long ago, with access.
+func TestOpen_WhatWasSoBeforeExplainsNothing(t *testing.T) {
+	t.Parallel()
+	for name, change := range map[string]func(s *estate, second rotator.KeyID){
+		"expired": func(s *estate, second rotator.KeyID) { s.azure.Expire(second, s.azure.Clock.Now().Add(-time.Minute)) },
+		"newest disabled": func(s *estate, second rotator.KeyID) {
+			s.azure.Enable(second, s.azure.Outside(second).ID, false)
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			inBubble(t, func(s *estate) {
+				const second = rotator.KeyID("https://contoso.vault.azure.net/keys/orders")
+				v := s.azure.AddKey(second)
+				more := &rotatortest.Use{Path: "scope", Key: second, Delay: 10 * time.Minute}
+				if name == "newest disabled" {
+					more.Binding, more.Pinned, more.Hidden = rotator.BindingPinned, v.ID, true
+				}
+				s.azure.AddResource(rotatortest.Resource{ID: storageID, Kind: "follower", Needs: firstVersion, Use: rotatortest.Use{Key: keyID, Delay: 10 * time.Minute},
+					More: []*rotatortest.Use{more}})
+				change(s, second)
+				s.key.Dependents, s.key.Soak = s.key.Dependents[:1], 0
+				other := s.key
+				other.Name, other.ID = "orders", second
+				s.also = []rotator.Key{other}
+				s.start()
+				op := s.rotate()
+				for i := 0; s.enabled()[0] == '+'; i++ {
+					if i > 200000 {
+						t.Fatalf("never disabled: %s %v %v\n%s", s.operation(op).State, s.operation(op).Held, s.tracker(op, storageID).Detail.Problem, s.log())
+					}
+					s.pass(time.Second)
+				}
+				s.pass(time.Hour)
+				if s.enabled() != "++" {
+					t.Errorf("%s vault %s: it lacks the first, nothing else changed\n%s", s.operation(op).State, s.enabled(), s.log())
+				}
+			})
+		})
+	}
+}
+
+// TestOpen_WhatHeldItInTheVaultIsOver has somebody disable the target, and enable it again after the refusal.
+func TestOpen_WhatHeldItInTheVaultIsOver(t *testing.T) {
+	t.Parallel()
+	inBubble(t, func(s *estate) {
+		s.key.Dependents, s.key.Soak, s.key.Retire = s.key.Dependents[:1], 0, rotator.RetireManual
+		s.azure.Change(storageID, func(r *rotatortest.Resource) { r.NoAccess = true })
+		s.start()
+		op := s.rotate()
+		s.pass(3 * time.Hour)
+		s.want(op, rotator.StateRetiring)
+		second := s.azure.List(keyID)[1].ID
+		s.azure.Enable(keyID, second, false)
+		s.pass(time.Minute)
+		err := s.retiresAs("carol")
+		if err == nil {
+			t.Fatal("not refused")
+		}
+		t.Log(err)
+		s.pass(10 * time.Minute)
+		s.azure.Enable(keyID, second, true)
+		s.pass(72 * time.Hour)
+		if o := s.operation(op); o.NeedsYou() == nil || o.NeedsYou().Code != rotator.ReasonAwaitsRetirement {
+			t.Errorf("%s three days after it is enabled: needs you %v (held %v); firing %q", o.State, o.NeedsYou(), o.Held, s.firing())
+		}
+	})
+}
+
+// TestOpen_WhatHeldItIsNotOverAtARestart has a target that is disabled still.
+func TestOpen_WhatHeldItIsNotOverAtARestart(t *testing.T) {
+	t.Parallel()
+	inBubble(t, func(s *estate) {
+		s.key.Dependents, s.key.Soak, s.key.Retire = s.key.Dependents[:1], 0, rotator.RetireManual
+		s.azure.Change(storageID, func(r *rotatortest.Resource) { r.NoAccess = true })
+		s.start()
+		op := s.rotate()
+		s.pass(3 * time.Hour)
+		s.want(op, rotator.StateRetiring)
+		s.azure.Enable(keyID, s.azure.List(keyID)[1].ID, false)
+		s.pass(time.Minute)
+		if err := s.retiresAs("carol"); err == nil {
+			t.Fatal("not refused")
+		}
+		was := s.operation(op)
+		before := was.NeedsYou()
+		s.pass(10 * time.Minute)
+		s.restart(time.Minute)
+		s.pass(2 * time.Hour)
+		if o := s.operation(op); o.Held == nil {
+			t.Errorf("before %v, after %v; firing %q", before, o.NeedsYou(), s.firing())
+		}
+	})
+}
+
+// TestOpen_NoDriftToOurOwnVersion has the answer to the making of a version be lost, and no list come for a day.
+func TestOpen_NoDriftToOurOwnVersion(t *testing.T) {
+	t.Parallel()
+	inBubble(t, func(s *estate) {
+		s.key.Dependents = s.key.Dependents[:1]
+		s.start()
+		s.pass(2 * time.Hour)
+		var made atomic.Bool
+		s.azure.FailWith(func(call, _ string) *rotatortest.Fault {
+			switch {
+			case call == "create" && !made.Swap(true):
+				return &rotatortest.Fault{AfterEffect: true, Err: refused(rotator.CodeUnavailable, false)}
+			case call == "versions" && made.Load():
+				return &rotatortest.Fault{Err: refused(rotator.CodeUnavailable, true)}
+			}
+			return nil
+		})
+		op := s.rotate()
+		s.pass(14 * time.Hour)
+		s.want(op, rotator.StateCreating)
+		for _, e := range s.events(rotator.EventDependentDrifted) {
+			t.Errorf("said %q; firing %q\n%s", e.Message, s.firing(), s.log())
+		}
+	})
+}
+
+// TestOpen_WhoIsGoneNeedsNothing has the etcd be deleted, and be taken out of the configuration.
+func TestOpen_WhoIsGoneNeedsNothing(t *testing.T) {
+	t.Parallel()
+	inBubble(t, func(s *estate) {
+		s.etcd()
+		s.azure.AddResource(rotatortest.Resource{ID: otherKeys, Kind: "follower", Use: rotatortest.Use{Key: keyID, Delay: 20 * time.Minute}})
+		s.key.Dependents = append(s.key.Dependents, rotator.Dependent{ID: otherKeys, Kind: "follower"})
+		s.start()
+		op := s.rotate()
+		s.pass(8 * time.Hour)
+		s.retire()
+		s.pass(3 * time.Hour)
+		s.want(op, rotator.StateCompleted)
+		s.azure.Remove(storageID)
+		s.key.Dependents = s.key.Dependents[1:]
+		s.reload(s.key)
+		for range 3 {
+			s.pass(12 * time.Hour)
+			op = s.rotate()
+			s.pass(12 * time.Hour)
+			if err := s.retiresAs("carol"); err != nil {
+				t.Log(err)
+			}
+			s.pass(12 * time.Hour)
+		}
+		if v := s.enabled(); v[0] == '+' {
+			t.Errorf("%s vault %s: kept for a cluster that is gone\n%s", s.operation(op).State, v, s.log()[max(0, len(s.log())-3500):])
+		}
+	})
+}
+
+// TestOpen_NeededUntilToldAnotherOneOfAnotherKey has an etcd go to another key, and on to the next version of that.
+func TestOpen_NeededUntilToldAnotherOneOfAnotherKey(t *testing.T) {
+	t.Parallel()
+	inBubble(t, func(s *estate) {
+		const other = "https://contoso.vault.azure.net/keys/other"
+		s.etcd()
+		a := s.azure.AddKey(other)
+		s.azure.AddResource(rotatortest.Resource{ID: otherKeys, Kind: "follower", Use: rotatortest.Use{Key: keyID, Delay: 20 * time.Minute}})
+		s.key.Dependents = append(s.key.Dependents, rotator.Dependent{ID: otherKeys, Kind: "follower"})
+		s.start()
+		op := s.rotate()
+		s.pass(8 * time.Hour)
+		s.retire()
+		s.pass(3 * time.Hour)
+		s.want(op, rotator.StateCompleted)
+		s.azure.Change(storageID, func(r *rotatortest.Resource) { r.Key, r.Pinned = other, a.ID })
+		s.pass(24 * time.Hour)
+		b := s.azure.Outside(other)
+		s.azure.Change(storageID, func(r *rotatortest.Resource) { r.Pinned = b.ID })
+		s.pass(24 * time.Hour)
+		s.azure.Enable(other, a.ID, false)
+		s.key.Dependents[0].Excluded = "moved to another key"
+		s.reload(s.key)
+		for range 2 {
+			s.pass(12 * time.Hour)
+			op = s.rotate()
+			s.pass(12 * time.Hour)
+			_, err := s.attest("storage", "bob")
+			t.Log(err)
+			if err := s.retiresAs("carol"); err != nil {
+				t.Log(err)
+			}
+			s.pass(12 * time.Hour)
+		}
+		if v := s.enabled(); strings.HasPrefix(v, "++") || v[0] == '+' {
+			t.Errorf("%s vault %s: kept for one that needs none of them; azure says it needs %v\n%s", s.operation(op).State, v, s.azure.Needs(storageID), s.log()[max(0, len(s.log())-3500):])
+		}
+	})
+}
