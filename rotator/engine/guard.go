@@ -299,7 +299,7 @@ func notRolledBack(g *guardView) (all []rotator.Objection) {
 		return []rotator.Objection{{Check: rotator.ReasonRolledBack, Message: g.op.Rollback.Message, Hint: g.op.Rollback.Hint}}
 	}
 	for _, v := range g.op.Previous {
-		if slices.Contains(g.rolledBack, v) && !slices.Contains(g.op.Retired, v) {
+		if slices.Contains(g.rolledBack, v) {
 			all = append(all, rotator.Objection{
 				Check: rotator.ReasonRolledBack, Message: "version " + v + " was retired once, and that was rolled back",
 				Hint: "make sure that nobody needs it, then: cmkd retire " + g.op.Key,
@@ -337,10 +337,7 @@ func (g *guardView) attestedAll(t *rotator.Tracker) (all []*rotator.Attestation)
 func (c *state) guardView(l *live) *guardView {
 	g := &guardView{
 		op: &l.op, trackers: l.trackers, stale: l.stale, versions: l.versions, listErr: l.listErr,
-		require: rotator.EvidenceInferred, attestations: attesting{c}.of(l.op.KeyID), now: c.now,
-	}
-	if state := c.stateOf(l.op.KeyID); state != nil {
-		g.rolledBack = state.RolledBack
+		require: rotator.EvidenceInferred, attestations: attesting{c}.of(l.op.KeyID), rolledBack: c.stateOf(l.op.KeyID).RolledBack, now: c.now,
 	}
 	if key := c.keyOf(l); key != nil {
 		g.configured, g.soak, g.undiscovered = true, key.Soak, key.Undiscovered

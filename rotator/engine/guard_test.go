@@ -118,6 +118,28 @@ func TestGuard_ExcludedDependentIsNotWaitedFor(t *testing.T) {
 	})
 }
 
+// TestGuard_SoakEndsWithoutThoseLeftOut: nobody looks at them any more, so what was seen of
+// them last says nothing of how long the others did well.
+func TestGuard_SoakEndsWithoutThoseLeftOut(t *testing.T) {
+	t.Parallel()
+	inBubble(t, func(s *estate) {
+		s.key.Dependents = s.key.Dependents[:1]
+		s.start()
+		op := s.rotate()
+		for s.operation(op).State != rotator.StateSoaking {
+			s.pass(time.Minute)
+		}
+		s.want(op, rotator.StateSoaking)
+		s.key.Dependents = slices.Clone(s.key.Dependents)
+		s.key.Dependents[0].Excluded = "decommissioned next week"
+		s.reload(s.key)
+		s.attests("storage", "bob")
+		s.pass(2 * time.Hour)
+		s.completes(op)
+		s.wantVersions("-+")
+	})
+}
+
 func TestGuard_DemandsTheEvidenceConfigured(t *testing.T) {
 	t.Parallel()
 	inBubble(t, func(s *estate) {

@@ -21,19 +21,10 @@ var seenBySimulation = []tooth{
 	{"only the first use counts", "rotator/engine/look.go", []edit{
 		{"return l.seen.On(l.op.KeyID, l.op.Target.ID)", "return l.seen.Uses[0].Version == l.op.Target.ID"},
 	}, simulation},
-	{"a held version is forgotten", "rotator/engine/look.go", []edit{
-		{
-			"return l.seen.On(l.op.KeyID, l.op.Target.ID)",
-			"return !l.behind(rotator.BindingFollows) && !l.behind(rotator.BindingPinned) && !l.behind(rotator.BindingFixed)",
-		},
-	}, simulation},
-	{"the soak is measured by those left out", "rotator/engine/guard.go", []edit{{"g.trackers[i].State != rotator.TrackerExcluded {", "true {"}}, simulation},
 	{"what only a search found is written to", "rotator/engine/look.go", []edit{{"case d.Dependent.Discovered:", "case false:"}}, simulation},
-	{"nobody searches before a version is retired", "rotator/engine/retire.go", []edit{{"l.sweep.begun.Before(l.verify)", "false"}}, simulation},
 	{"what nobody listed holds nothing", "rotator/engine/guard.go", []edit{{"!d.Discovered || t.State == rotator.TrackerLeft", "true || t.State == rotator.TrackerLeft"}}, simulation},
 	{"a freeze stops no operation", "rotator/engine/freeze.go", []edit{{"if len(c.freezes) == 0 || l.op.Kind", "if len(c.freezes) >= 0 || l.op.Kind"}}, simulation},
 	{"what somebody does to a version is not told", "rotator/engine/tamper.go", []edit{{"			c.flipped(state, v)\n", ""}}, simulation},
-	{"nobody looks while an operation waits for a person", "rotator/engine/watch.go", []edit{{"l := c.liveOf(key).atWork()", "l := c.liveOf(key)"}}, simulation},
 	{"what drifts is not told", "rotator/engine/standing.go", []edit{{"if len(key.Dependents) > 0 && c.over(", "if false && c.over("}}, simulation},
 	{"a time that was served is served again", "rotator/engine/schedule.go", []edit{{"next.IsZero() || served.Before(next), ", "true, "}}, simulation},
 }
