@@ -27,6 +27,7 @@ func kinds() map[string]*kind {
 		containerGroupKind(), clusterKind(), vaultKind(),
 		registryKind(), postgresKind(), mysqlKind(), appConfigurationKind(),
 		logAnalyticsKind(), kustoKind(), netAppKind(),
+		cognitiveKind(),
 	} {
 		table[strings.ToLower(k.typ)] = k
 	}

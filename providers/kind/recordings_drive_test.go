@@ -65,6 +65,19 @@ func renamed(e wiretest.Exchange, path string) bool {
 	return strings.EqualFold(body.Name, path[strings.LastIndexByte(path, '/')+1:]) && !strings.HasSuffix(strings.ToLower(body.ID), "/"+strings.ToLower(body.Name))
 }
 
+// polled reports whether the operation that a write began is in the recording, if it began one.
+func (d *drive) polled(e wiretest.Exchange) bool {
+	for name, value := range e.Response.Headers {
+		if strings.EqualFold(name, "Azure-AsyncOperation") {
+			operation, _, _ := strings.Cut(value, "?")
+			return slices.ContainsFunc(d.exchanges, func(x wiretest.Exchange) bool {
+				return strings.HasPrefix(strings.ToLower(x.Request.URL), strings.ToLower(operation))
+			})
+		}
+	}
+	return true
+}
+
 func (d *drive) all() {
 	for i, e := range d.exchanges {
 		u, _, _ := strings.Cut(e.Request.URL, "?")
@@ -83,6 +96,8 @@ func (d *drive) all() {
 			d.replay(e, func() error { return d.list(e, path) })
 		case known && e.Request.Method == http.MethodGet:
 			d.replay(e, func() error { return d.read(e, path) })
+		case known && e.Request.Method != http.MethodGet && !d.polled(e):
+			d.skipped["a write whose operation the recorder did not poll"]++
 		case known && (e.Request.Method == http.MethodPut || e.Request.Method == http.MethodPatch):
 			d.replay(e, func() error { return d.write(i, e, path) })
 		case known:

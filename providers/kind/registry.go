@@ -25,6 +25,7 @@ func All() []*Declaration {
 		logAnalyticsCluster(),
 		kustoCluster(),
 		netAppAccount(),
+		cognitiveAccount(),
 	}
 }
 

@@ -60,6 +60,16 @@ var samples = map[string]sample{
 		doc: `"location":"eastus2",` + otherIdentity + `,"properties":{"provisioningState":"Updating","encryption":{"keySource":"Microsoft.KeyVault",
 			"keyVaultProperties":{"keyVaultUri":"VAULT","keyName":"NAME","status":"InUse"},"identity":{"userAssignedIdentity":"/x"}}}`,
 	},
+	"cognitive-account": {
+		doc: `"location":"eastus","sku":{"name":"S0"},"identity":{"type":"UserAssigned","userAssignedIdentities":{"/y":{"clientId":"11111111-1111-1111-1111-111111111111"}}},
+			"properties":{"provisioningState":"Updating","endpoint":"https://eastus.api.cognitive.microsoft.com/","encryption":{"keySource":"Microsoft.KeyVault","keyVaultProperties":{
+			"keyVaultUri":"VAULT","keyName":"NAME","keyVersion":"VERSION","identityClientId":"22222222-2222-2222-2222-222222222222"}}}`,
+		recorded: "cognitiveservices.encryption.*.jsonl",
+		modelled: []string{
+			"properties.encryption.keyVaultProperties.keyVaultUri string", "properties.encryption.keyVaultProperties.keyName string",
+			"properties.encryption.keyVaultProperties.keyVersion string", "properties.encryption.keyVaultProperties.identityClientId string",
+		},
+	},
 	"app-configuration": {
 		doc: `"location":"eastus","identity":{"type":"UserAssigned","userAssignedIdentities":{"/y":{"clientId":"11111111-1111-1111-1111-111111111111"}}},
 			"properties":{"provisioningState":"Updating","encryption":{"keyVaultProperties":{"keyIdentifier":"KEY","identityClientId":"22222222-2222-2222-2222-222222222222"}}}`,
