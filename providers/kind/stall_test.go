@@ -127,7 +127,11 @@ func (w *world) rotate() time.Time {
 		w.t.Fatal(err)
 	}
 	w.pass(time.Second)
-	return w.operation().Target.Created
+	op := w.operation()
+	if op.Target.Created.IsZero() {
+		w.t.Fatalf("no version was made: %+v", op)
+	}
+	return op.Target.Created
 }
 
 // wantAlert checks that an alert of the rule fires within so long after a moment,

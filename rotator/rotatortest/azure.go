@@ -333,7 +333,7 @@ func (a *Azure) make(key rotator.KeyID, tag string) rotator.Version {
 	a.made++
 	v := rotator.Version{
 		ID: fmt.Sprintf("%032x", a.made), Created: a.Clock.Now().Truncate(time.Second).UTC(), Enabled: true,
-		PurgeProtected: true, Operation: tag, Type: "RSA", Size: 3072, Ops: "unwrapKey,wrapKey",
+		PurgeProtected: true, Operation: tag, Type: "RSA", Size: 2048, Ops: "unwrapKey,wrapKey",
 	}
 	v.Updated = v.Created
 	a.versions[key] = append(a.versions[key], v)
