@@ -82,6 +82,7 @@ type world struct {
 
 func newWorld(t *testing.T, info *kind.Declaration, r rotatortest.Resource) *world {
 	w := &world{t: t, azure: rotatortest.NewAzure()}
+	w.azure.Size = 2048 // which every service takes
 	w.azure.AddKey(stallKey)
 	r.ID, r.Kind, r.Key = stallID, info.Name, stallKey
 	w.azure.AddResource(r)

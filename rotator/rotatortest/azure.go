@@ -40,6 +40,8 @@ type Azure struct {
 	Lags func(rotator.Version) bool
 	// ReadLag is how long a list of versions does not show a new one.
 	ReadLag time.Duration
+	// Size is that of the keys in bits.
+	Size int
 
 	mu       sync.Mutex
 	fail     func(call, of string) *Fault
@@ -156,7 +158,7 @@ func (u *Use) held(now time.Time) []string {
 // NewAzure returns an empty Azure.
 func NewAzure() *Azure {
 	return &Azure{
-		Clock: Clock{}, versions: map[rotator.KeyID][]rotator.Version{}, before: map[string]rotator.Version{}, deps: map[string]*Resource{}, calls: map[string]int{},
+		Clock: Clock{}, Size: 3072, versions: map[rotator.KeyID][]rotator.Version{}, before: map[string]rotator.Version{}, deps: map[string]*Resource{}, calls: map[string]int{},
 		policies: map[rotator.KeyID]rotator.RotationPolicy{},
 	}
 }
@@ -333,7 +335,7 @@ func (a *Azure) make(key rotator.KeyID, tag string) rotator.Version {
 	a.made++
 	v := rotator.Version{
 		ID: fmt.Sprintf("%032x", a.made), Created: a.Clock.Now().Truncate(time.Second).UTC(), Enabled: true,
-		PurgeProtected: true, Operation: tag, Type: "RSA", Size: 2048, Ops: "unwrapKey,wrapKey",
+		PurgeProtected: true, Operation: tag, Type: "RSA", Size: a.Size, Ops: "unwrapKey,wrapKey",
 	}
 	v.Updated = v.Created
 	a.versions[key] = append(a.versions[key], v)
