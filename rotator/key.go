@@ -355,6 +355,7 @@ const VersionsKept = 64
 
 // Effect is a change of a version by cmkd.
 type Effect struct {
+	// Version is empty if it is one that a call may have made.
 	Version string `json:"version"`
 	// Enable is true if it is to be enabled, else it is to be disabled.
 	Enable bool `json:"enable,omitempty"`

@@ -248,6 +248,9 @@ func (c *core) handle(r *result) error {
 		return nil
 	case r.kind == taskSetEnabled && r.operation == 0:
 		foreign{c.state}.reenabled(r)
+		if r.err == nil {
+			c.overtaken(r)
+		}
 		return nil
 	case r.kind == taskObserve && r.operation == 0:
 		standings{c.state}.observed(r)
@@ -259,6 +262,7 @@ func (c *core) handle(r *result) error {
 		tampering{c.state}.answered(r)
 	}
 	if r.kind == taskCreate {
+		tampering{c.state}.made(r)
 		c.pace.give(r.operation, true, c.steady)
 		defer making{c.state}.room()
 	}
@@ -365,7 +369,7 @@ func (c *core) listed(l *live, r *result) {
 	case rotator.StateDisabling:
 		c.changeListed(l, r, revocation{c.state}.listedToDisable)
 	case rotator.StateTakingEffect, rotator.StateEffective:
-		c.changeListed(l, r, revocation{c.state}.listedRevoked)
+		c.changeListed(l, r, undoing{c.state}.listed)
 	default: // pending looks at l.versions itself
 	}
 }

@@ -347,8 +347,12 @@ func (d *draft) listed(l *live, number uint32, detail bool) {
 func (d *draft) intended(l *live, t task) {
 	t.operation, t.key, t.keyID = l.op.ID, l.op.Key, l.op.KeyID
 	d.of.out[l.op.ID]++
-	if t.kind == taskSetEnabled {
+	switch t.kind {
+	case taskSetEnabled:
 		tampering{d.of}.intends(l.op.KeyID, t.version.ID, t.enable)
+	case taskCreate:
+		tampering{d.of}.intends(l.op.KeyID, unnamed, true)
+	default: // it changes no version
 	}
 	d.tasks = append(d.tasks, t)
 }

@@ -87,7 +87,7 @@ func (c revocation) listedToDisable(l *live, versions []rotator.Version) {
 	if len(l.op.Versions) == 0 && len(versions) > 0 {
 		l.op.Waiting = rotator.Wait{} // nothing was enabled: revoked already, from our side
 	}
-	c.draft.entered(l, rotator.StateTakingEffect, actorDaemon, fmt.Sprintf("%d versions are disabled", len(l.op.Versions)))
+	c.goesOn(l, rotator.StateTakingEffect, fmt.Sprintf("%d versions are disabled", len(l.op.Versions)))
 	l.op.Effect = cmp.Or(l.op.Effect, c.now)
 	c.draft.waits(l, c.now.Add(revokedWatch))
 	observing(c).all(l)
@@ -128,7 +128,9 @@ func (c revocation) setEnabled(l *live, r *result) {
 		return
 	}
 	l.op.Changed = append(slices.Clone(l.op.Changed), id)
-	l.op.Failures, l.op.Problem = 0, nil
+	if l.op.Failures = 0; !undone(&l.op) {
+		l.op.Problem = nil
+	}
 	l.op.Effect = later(l.op.Effect, r.version.Updated)
 	c.draft.changed(l)
 	t, what := rotator.EventVersionDisabled, "disabled"
@@ -146,12 +148,16 @@ func (c revocation) changeFailed(l *live, r *result) {
 		r.err = rotator.Errorf(rotator.CodeUnavailable, "version %s did not change", r.task.version.ID)
 		r.err.Reason = rotator.ReasonVersionUnchanged
 	}
-	c.draft.held(l, rotator.ProblemOf(r.err), max(backoff(l.op.Failures), r.err.RetryAfter))
+	p := rotator.ProblemOf(r.err)
+	if undone(&l.op) {
+		p = l.op.Problem
+	}
+	c.draft.held(l, p, max(backoff(l.op.Failures), r.err.RetryAfter))
 }
 
 // takingEffect waits until every dependent was seen denied.
 func (c revocation) takingEffect(l *live) {
-	if !l.settled() || l.askedN > 0 || undone(&l.op) || l.op.Kind == rotator.KindRevocation && tampering(c).enabling(l.op.KeyID) {
+	if !l.settled() || l.askedN > 0 || undone(&l.op) || l.op.Kind == rotator.KindRevocation && undoing(c).enabledStill(l.op.KeyID) {
 		return
 	}
 	if l.op.Kind == rotator.KindReinstatement {
@@ -164,6 +170,14 @@ func (c revocation) takingEffect(l *live) {
 	c.draft.waits(l, c.now.Add(revokedWatch))
 }
 
+// goesOn enters the next state of a revocation. That somebody undid it is not over by that.
+func (c revocation) goesOn(l *live, to rotator.OperationState, why string) {
+	problem, was := l.op.Problem, undone(&l.op)
+	if c.draft.entered(l, to, actorDaemon, why); was {
+		l.op.Problem = problem
+	}
+}
+
 // appeared has a revocation disable one more version.
 func (c revocation) appeared(l *live, version string) {
 	if !slices.Contains(l.op.Versions, version) {
@@ -174,7 +188,7 @@ func (c revocation) appeared(l *live, version string) {
 		c.draft.changed(l)
 		return
 	}
-	c.draft.entered(l, rotator.StateDisabling, actorDaemon, "version "+version+" appeared")
+	c.goesOn(l, rotator.StateDisabling, "version "+version+" appeared")
 }
 
 // reopen waits again if a dependent came that was not there, or was excluded, when the
@@ -187,89 +201,6 @@ func (c revocation) reopen(l *live) {
 	c.draft.entered(l, rotator.StateTakingEffect, actorDaemon, "a dependent came")
 	l.op.Problem = problem
 	c.draft.waits(l, wake)
-}
-
-// watchRevoked looks whether the versions stay disabled.
-func (c revocation) watchRevoked(l *live) {
-	if !c.busy(l) && l.op.Wake.IsZero() {
-		l.listed = c.steady
-		c.draft.intended(l, task{kind: taskVersions})
-	}
-}
-
-// listedRevoked handles a list of versions while a key is revoked. Shortly after
-// the revocation a list may still show what was before it, and a version whose
-// making was under way may appear: that one is disabled too. Later on an enabled
-// version means that somebody undid the revocation.
-func (c revocation) listedRevoked(l *live, versions []rotator.Version) {
-	c.draft.waits(l, c.now.Add(revokedWatch))
-	known := l.op.Problem != nil && l.op.Problem.Code == rotator.ReasonRevocationUndone
-	early := !known && c.lasts(l) < 2*readLag
-	state := c.stateOf(l.op.KeyID)
-	var undone []string
-	for _, v := range versions {
-		switch {
-		case !v.Enabled:
-		case state != nil && tampering(c).ours(state, v.ID, true): // the answer was lost
-			c.appeared(l, v.ID)
-			return
-		case !slices.Contains(l.op.Versions, v.ID) && early:
-			c.record(l, versions)
-			c.draft.entered(l, rotator.StateDisabling, actorDaemon, "version "+v.ID+" appeared")
-			return
-		case !early || c.lasts(l) >= readLag:
-			undone = append(undone, v.ID)
-		}
-	}
-	c.noteUndone(l, undone, versions)
-}
-
-// undone reports whether a version of a revoked key is enabled again.
-func undone(op *rotator.Operation) bool {
-	return op.Problem != nil && op.Problem.Code == rotator.ReasonRevocationUndone
-}
-
-// noteUndone tells of versions that are enabled again, or that they are disabled once
-// more. Either way what was seen before proves nothing any more: every dependent may have
-// its access back, and has to lose it anew.
-func (c revocation) noteUndone(l *live, enabled []string, versions []rotator.Version) {
-	switch {
-	case len(enabled) == 0 && undone(&l.op):
-		l.op.Problem, l.op.Effect = nil, time.Time{}
-		for _, v := range versions {
-			l.op.Effect = later(l.op.Effect, v.Updated)
-		}
-		c.draft.noted(l, rotator.EventVersionDisabled, "unknown", "every version is disabled again")
-		c.anew(l, nil, "every version is disabled again; whether that took effect is looked at anew")
-	case len(enabled) > 0:
-		p := &rotator.Problem{
-			Code: rotator.ReasonRevocationUndone, Message: "enabled again by someone else: version " + strings.Join(enabled, ", "),
-			Hint: "find out who, then disable it again or cmkd reinstate " + l.op.Key,
-		}
-		if l.op.Problem == nil || *l.op.Problem != *p {
-			c.draft.noted(l, rotator.EventVersionReenabled, "unknown", "%s", p.Message).Data = map[string]string{"versions": strings.Join(enabled, " ")}
-		}
-		if !undone(&l.op) {
-			l.op.Effect = time.Time{}
-			c.anew(l, p, p.Message)
-		}
-		c.draft.held(l, p, 0)
-	}
-}
-
-// anew lets a revocation wait for its effect once more, on every dependent.
-func (c revocation) anew(l *live, p *rotator.Problem, why string) {
-	if l.op.State != rotator.StateTakingEffect {
-		c.draft.entered(l, rotator.StateTakingEffect, actorDaemon, why)
-	}
-	l.op.Problem = p
-	c.draft.changed(l)
-	c.draft.waits(l, c.now.Add(revokedWatch))
-	for i := range l.trackers {
-		if t := l.trackers[i]; t.State != rotator.TrackerExcluded {
-			c.draft.observed(l, enterTracker(t, rotator.TrackerWaiting, c.now, c.now), false)
-		}
-	}
 }
 
 // beginReinstatement undoes a revocation: it enables exactly the versions that the

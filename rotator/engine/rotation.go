@@ -329,6 +329,7 @@ func (c rotation) adopt(l *live, v rotator.Version, ours bool) {
 	op.NobodyRetires()
 	op.Settled, op.Held, op.Doubt, op.Overdue = time.Time{}, nil, nil, false
 	c.answerRetirers(l, rotator.Errorf(rotator.CodeConflict, "version %s was made meanwhile", v.ID).WithHint("cmkd status %s shows how far its dependents are", op.ID))
+	tampering(c).settle(c.draft.changedKey(op.KeyID), unnamed)
 	c.draft.changedKey(op.KeyID).Current = v
 	t, who := rotator.EventVersionCreated, actorDaemon
 	if !ours {

@@ -99,6 +99,7 @@ type (
 	rotation    struct{ *state } // rotation.go
 	making      struct{ *state } // pace.go
 	revocation  struct{ *state } // revocation.go
+	undoing     struct{ *state } // undoing.go
 	retirement  struct{ *state } // guard.go
 	probation   struct{ *state } // probation.go
 	searching   struct{ *state } // search.go
@@ -268,10 +269,10 @@ func (c *state) advance(l *live, due bool) {
 		revocation{c}.disabling(l)
 	case rotator.StateTakingEffect:
 		revocation{c}.takingEffect(l)
-		revocation{c}.watchRevoked(l)
+		undoing{c}.look(l)
 	case rotator.StateEffective:
 		revocation{c}.reopen(l)
-		revocation{c}.watchRevoked(l)
+		undoing{c}.look(l)
 	case rotator.StateEnabling:
 		revocation{c}.enabling(l)
 	case rotator.StateRecovering:

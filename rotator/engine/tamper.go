@@ -17,6 +17,9 @@ const tamperedMost = 32
 // explain what is seen.
 const effectKept = time.Hour
 
+// unnamed stands in [rotator.Effect] for the version that a call of ours may have made.
+const unnamed = ""
+
 // listed compares a list of versions with those that were known, and with what
 // operations did. What neither explains somebody else did.
 func (c tampering) listed(id rotator.KeyID, versions []rotator.Version) {
@@ -222,6 +225,17 @@ func (c tampering) settle(state *rotator.KeyState, version string) {
 	})
 	if len(left) < len(state.Effects) {
 		c.draft.changedKey(state.ID).Effects = left
+	}
+}
+
+// made takes in what came of a call that makes a version.
+func (c tampering) made(r *result) {
+	switch state := c.stateOf(r.keyID); {
+	case state == nil:
+	case r.err == nil || r.err.NoEffect:
+		c.settle(state, unnamed)
+	default:
+		c.intends(r.keyID, unnamed, true) // it may have been made until now
 	}
 }
 

@@ -191,7 +191,7 @@ var ofStatements = []tooth{
 	{"nobody answers who retires", "rotator/engine/retire.go", []edit{{"	c.answerLasting(l, err)\n	l.guarding", "	l.guarding"}}, inEngine("TestRetire_IsAnsweredWhenTheVaultRefuses")},
 	{"an old answer of long ago makes the next one true", "rotator/engine/tamper.go", []edit{{"		if !older {", "		if !older && v.Enabled == old.Enabled {"}}, inEngine("TestTamper_OldAnswersNowAndThen")},
 	{"versions beyond those kept appear again and again", "rotator/engine/tamper.go", []edit{{"case !known && c.unkept(state, v):", "case false:"}}, inEngine("TestTamper_IsNeitherForgottenNorInvented")},
-	{"an undone revocation stays effective", "rotator/engine/revocation.go", []edit{{"	for i := range l.trackers {\n		if t := l.trackers[i]; t.State != rotator.TrackerExcluded {\n			c.draft.observed(l, enterTracker(", "	for i := range l.trackers[:0] {\n		if t := l.trackers[i]; t.State != rotator.TrackerExcluded {\n			c.draft.observed(l, enterTracker("}}, inEngine("TestRevocation_Undone")},
+	{"an undone revocation stays effective", "rotator/engine/undoing.go", []edit{{"	for i := range l.trackers {\n		if t := l.trackers[i]; t.State != rotator.TrackerExcluded {\n			c.draft.observed(l, enterTracker(", "	for i := range l.trackers[:0] {\n		if t := l.trackers[i]; t.State != rotator.TrackerExcluded {\n			c.draft.observed(l, enterTracker("}}, inEngine("TestRevocation_Undone")},
 }
 
 // ofRehearsals are faults of what is looked at before a rotation begins.
@@ -283,4 +283,7 @@ var ofCrossings = []tooth{
 	{"drift lasts as long as an operation", "rotator/engine/observe.go", []edit{{"		standings(c).relieved(l, &t, r.observation)\n", ""}}, inEngine("TestHeld_DriftIsOverWhile.*")},
 	{"what is demanded now was demanded of what is retired", "rotator/engine/observe.go", []edit{{"		lk.require = rotator.EvidenceNone //", "		_ = lk //"}}, inEngine("TestProbation_MoreIsRequired.*")},
 	{"the newest is left alone that was disabled once", "rotator/engine/rotation.go", []edit{{"slices.Contains(l.op.Base, newest.ID) && !newest.Created.After(l.op.Target.Created)", "slices.Contains(l.op.Base, newest.ID)"}}, inEngine("TestForeign_TheNewest.*")},
+	{"a late version makes an undone revocation whole", "rotator/engine/revocation.go", []edit{{"if c.draft.entered(l, to, actorDaemon, why); was {", "if c.draft.entered(l, to, actorDaemon, why); was && problem == nil {"}, {"undoing(c).enabledStill(l.op.KeyID) {", "tampering(c).enabling(l.op.KeyID) {"}}, inEngine("TestRevocation_UndoneIsNotOverByALateVersion")},
+	{"what is being enabled again survives a revocation", "rotator/engine/core.go", []edit{{"\t\tif r.err == nil {\n\t\t\tc.overtaken(r)\n\t\t}\n", "\t\tif r.err == nil && !r.version.Enabled {\n\t\t\tc.overtaken(r)\n\t\t}\n"}}, inEngine("TestRevocation_OfAVersionThatIsBeingEnabledAgain")},
+	{"a version of ours is somebody else's once it is late", "rotator/engine/undoing.go", []edit{{"c.madeByUs(l, v, versions): // the", "false: // the"}}, inEngine("TestRevocation_OfAVersionWhoseAnswerWasLost")},
 }

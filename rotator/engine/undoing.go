@@ -1,0 +1,138 @@
+package engine
+
+import (
+	"slices"
+	"strings"
+	"time"
+
+	"cmkd/rotator"
+)
+
+// look looks whether the versions stay disabled.
+func (c undoing) look(l *live) {
+	if !c.busy(l) && l.op.Wake.IsZero() {
+		l.listed = c.steady
+		c.draft.intended(l, task{kind: taskVersions})
+	}
+}
+
+// listed handles a list of versions while a key is revoked. Shortly after
+// the revocation a list may still show what was before it, and a version whose
+// making was under way may appear: that one is disabled too, whenever it comes. Later on
+// another enabled version means that somebody undid the revocation.
+func (c undoing) listed(l *live, versions []rotator.Version) {
+	c.draft.waits(l, c.now.Add(revokedWatch))
+	known := l.op.Problem != nil && l.op.Problem.Code == rotator.ReasonRevocationUndone
+	early := !known && c.lasts(l) < 2*readLag
+	state := c.stateOf(l.op.KeyID)
+	var undone []string
+	for _, v := range versions {
+		switch {
+		case !v.Enabled:
+		case state != nil && tampering(c).ours(state, v.ID, true), c.madeByUs(l, v, versions): // the answer was lost
+			revocation(c).appeared(l, v.ID)
+			return
+		case !slices.Contains(l.op.Versions, v.ID) && early:
+			revocation(c).record(l, versions)
+			c.draft.entered(l, rotator.StateDisabling, actorDaemon, "version "+v.ID+" appeared")
+			return
+		case !early || c.lasts(l) >= readLag:
+			undone = append(undone, v.ID)
+		}
+	}
+	c.note(l, undone, versions)
+}
+
+// madeByUs reports whether a version that is new may be of a call of an operation which gave
+// way: by its tag, or because nobody knows what came of the call.
+func (c undoing) madeByUs(l *live, v rotator.Version, versions []rotator.Version) bool {
+	state := c.stateOf(l.op.KeyID)
+	if state == nil || !isNew(&l.op, v, versions) {
+		return false
+	}
+	return strings.HasPrefix(v.Operation, c.store.Instance()+"/") || tampering(c).ours(state, unnamed, true)
+}
+
+// isNew reports whether a version was made after those that were revoked.
+func isNew(op *rotator.Operation, v rotator.Version, versions []rotator.Version) bool {
+	return !slices.Contains(op.Versions, v.ID) && !slices.ContainsFunc(versions, func(old rotator.Version) bool {
+		return slices.Contains(op.Versions, old.ID) && old.Created.After(v.Created)
+	})
+}
+
+// undone reports whether a version of a revoked key is enabled again.
+func undone(op *rotator.Operation) bool {
+	return op.Problem != nil && op.Problem.Code == rotator.ReasonRevocationUndone
+}
+
+// note tells of versions that are enabled again, or that they are disabled once
+// more. Either way what was seen before proves nothing any more: every dependent may have
+// its access back, and has to lose it anew.
+func (c undoing) note(l *live, enabled []string, versions []rotator.Version) {
+	switch {
+	case len(enabled) == 0 && undone(&l.op):
+		l.op.Problem, l.op.Effect = nil, time.Time{}
+		for _, v := range versions {
+			l.op.Effect = later(l.op.Effect, v.Updated)
+		}
+		c.draft.noted(l, rotator.EventVersionDisabled, "unknown", "every version is disabled again")
+		c.anew(l, nil, "every version is disabled again; whether that took effect is looked at anew")
+	case len(enabled) > 0:
+		p := &rotator.Problem{
+			Code: rotator.ReasonRevocationUndone, Message: how(&l.op, enabled, versions),
+			Hint: "find out who, then disable it again or cmkd reinstate " + l.op.Key,
+		}
+		if l.op.Problem == nil || *l.op.Problem != *p {
+			c.draft.noted(l, rotator.EventVersionReenabled, "unknown", "%s", p.Message).Data = map[string]string{"versions": strings.Join(enabled, " ")}
+		}
+		if !undone(&l.op) {
+			l.op.Effect = time.Time{}
+			c.anew(l, p, p.Message)
+		}
+		c.draft.held(l, p, 0)
+	}
+}
+
+// how says what somebody did to the versions of a revoked key that are enabled.
+func how(op *rotator.Operation, enabled []string, versions []rotator.Version) string {
+	var made, again []string
+	for _, id := range enabled {
+		if v, _ := rotator.FindVersion(versions, id); isNew(op, v, versions) {
+			made = append(made, id)
+		} else {
+			again = append(again, id)
+		}
+	}
+	var how []string
+	for _, h := range []struct {
+		what string
+		all  []string
+	}{{"enabled again", again}, {"made", made}} {
+		if len(h.all) > 0 {
+			how = append(how, h.what+" by someone else: version "+strings.Join(h.all, ", "))
+		}
+	}
+	return strings.Join(how, "; ")
+}
+
+// anew lets a revocation wait for its effect once more, on every dependent.
+func (c undoing) anew(l *live, p *rotator.Problem, why string) {
+	if l.op.State != rotator.StateTakingEffect {
+		c.draft.entered(l, rotator.StateTakingEffect, actorDaemon, why)
+	}
+	l.op.Problem = p
+	c.draft.changed(l)
+	c.draft.waits(l, c.now.Add(revokedWatch))
+	for i := range l.trackers {
+		if t := l.trackers[i]; t.State != rotator.TrackerExcluded {
+			c.draft.observed(l, enterTracker(t, rotator.TrackerWaiting, c.now, c.now), false)
+		}
+	}
+}
+
+// enabledStill reports whether a version of a key is enabled by the last list, or may be by a
+// call of ours.
+func (c undoing) enabledStill(id rotator.KeyID) bool {
+	state := c.stateOf(id)
+	return tampering(c).enabling(id) || state != nil && slices.ContainsFunc(state.Versions, func(v rotator.Version) bool { return v.Enabled })
+}
