@@ -40,8 +40,8 @@ func (c probation) denied(l *live, t *rotator.Tracker) (d *denial, again bool) {
 }
 
 // otherKeyDown returns which other key explains that a dependent is denied: one that it is under
-// instead of a key, or beside it. Empty if none does.
-func (c probation) otherKeyDown(key rotator.KeyID, o *rotator.Observation) string {
+// instead of a key, or beside it, and that became unusable since a moment. Empty if none does.
+func (c probation) otherKeyDown(key rotator.KeyID, o *rotator.Observation, since time.Time) string {
 	if !o.Names(key) && !o.Holds(key, "") && !o.Partial {
 		return "it uses " + keysOf(o) + ", not " + string(key)
 	}
@@ -54,7 +54,7 @@ func (c probation) otherKeyDown(key rotator.KeyID, o *rotator.Observation) strin
 		if l := c.live[state.Operation].atWork(); l != nil && l.op.Kind != rotator.KindRotation {
 			return "it is under " + string(u.Key) + ", too, which is being revoked or reinstated by " + l.op.ID.String()
 		}
-		if why := unusable(state, cmp.Or(u.Version, state.Current.ID), c.now); why != "" {
+		if why := unusable(state, u.Version, since, c.now); why != "" {
 			return "it is under " + string(u.Key) + ", too, whose " + why
 		}
 	}
@@ -62,31 +62,38 @@ func (c probation) otherKeyDown(key rotator.KeyID, o *rotator.Observation) strin
 }
 
 // targetDown returns why nobody can use the version that a dependent is on, as far as it is not
-// one that the operation retired.
-func (c probation) targetDown(op *rotator.Operation, o *rotator.Observation) (why string) {
+// one that the operation retired, and became unusable since a moment.
+func (c probation) targetDown(op *rotator.Operation, o *rotator.Observation, since time.Time) (why string) {
 	for u := range o.UsesOf(op.KeyID) {
 		if slices.Contains(op.Retired, u.Version) {
 			return ""
 		}
-		why = cmp.Or(why, unusable(c.stateOf(op.KeyID), cmp.Or(u.Version, op.Target.ID), c.now))
+		why = cmp.Or(why, unusable(c.stateOf(op.KeyID), cmp.Or(u.Version, op.Target.ID), since, c.now))
 	}
 	return why
 }
 
-// unusable returns what keeps everybody from using a version, empty if nothing is known to.
-func unusable(state *rotator.KeyState, version string, now time.Time) string {
+// unusable returns what keeps everybody since a moment from using a version, empty if nothing is
+// known to. Which one is used may not be known: then it is what keeps everybody from using any.
+func unusable(state *rotator.KeyState, version string, since, now time.Time) (why string) {
 	if state == nil {
 		return ""
 	}
-	v, ok := rotator.FindVersion(state.Versions, version)
-	switch {
-	case !ok:
-		return ""
-	case !v.Enabled:
-		return "version " + v.ID + " is disabled"
-	case !v.Expires.IsZero() && !now.Before(v.Expires):
-		return "version " + v.ID + " has expired"
-	default:
-		return ""
+	for i := range state.Versions {
+		v := &state.Versions[i]
+		if version != "" && v.ID != version {
+			continue
+		}
+		became, how := v.Updated, "is disabled"
+		switch expired := !v.Expires.IsZero() && !now.Before(v.Expires); {
+		case v.Enabled && !expired:
+			return ""
+		case v.Enabled, expired && v.Expires.Before(v.Updated):
+			became, how = v.Expires, "has expired"
+		}
+		if became.After(since) {
+			why = cmp.Or(why, "version "+v.ID+" "+how)
+		}
 	}
+	return why
 }

@@ -95,3 +95,45 @@ func TestDenial_ByAnotherKeyFreezesNothing(t *testing.T) {
 		}
 	})
 }
+
+// TestDenial_WhatWasSoBeforeExplainsNothing has a dependent be under another key that expired long ago, with access.
+func TestDenial_WhatWasSoBeforeExplainsNothing(t *testing.T) {
+	t.Parallel()
+	for name, change := range map[string]func(s *estate, second rotator.KeyID){
+		"expired": func(s *estate, second rotator.KeyID) { s.azure.Expire(second, s.azure.Clock.Now().Add(-time.Minute)) },
+		"newest disabled": func(s *estate, second rotator.KeyID) {
+			s.azure.Enable(second, s.azure.Outside(second).ID, false)
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			inBubble(t, func(s *estate) {
+				const second = rotator.KeyID("https://contoso.vault.azure.net/keys/orders")
+				v := s.azure.AddKey(second)
+				more := &rotatortest.Use{Path: "scope", Key: second, Delay: 10 * time.Minute}
+				if name == "newest disabled" {
+					more.Binding, more.Pinned, more.Hidden = rotator.BindingPinned, v.ID, true
+				}
+				s.azure.AddResource(rotatortest.Resource{ID: storageID, Kind: "follower", Needs: firstVersion, Use: rotatortest.Use{Key: keyID, Delay: 10 * time.Minute},
+					More: []*rotatortest.Use{more}})
+				change(s, second)
+				s.key.Dependents, s.key.Soak = s.key.Dependents[:1], 0
+				other := s.key
+				other.Name, other.ID = "orders", second
+				s.also = []rotator.Key{other}
+				s.start()
+				op := s.rotate()
+				for i := 0; s.enabled()[0] == '+'; i++ {
+					if i > 200000 {
+						t.Fatalf("never disabled: %s %v %v\n%s", s.operation(op).State, s.operation(op).Held, s.tracker(op, storageID).Detail.Problem, s.log())
+					}
+					s.pass(time.Second)
+				}
+				s.pass(time.Hour)
+				if s.enabled() != "++" {
+					t.Errorf("%s vault %s: it lacks the first, nothing else changed\n%s", s.operation(op).State, s.enabled(), s.log())
+				}
+			})
+		})
+	}
+}

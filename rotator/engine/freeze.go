@@ -156,10 +156,11 @@ func (c freezing) lostAccess(l *live, t *rotator.Tracker, o *rotator.Observation
 		slices.ContainsFunc(c.freezes, func(f *rotator.Freeze) bool { return f.Scheduled }) {
 		return
 	}
-	if before := c.lastSeen(l, t.Number); before == nil || before.Access != rotator.AccessAllowed {
+	before := c.lastSeen(l, t.Number)
+	if before == nil || before.Access != rotator.AccessAllowed {
 		return
 	}
-	if probation(c).otherKeyDown(l.op.KeyID, o) != "" {
+	if since := before.At.Add(-losesAccess(t, c.traits)); probation(c).otherKeyDown(l.op.KeyID, o, since) != "" { // felt only now
 		return
 	}
 	d := &t.Detail.Dependent

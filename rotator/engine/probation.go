@@ -154,7 +154,10 @@ func (c probation) observed(l *live, t *rotator.Tracker, o *rotator.Observation)
 		return
 	}
 	says := fmt.Sprintf("%s %s says %s", d.Kind, d.DisplayName(), o.AccessCode)
-	if why := cmp.Or(c.keeps(l), c.otherKeyDown(l.op.KeyID, o), c.targetDown(&l.op, o)); why != "" {
+	// What was so when it was retired, and is felt only now, may explain it as well: to enable a
+	// version again that nobody needs is the smaller fault.
+	since := l.op.RetiredAt
+	if why := cmp.Or(c.keeps(l), c.otherKeyDown(l.op.KeyID, o, since), c.targetDown(&l.op, o, since)); why != "" {
 		if !denial.told {
 			denial.told = true
 			c.draft.noted(l, rotator.EventRollbackRefused, actorDaemon, "%s, but the version stays disabled: %s", says, why).Dependent = d.ID

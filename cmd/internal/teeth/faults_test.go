@@ -264,7 +264,7 @@ var ofCrossings = []tooth{
 	{"what an etcd goes on to need is forgotten with the rotation", "rotator/engine/standing.go", []edit{{"d.Known, d.Needs = st.Known, needsOf(st, l.op.KeyID)", "d.Known = st.Known"}}, inEngine("TestNeeded_ByOneThat.*")},
 	{"another key's denial is this one's", "rotator/engine/denial.go", []edit{{"		if u.Key.Same(key) || state == nil {", "		if true || state == nil {"}}, inEngine("TestDenial_ByAnotherKey.*")},
 	{"whoever left the key lacks it", "rotator/engine/denial.go", []edit{{"	if !o.Names(key) && !o.Holds(key, \"\") && !o.Partial {", "	if false {"}}, inEngine("TestDenial_OfOneThatMoved.*")},
-	{"a denial of the target is one of the previous version", "rotator/engine/denial.go", []edit{{"	case !v.Enabled:\n", "	case false:\n"}}, inEngine("TestDenial_ByTheTarget.*")},
+	{"a denial of the target is one of the previous version", "rotator/engine/denial.go", []edit{{"case v.Enabled && !expired:", "case v.Enabled || !expired:"}}, inEngine("TestDenial_ByTheTarget.*")},
 	{"what others do is known before it is listed", "rotator/engine/denial.go", []edit{{"c.steady.Sub(d.since) >= heardWithin {", "true {"}}, inEngine("TestDenial_ByTheTarget.*")},
 	{"what is compromised is enabled again", "rotator/engine/probation.go", []edit{{"if slices.Contains(state.Compromised, id) {", "if false {"}}, inEngine("TestRollback_NotOfTheCompromised")},
 	{"what was rolled back the next rotation retires", "rotator/engine/guard.go", []edit{{"if slices.Contains(g.rolledBack, v) {", "if false && v != \"\" {"}}, inEngine("TestRollback_TheNextRotationAsksToo")},
@@ -286,4 +286,6 @@ var ofCrossings = []tooth{
 	{"a late version makes an undone revocation whole", "rotator/engine/revocation.go", []edit{{"if c.draft.entered(l, to, actorDaemon, why); was {", "if c.draft.entered(l, to, actorDaemon, why); was && problem == nil {"}, {"undoing(c).enabledStill(l.op.KeyID) {", "tampering(c).enabling(l.op.KeyID) {"}}, inEngine("TestRevocation_UndoneIsNotOverByALateVersion")},
 	{"what is being enabled again survives a revocation", "rotator/engine/core.go", []edit{{"\t\tif r.err == nil {\n\t\t\tc.overtaken(r)\n\t\t}\n", "\t\tif r.err == nil && !r.version.Enabled {\n\t\t\tc.overtaken(r)\n\t\t}\n"}}, inEngine("TestRevocation_OfAVersionThatIsBeingEnabledAgain")},
 	{"a version of ours is somebody else's once it is late", "rotator/engine/undoing.go", []edit{{"c.madeByUs(l, v, versions): // the", "false: // the"}}, inEngine("TestRevocation_OfAVersionWhoseAnswerWasLost")},
+	{"what was so before explains a denial", "rotator/engine/denial.go", []edit{{"\t\tif became.After(since) {\n", "\t\tif became.IsZero() || !since.IsZero() {\n"}}, inEngine("TestDenial_WhatWasSoBeforeExplainsNothing")},
+	{"another key's newest version stands for the one in use", "rotator/engine/denial.go", []edit{{"unusable(state, u.Version, since, c.now)", "unusable(state, cmp.Or(u.Version, state.Current.ID), time.Time{}, c.now)"}}, inEngine("TestDenial_WhatWasSoBeforeExplainsNothing")},
 }
