@@ -189,3 +189,56 @@ func TestHeld_LostAccessIsToldWhileNoVersionIsMade(t *testing.T) {
 		}
 	})
 }
+
+// TestRetire_WhatHeldItInTheVaultIsOver has somebody disable the target, and enable it again after the refusal.
+func TestRetire_WhatHeldItInTheVaultIsOver(t *testing.T) {
+	t.Parallel()
+	inBubble(t, func(s *estate) {
+		s.key.Dependents, s.key.Soak, s.key.Retire = s.key.Dependents[:1], 0, rotator.RetireManual
+		s.azure.Change(storageID, func(r *rotatortest.Resource) { r.NoAccess = true })
+		s.start()
+		op := s.rotate()
+		s.pass(3 * time.Hour)
+		s.want(op, rotator.StateRetiring)
+		second := s.azure.List(keyID)[1].ID
+		s.azure.Enable(keyID, second, false)
+		s.pass(time.Minute)
+		err := s.retiresAs("carol")
+		if err == nil {
+			t.Fatal("not refused")
+		}
+		t.Log(err)
+		s.pass(10 * time.Minute)
+		s.azure.Enable(keyID, second, true)
+		s.pass(72 * time.Hour)
+		if o := s.operation(op); o.NeedsYou() == nil || o.NeedsYou().Code != rotator.ReasonAwaitsRetirement {
+			t.Errorf("%s three days after it is enabled: needs you %v (held %v); firing %q", o.State, o.NeedsYou(), o.Held, s.firing())
+		}
+	})
+}
+
+// TestRetire_WhatHeldItIsNotOverByARestart has a target that is disabled still.
+func TestRetire_WhatHeldItIsNotOverByARestart(t *testing.T) {
+	t.Parallel()
+	inBubble(t, func(s *estate) {
+		s.key.Dependents, s.key.Soak, s.key.Retire = s.key.Dependents[:1], 0, rotator.RetireManual
+		s.azure.Change(storageID, func(r *rotatortest.Resource) { r.NoAccess = true })
+		s.start()
+		op := s.rotate()
+		s.pass(3 * time.Hour)
+		s.want(op, rotator.StateRetiring)
+		s.azure.Enable(keyID, s.azure.List(keyID)[1].ID, false)
+		s.pass(time.Minute)
+		if err := s.retiresAs("carol"); err == nil {
+			t.Fatal("not refused")
+		}
+		was := s.operation(op)
+		before := was.NeedsYou()
+		s.pass(10 * time.Minute)
+		s.restart(time.Minute)
+		s.pass(2 * time.Hour)
+		if o := s.operation(op); o.Held == nil {
+			t.Errorf("before %v, after %v; firing %q", before, o.NeedsYou(), s.firing())
+		}
+	})
+}

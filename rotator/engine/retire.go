@@ -192,9 +192,10 @@ func (c retirement) reconsider(l *live) {
 	if !l.op.Inventory.Complete() {
 		searching(c).freshen(l)
 	}
-	objs := objections(c.guardView(l))
+	g, known := c.viewNow(l)
+	objs := objections(g)
 	said := func(p *rotator.Problem) bool {
-		return slices.ContainsFunc(objs, func(o rotator.Objection) bool { return o.Check == p.Code && o.Message == p.Message })
+		return !known && ofVersions(p.Code) || slices.ContainsFunc(objs, func(o rotator.Objection) bool { return o.Check == p.Code && o.Message == p.Message })
 	}
 	decides := func(o rotator.Objection) bool { return doubtful([]rotator.Objection{o}) }
 	doubts := slices.DeleteFunc(slices.Clone(objs), func(o rotator.Objection) bool { return !decides(o) })
@@ -213,6 +214,28 @@ func (c retirement) reconsider(l *live) {
 	case *l.op.Doubt != *doubtOf(doubts):
 		l.op.Doubt, l.suspect = doubtOf(doubts), true
 		c.draft.changed(l)
+	}
+}
+
+// viewNow is what the guard looks at while a person is waited for: the versions are those that the
+// watch listed. known is false if it could not of late: then nobody knows how they are now.
+func (c retirement) viewNow(l *live) (g *guardView, known bool) {
+	g, id := c.guardView(l), canonical(l.op.KeyID)
+	_, heard := c.heard[id]
+	_, blind := c.blind[id]
+	if g.versions, g.listErr = nil, nil; heard && !blind {
+		g.versions = c.stateOf(l.op.KeyID).Versions
+	}
+	return g, g.versions != nil
+}
+
+// ofVersions reports whether an objection is about what a list of the versions shows.
+func ofVersions(code rotator.Reason) bool {
+	switch code {
+	case rotator.ReasonVersionsUnknown, rotator.ReasonTargetMissing, rotator.ReasonTargetSuperseded, rotator.ReasonCurrentVersionDisabled:
+		return true
+	default:
+		return false
 	}
 }
 

@@ -93,6 +93,9 @@ func (c watch) watched(r *result) {
 	switch {
 	case l != nil && watchedBeside(&l.op):
 		rotation(c).outside(l, candidates, r.versions)
+		if l.op.AwaitsRetirement() && c.load(l) == nil {
+			c.advance(l, false) // what holds it may be over
+		}
 	case l != nil: // it looks for itself
 	case state.Current.ID == "":
 		c.draft.changedKey(r.keyID).Current = newest

@@ -288,4 +288,6 @@ var ofCrossings = []tooth{
 	{"a version of ours is somebody else's once it is late", "rotator/engine/undoing.go", []edit{{"c.madeByUs(l, v, versions): // the", "false: // the"}}, inEngine("TestRevocation_OfAVersionWhoseAnswerWasLost")},
 	{"what was so before explains a denial", "rotator/engine/denial.go", []edit{{"\t\tif became.After(since) {\n", "\t\tif became.IsZero() || !since.IsZero() {\n"}}, inEngine("TestDenial_WhatWasSoBeforeExplainsNothing")},
 	{"another key's newest version stands for the one in use", "rotator/engine/denial.go", []edit{{"unusable(state, u.Version, since, c.now)", "unusable(state, cmp.Or(u.Version, state.Current.ID), time.Time{}, c.now)"}}, inEngine("TestDenial_WhatWasSoBeforeExplainsNothing")},
+	{"what the vault showed once holds for good", "rotator/engine/retire.go", []edit{{"g.versions = c.stateOf(l.op.KeyID).Versions", "g.versions = l.versions"}}, inEngine("TestRetire_WhatHeldItInTheVaultIsOver")},
+	{"nothing holds that was not listed", "rotator/engine/retire.go", []edit{{"!known && ofVersions(p.Code) || ", ""}, {"g, known := c.viewNow", "g, _ := c.viewNow"}}, inEngine("TestRetire_WhatHeldItIsNotOverByARestart")},
 }
