@@ -7,39 +7,12 @@ package engine_test
 
 import (
 	"strings"
-	"sync/atomic"
 	"testing"
 	"time"
 
 	"cmkd/rotator"
 	"cmkd/rotator/rotatortest"
 )
-
-// TestOpen_NoDriftToOurOwnVersion has the answer to the making of a version be lost, and no list come for a day.
-func TestOpen_NoDriftToOurOwnVersion(t *testing.T) {
-	t.Parallel()
-	inBubble(t, func(s *estate) {
-		s.key.Dependents = s.key.Dependents[:1]
-		s.start()
-		s.pass(2 * time.Hour)
-		var made atomic.Bool
-		s.azure.FailWith(func(call, _ string) *rotatortest.Fault {
-			switch {
-			case call == "create" && !made.Swap(true):
-				return &rotatortest.Fault{AfterEffect: true, Err: refused(rotator.CodeUnavailable, false)}
-			case call == "versions" && made.Load():
-				return &rotatortest.Fault{Err: refused(rotator.CodeUnavailable, true)}
-			}
-			return nil
-		})
-		op := s.rotate()
-		s.pass(14 * time.Hour)
-		s.want(op, rotator.StateCreating)
-		for _, e := range s.events(rotator.EventDependentDrifted) {
-			t.Errorf("said %q; firing %q\n%s", e.Message, s.firing(), s.log())
-		}
-	})
-}
 
 // TestOpen_WhoIsGoneNeedsNothing has the etcd be deleted, and be taken out of the configuration.
 func TestOpen_WhoIsGoneNeedsNothing(t *testing.T) {

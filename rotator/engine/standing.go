@@ -192,7 +192,7 @@ func (c standings) observed(r *result) {
 		return
 	}
 	o, unknown := r.observation, r.observation.Unknown(st.Known)
-	if unknown != nil || c.unheard(state, o) {
+	if unknown != nil || unheard(state, o) {
 		if s.tries[id]++; s.tries[id] <= observeAgain {
 			watch(c).ask(key) // somebody may have made a version
 			return
@@ -200,10 +200,16 @@ func (c standings) observed(r *result) {
 	}
 	delete(s.tries, id)
 	drift := v.drift(&st, o, unknown)
+	nameless := unheard(state, o) && c.mayBeOurs(key)
+	if nameless {
+		drift = slices.DeleteFunc(drift, func(d rotator.Drift) bool {
+			return d.Change == rotator.ReasonVersionChanged && !slices.Contains(st.Drift, d)
+		})
+	}
 	if unknown == nil {
 		st.Known = remembered(st.Known, o.KnownUses())
 	}
-	if unknown != nil || leftKey(drift) {
+	if unknown != nil || nameless || leftKey(drift) {
 		o = st.Last // the last one that told, or that there was something to tell of
 	}
 	c.stood(key, s, &st, r.dependent, o, drift)
@@ -215,13 +221,21 @@ func leftKey(drift []rotator.Drift) bool {
 }
 
 // unheard reports whether a use is on a version of the key that the vault has not listed.
-func (c standings) unheard(state *rotator.KeyState, o *rotator.Observation) bool {
+func unheard(state *rotator.KeyState, o *rotator.Observation) bool {
 	for u := range o.UsesOf(state.ID) {
 		if _, known := rotator.FindVersion(state.Versions, u.Version); !known && u.Version != "" {
 			return true
 		}
 	}
 	return false
+}
+
+// mayBeOurs reports whether a version that the vault has not listed may be one of an operation: of
+// a call of which nobody knows what came of it, or as long as the versions cannot be read.
+func (c standings) mayBeOurs(key *rotator.Key) bool {
+	_, blind := c.blind[canonical(key.ID)]
+	l := c.liveOf(key).atWork()
+	return blind || l != nil && l.op.State == rotator.StateCreating && l.op.Attempt.Number > 0
 }
 
 // stood keeps what is known of a dependent, if that is news, and tells of drift.

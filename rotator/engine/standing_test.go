@@ -430,3 +430,51 @@ func TestStanding_LookedAtAfterARefusal(t *testing.T) {
 		}
 	})
 }
+
+// TestStanding_NoDriftToAVersionThatTheVaultDoesNotShow has somebody make a version, and no list
+// come for a day: whose it is shows when the versions can be read again.
+func TestStanding_NoDriftToAVersionThatTheVaultDoesNotShow(t *testing.T) {
+	t.Parallel()
+	inBubble(t, func(s *estate) {
+		s.key.Dependents = s.key.Dependents[:1]
+		s.start()
+		s.pass(2 * time.Hour)
+		s.failing("versions")
+		s.azure.Outside(keyID)
+		s.pass(24 * time.Hour)
+		s.azure.FailWith(nil)
+		s.pass(24 * time.Hour)
+		for _, e := range s.events(rotator.EventDependentDrifted) {
+			t.Errorf("said %q; firing %q\n%s", e.Message, s.firing(), s.log())
+		}
+		if op := s.operation(1); op.Cause != rotator.CauseVault {
+			t.Errorf("%v", op)
+		}
+	})
+}
+
+// TestStanding_NoDriftToOurOwnVersion has the answer to the making of a version be lost, and no list come for a day.
+func TestStanding_NoDriftToOurOwnVersion(t *testing.T) {
+	t.Parallel()
+	inBubble(t, func(s *estate) {
+		s.key.Dependents = s.key.Dependents[:1]
+		s.start()
+		s.pass(2 * time.Hour)
+		var made atomic.Bool
+		s.azure.FailWith(func(call, _ string) *rotatortest.Fault {
+			switch {
+			case call == "create" && !made.Swap(true):
+				return &rotatortest.Fault{AfterEffect: true, Err: refused(rotator.CodeUnavailable, false)}
+			case call == "versions" && made.Load():
+				return &rotatortest.Fault{Err: refused(rotator.CodeUnavailable, true)}
+			}
+			return nil
+		})
+		op := s.rotate()
+		s.pass(14 * time.Hour)
+		s.want(op, rotator.StateCreating)
+		for _, e := range s.events(rotator.EventDependentDrifted) {
+			t.Errorf("said %q; firing %q\n%s", e.Message, s.firing(), s.log())
+		}
+	})
+}

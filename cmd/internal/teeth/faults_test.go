@@ -290,4 +290,6 @@ var ofCrossings = []tooth{
 	{"another key's newest version stands for the one in use", "rotator/engine/denial.go", []edit{{"unusable(state, u.Version, since, c.now)", "unusable(state, cmp.Or(u.Version, state.Current.ID), time.Time{}, c.now)"}}, inEngine("TestDenial_WhatWasSoBeforeExplainsNothing")},
 	{"what the vault showed once holds for good", "rotator/engine/retire.go", []edit{{"g.versions = c.stateOf(l.op.KeyID).Versions", "g.versions = l.versions"}}, inEngine("TestRetire_WhatHeldItInTheVaultIsOver")},
 	{"nothing holds that was not listed", "rotator/engine/retire.go", []edit{{"!known && ofVersions(p.Code) || ", ""}, {"g, known := c.viewNow", "g, _ := c.viewNow"}}, inEngine("TestRetire_WhatHeldItIsNotOverByARestart")},
+	{"a version whose answer was lost is drift", "rotator/engine/standing.go", []edit{{"return blind || l != nil && l.op.State == rotator.StateCreating && l.op.Attempt.Number > 0", "return blind && l == nil"}}, inEngine("TestStanding_NoDriftToOurOwnVersion")},
+	{"a version that no list could show is drift", "rotator/engine/standing.go", []edit{{"return blind || l != nil", "return blind && l != nil || l != nil"}}, inEngine("TestStanding_NoDriftToAVersion.*")},
 }
