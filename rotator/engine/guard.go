@@ -21,6 +21,8 @@ type guardView struct {
 	undiscovered bool
 	// rolledBack are versions whose retirement was rolled back.
 	rolledBack []string
+	// last reads what was seen last of a dependent.
+	last func(*rotator.Tracker) *rotator.Observation
 	// configured is false if the key was taken out of the configuration: then
 	// nobody knows its dependents any more.
 	configured bool
@@ -53,6 +55,9 @@ func objections(g *guardView) (all []rotator.Objection) {
 	}
 	return all
 }
+
+// lastOf is what was seen last of a dependent by its tracker, which is whole.
+func lastOf(t *rotator.Tracker) *rotator.Observation { return t.Detail.Last }
 
 // keyConfigured objects if the key is not under management any more.
 func keyConfigured(g *guardView) []rotator.Objection {
@@ -157,16 +162,12 @@ func attestHint(g *guardView, t *rotator.Tracker) string {
 func attestedByAnother(g *guardView) (all []rotator.Objection) {
 	for i := range g.trackers {
 		t := &g.trackers[i]
-		needs := len(t.Detail.Blind) > 0
-		if t.State == rotator.TrackerExcluded {
-			needs = !t.Detail.Removed
-		}
-		if g.op.Retirer == "" || !needs {
+		if g.op.Retirer == "" {
 			continue
 		}
 		by := g.attestedAll(t)
 		others := slices.ContainsFunc(by, func(a *rotator.Attestation) bool { return !rotator.SamePerson(a.Actor, g.op.Retirer) })
-		if len(by) == 0 || others {
+		if len(by) == 0 || others || !g.restsOnWord(t) {
 			continue
 		}
 		a := by[0]
@@ -177,6 +178,14 @@ func attestedByAnother(g *guardView) (all []rotator.Objection) {
 		})
 	}
 	return all
+}
+
+// restsOnWord reports whether a retirement needs a person's word for a dependent.
+func (g *guardView) restsOnWord(t *rotator.Tracker) bool {
+	if t.State == rotator.TrackerExcluded && !t.Detail.Removed {
+		return true
+	}
+	return t.State != rotator.TrackerExcluded && len(t.Detail.Blind) > 0 || len(g.needs(t)) > 0
 }
 
 // notOnlyInferred objects, where nobody asked for the retirement, to each dependent of
@@ -338,6 +347,7 @@ func (c *state) guardView(l *live) *guardView {
 	g := &guardView{
 		op: &l.op, trackers: l.trackers, stale: l.stale, versions: l.versions, listErr: l.listErr,
 		require: rotator.EvidenceInferred, attestations: attesting{c}.of(l.op.KeyID), rolledBack: c.stateOf(l.op.KeyID).RolledBack, now: c.now,
+		last: func(t *rotator.Tracker) *rotator.Observation { return c.lastSeen(l, t.Number) },
 	}
 	if key := c.keyOf(l); key != nil {
 		g.configured, g.soak, g.undiscovered = true, key.Soak, key.Undiscovered

@@ -103,6 +103,18 @@ func TestGuard_Checks(t *testing.T) {
 			t.Detail.Blind, g.op.Retirer = []string{"backups"}, "alice"
 			g.attestations = attests(key, now, func(*rotator.Attestation) {})
 		}, rotator.ReasonAttestedByRetirer, "alice attested for one (a-1), and wants to retire"},
+		{"whoever retires attested for one that nobody looks at", func(g *guardView, t *rotator.Tracker) {
+			t.State, g.op.Retirer = rotator.TrackerExcluded, "alice"
+			g.attestations = attests(key, now, func(*rotator.Attestation) {})
+		}, rotator.ReasonAttestedByRetirer, "alice attested for one (a-1), and wants to retire"},
+		{"whoever retires attested that it is needed no more", func(g *guardView, t *rotator.Tracker) {
+			t.Detail.Needs, g.op.Retirer = []string{"v1"}, "alice"
+			g.attestations = attests(key, now, func(*rotator.Attestation) {})
+		}, rotator.ReasonAttestedByRetirer, "alice attested for one (a-1), and wants to retire"},
+		{"another one attested that it is needed no more", func(g *guardView, t *rotator.Tracker) {
+			t.Detail.Needs, g.op.Retirer = []string{"v1"}, "bob"
+			g.attestations = attests(key, now, func(*rotator.Attestation) {})
+		}, "", ""},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
@@ -110,7 +122,7 @@ func TestGuard_Checks(t *testing.T) {
 				op:         &rotator.Operation{ID: 1, Key: "payments", KeyID: key, Target: rotator.Version{ID: next}, Previous: []string{old}, Settled: now},
 				trackers:   []rotator.Tracker{{Number: 7, State: rotator.TrackerDone, Evidence: rotator.EvidenceConfirmed, Seen: now}},
 				versions:   []rotator.Version{{ID: old, Enabled: true, Created: now.Add(-2 * time.Hour)}, {ID: next, Enabled: true, Created: now.Add(-time.Hour)}},
-				configured: true, require: rotator.EvidenceInferred, now: now,
+				configured: true, require: rotator.EvidenceInferred, now: now, last: lastOf,
 			}
 			one := &g.trackers[0]
 			one.Detail = &rotator.TrackerDetail{Version: next, Binding: rotator.BindingFollows, Dependent: rotator.Dependent{ID: "/one", Name: "one", Kind: "storage"}}

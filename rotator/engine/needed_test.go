@@ -252,3 +252,74 @@ func TestNeeded_ByOneThatLeftInTheNextRotation(t *testing.T) {
 		})
 	}
 }
+
+// TestNeeded_ByOneThatIsGone has the etcd be deleted, and be taken out of the configuration.
+func TestNeeded_ByOneThatIsGone(t *testing.T) {
+	t.Parallel()
+	inBubble(t, func(s *estate) {
+		s.etcd()
+		s.azure.AddResource(rotatortest.Resource{ID: otherKeys, Kind: "follower", Use: rotatortest.Use{Key: keyID, Delay: 20 * time.Minute}})
+		s.key.Dependents = append(s.key.Dependents, rotator.Dependent{ID: otherKeys, Kind: "follower"})
+		s.start()
+		op := s.rotate()
+		s.pass(8 * time.Hour)
+		s.retire()
+		s.pass(3 * time.Hour)
+		s.want(op, rotator.StateCompleted)
+		s.azure.Remove(storageID)
+		s.key.Dependents = s.key.Dependents[1:]
+		s.reload(s.key)
+		for range 3 {
+			s.pass(12 * time.Hour)
+			op = s.rotate()
+			s.pass(12 * time.Hour)
+			if err := s.retiresAs("carol"); err != nil {
+				t.Log(err)
+			}
+			s.pass(12 * time.Hour)
+		}
+		if v := s.enabled(); v[0] == '+' {
+			t.Errorf("%s vault %s: kept for a cluster that is gone\n%s", s.operation(op).State, v, s.log())
+		}
+	})
+}
+
+// TestNeeded_UntilSomebodyElseAttests has an etcd go to another key, and on to the next version of that: cmkd
+// does not follow it there, and takes a person's word that it needs the first no more.
+func TestNeeded_UntilSomebodyElseAttests(t *testing.T) {
+	t.Parallel()
+	inBubble(t, func(s *estate) {
+		const other = "https://contoso.vault.azure.net/keys/other"
+		s.etcd()
+		a := s.azure.AddKey(other)
+		s.azure.AddResource(rotatortest.Resource{ID: otherKeys, Kind: "follower", Use: rotatortest.Use{Key: keyID, Delay: 20 * time.Minute}})
+		s.key.Dependents = append(s.key.Dependents, rotator.Dependent{ID: otherKeys, Kind: "follower"})
+		s.start()
+		op := s.rotate()
+		s.pass(8 * time.Hour)
+		s.retire()
+		s.pass(3 * time.Hour)
+		s.want(op, rotator.StateCompleted)
+		s.azure.Change(storageID, func(r *rotatortest.Resource) { r.Key, r.Pinned = other, a.ID })
+		s.pass(24 * time.Hour)
+		b := s.azure.Outside(other)
+		s.azure.Change(storageID, func(r *rotatortest.Resource) { r.Pinned = b.ID })
+		s.pass(24 * time.Hour)
+		s.azure.Enable(other, a.ID, false)
+		s.key.Dependents[0].Excluded = "moved to another key"
+		s.reload(s.key)
+		for range 2 {
+			s.pass(12 * time.Hour)
+			op = s.rotate()
+			s.pass(12 * time.Hour)
+			s.attests("storage", "bob")
+			if err := s.retiresAs("carol"); err != nil {
+				t.Fatal(err)
+			}
+			s.pass(12 * time.Hour)
+		}
+		if v := s.enabled(); v[0] == '+' {
+			t.Errorf("%s vault %s: kept for one that needs none of them\n%s", s.operation(op).State, v, s.log())
+		}
+	})
+}

@@ -138,7 +138,7 @@ func (v *operationView) blockers(ctx context.Context) ([]rotator.Objection, erro
 // attestations about the key and without what is to be looked at.
 func (v *operationView) stored(ctx context.Context) (*guardView, error) {
 	e, op := v.e, v.op
-	g := &guardView{op: op, require: rotator.EvidenceInferred, now: e.o.Clock.Now()}
+	g := &guardView{op: op, require: rotator.EvidenceInferred, now: e.o.Clock.Now(), last: lastOf}
 	if key, ok := (*e.keys.Load())[op.Key]; ok && key.ID.Same(op.KeyID) {
 		g.configured, g.soak, g.require = true, key.Soak, cmp.Or(key.Require, rotator.EvidenceInferred)
 		g.undiscovered = key.Undiscovered

@@ -50,7 +50,7 @@ func (e *Engine) PlanRetirement(ctx context.Context, name, actor string) (rotato
 	plan.Doubts = slices.Concat(notOnlyInferred(g), notRolledBack(g))
 	op.Retirer = actor
 	plan.Objections = slices.Concat(p.refused(g), objections(g))
-	plan.Needed = needed(op, g.trackers, func(t *rotator.Tracker) *rotator.Observation { return t.Detail.Last })
+	plan.Needed = needed(g)
 	plan.Previous = slices.DeleteFunc(slices.Clone(op.Previous), func(id string) bool {
 		v, listed := rotator.FindVersion(g.versions, id)
 		return listed && !v.Enabled || slices.ContainsFunc(plan.Needed, func(n rotator.NeededVersion) bool { return n.Version == id })

@@ -72,9 +72,9 @@ func (c retirement) advance(l *live) {
 }
 
 // keep leaves those of the previous versions enabled that a dependent is known to need
-// until it is told yet another one. The next rotation offers them again.
+// until it is told yet another one, or a person attests that it does not. The next rotation offers them again.
 func (c retirement) keep(l *live) {
-	for _, n := range needed(&l.op, l.trackers, func(t *rotator.Tracker) *rotator.Observation { return c.lastSeen(l, t.Number) }) {
+	for _, n := range needed(c.guardView(l)) {
 		c.leaveUnretired(l)
 		l.op.Previous = slices.DeleteFunc(slices.Clone(l.op.Previous), func(v string) bool { return v == n.Version })
 		c.draft.changed(l)
@@ -84,28 +84,35 @@ func (c retirement) keep(l *live) {
 }
 
 // needed returns those of the previous versions that dependents need beside the target until
-// they are told yet another one; last reads what was seen last of a dependent.
-func needed(op *rotator.Operation, trackers []rotator.Tracker, last func(*rotator.Tracker) *rotator.Observation) (all []rotator.NeededVersion) {
-	for i := range trackers {
-		t := &trackers[i]
-		needs := t.Detail.Needs
-		if t.State == rotator.TrackerDone && len(needs) == 0 {
-			if o := last(t); o != nil && len(previousOf(o, op.KeyID)) > 0 {
-				needs = op.Previous // it was on the new one when it was first seen: nobody knows
-			}
-		}
-		for _, version := range needs {
+// they are told yet another one, and nobody attests that they do not.
+func needed(g *guardView) (all []rotator.NeededVersion) {
+	for i := range g.trackers {
+		t := &g.trackers[i]
+		for _, version := range g.needs(t) {
 			is := func(n rotator.NeededVersion) bool { return n.Version == version }
-			if !slices.Contains(op.Previous, version) || slices.Contains(op.Retired, version) || slices.ContainsFunc(all, is) {
+			if slices.Contains(g.op.Retired, version) || slices.ContainsFunc(all, is) || g.attested(t) != nil {
 				continue
 			}
 			d := &t.Detail.Dependent
 			all = append(all, rotator.NeededVersion{
-				Version: version, Dependent: d.ID, Message: d.Kind + " " + d.DisplayName() + " needs it until it is told yet another one",
+				Version: version, Dependent: d.ID,
+				Message: d.Kind + " " + d.DisplayName() + " needs it until it is told yet another one, or somebody attests that it does not",
 			})
 		}
 	}
 	return all
+}
+
+// needs returns those of the previous versions that a dependent needs until it is told yet
+// another one.
+func (g *guardView) needs(t *rotator.Tracker) []string {
+	all := t.Detail.Needs
+	if t.State == rotator.TrackerDone && len(all) == 0 {
+		if o := g.last(t); o != nil && len(previousOf(o, g.op.KeyID)) > 0 {
+			all = g.op.Previous // it was on the new one when it was first seen: nobody knows
+		}
+	}
+	return slices.DeleteFunc(slices.Clone(all), func(v string) bool { return !slices.Contains(g.op.Previous, v) })
 }
 
 func retryAfter(err *rotator.Error) time.Duration {
@@ -300,12 +307,25 @@ func (c retirement) seen(state *rotator.KeyState, v rotator.Version) {
 func (c retirement) retired(l *live, v rotator.Version) {
 	l.op.Retired, l.op.Held, l.op.RetiredAt = append(slices.Clone(l.op.Retired), v.ID), nil, later(l.op.RetiredAt, v.Updated)
 	c.draft.changed(l)
+	c.neededNoMore(l, v.ID)
 	state := c.draft.changedKey(l.op.KeyID)
 	state.RolledBack = slices.DeleteFunc(slices.Clone(state.RolledBack), func(r string) bool { return r == v.ID })
 	if l.op.Compromised {
 		state.Compromised = remembered(state.Compromised, []string{v.ID})
 	}
 	c.draft.noted(l, rotator.EventVersionDisabled, l.retirer(), "version %s is retired", v.ID).Data = map[string]string{"version": v.ID}
+}
+
+// neededNoMore takes a version for one that nobody needs, as was attested of those who did.
+func (c retirement) neededNoMore(l *live, version string) {
+	for _, t := range l.trackers {
+		if !slices.Contains(t.Detail.Needs, version) {
+			continue
+		}
+		t.Detail = configuring(c).whole(l, &t)
+		t.Detail.Needs = slices.DeleteFunc(slices.Clone(t.Detail.Needs), func(v string) bool { return v == version })
+		c.draft.observed(l, t, true)
+	}
 }
 
 // dropDisabled leaves what somebody else disabled out of what is to be retired: a rollback is

@@ -305,6 +305,9 @@ func (c searching) missed(l *live) {
 		d, p := &t.Detail.Dependent, t.Detail.Problem
 		gone := t.State == rotator.TrackerUnreachable && p != nil && p.Class == rotator.CodeNotFound
 		if d.Discovered && gone && l.sweep.within[strings.ToLower(d.Subscription())] && !l.sweep.found[strings.ToLower(d.ID)] {
+			detail := *t.Detail
+			detail.Needs = nil // what is gone needs nothing
+			t.Detail = &detail
 			configuring(c).leaves(l, t, "is not there any more, and no search finds it")
 		}
 	}

@@ -137,6 +137,7 @@ func seenBy(op *rotator.Operation, t *rotator.Tracker, all map[string]*rotator.S
 	case d.Removed, unlisted && t.State == rotator.TrackerLeft, retired(op) && t.State == rotator.TrackerExcluded:
 		st.Known, st.Unlisted = nil, false // it needs nothing, as far as anybody can see
 		if len(d.Needs) == 0 {
+			st.Held = nil
 			return
 		}
 	case !unlisted && d.Last == nil && len(d.Known) == 0 && len(d.Needs) == 0:
