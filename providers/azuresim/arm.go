@@ -84,7 +84,7 @@ func (s *Server) managementHandler(c *call) func(*call) *answer {
 func operationID(id resourceID) string {
 	collections := []string{
 		"diskoperations", "operations", "operationsstatus", "operationresults", "asyncoperations",
-		"operationstatuses", "azureasyncoperation",
+		"operationstatuses", "operationstatus", "azureasyncoperation",
 	}
 	if len(id.rest) == 2 && slices.Contains(collections, strings.ToLower(id.rest[0])) {
 		return id.rest[1]

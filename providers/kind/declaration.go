@@ -171,6 +171,10 @@ type Update struct {
 	// Kept is sent back as it was read, without the properties in ReadOnly.
 	Kept     []Path
 	ReadOnly []string
+	// Whole is what a service takes that knows no update of a part: the document goes back as
+	// it was read, without what is read-only, which is named here. What is not named, and new,
+	// goes back, too.
+	Whole []Path
 	// Body may change the document; version is what the resource is to name.
 	Body func(doc document, version string) any
 	// Consent is needed of the operator if the update does harm.
@@ -237,6 +241,9 @@ func (d *Declaration) AllCalls() []CallInfo {
 			continue
 		}
 		when := string(u.Action)
+		if u.Whole != nil {
+			when += ", with the whole document as it was read just before"
+		}
 		if u.Consent {
 			when += ", with the operator's consent"
 		}

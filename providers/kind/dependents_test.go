@@ -100,7 +100,9 @@ func TestDependents_AnUpdateFails(t *testing.T) {
 			return // it is told nothing
 		}
 		before, after := e.rotate(t)
-		e.sim.AddFault(azuresim.Fault{Do: "fail-operation", Match: azuresim.Match{Operation: d.Name + "-patch"}, Code: "KeyVaultAccessForbidden", Message: "no access"})
+		for _, method := range []string{"-patch", "-put"} {
+			e.sim.AddFault(azuresim.Fault{Do: "fail-operation", Match: azuresim.Match{Operation: d.Name + method}, Code: "KeyVaultAccessForbidden", Message: "no access"})
+		}
 		err := e.kinds[d.Name].Apply(t.Context(), e.dependent(d.Name), action, e.key, after)
 		if err == nil {
 			t.Fatal("it says that it was done")

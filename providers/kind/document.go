@@ -117,6 +117,7 @@ func drop(object map[string]any, names ...string) {
 func put(object map[string]any, path Path, value any) {
 	names := strings.Split(string(path), ".")
 	for _, name := range names[:len(names)-1] {
+		name = spelling(object, name)
 		next, ok := object[name].(map[string]any)
 		if !ok {
 			next = map[string]any{}
@@ -124,7 +125,7 @@ func put(object map[string]any, path Path, value any) {
 		}
 		object = next
 	}
-	object[names[len(names)-1]] = value
+	object[spelling(object, names[len(names)-1])] = value
 }
 
 // blank reports whether there is nothing at a path, or an empty text or object.

@@ -26,6 +26,7 @@ func All() []*Declaration {
 		kustoCluster(),
 		netAppAccount(),
 		cognitiveAccount(),
+		backupVault(),
 	}
 }
 

@@ -10,6 +10,8 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/google/go-cmp/cmp"
+
 	"cmkd/providers/arm/wire/wiretest"
 	"cmkd/rotator"
 )
@@ -137,4 +139,30 @@ func sentBody(t *testing.T, kind, id, doc string, action rotator.Action) string 
 		}
 	}
 	return "{}"
+}
+
+// TestApply_SendsTheWholeBack holds that what a kind does not know of a document comes back
+// with an update that is one of the whole, as it was.
+func TestApply_SendsTheWholeBack(t *testing.T) {
+	t.Parallel()
+	sampled(t, func(d *Declaration, s sample) {
+		for _, how := range d.updates() {
+			if how.Whole == nil {
+				continue
+			}
+			doc := strings.Replace(resting(s.bound(d, &how)), `"properties":{`, `"tags":{"team":"one"},"zones":["1"],"properties":{"notKnown":{"a":[1,null]},`, 1)
+			sent := parse(t, sentBody(t, d.Name, sampleID(d), doc, how.Action))
+			whole := parse(t, doc)
+			for _, path := range []Path{"tags", "zones", "location", "properties.notKnown", "identity.type"} {
+				if diff := cmp.Diff(whole.at(path).root, sent.at(path).root); diff != "" {
+					t.Errorf("%s: %s is not sent back as it was:\n%s", d.Name, path, diff)
+				}
+			}
+			for _, path := range append([]Path{"id", "name", "type"}, how.Whole...) {
+				if sent.has(path) {
+					t.Errorf("%s: %s is read-only, and sent", d.Name, path)
+				}
+			}
+		}
+	})
 }

@@ -60,6 +60,12 @@ var samples = map[string]sample{
 		doc: `"location":"eastus2",` + otherIdentity + `,"properties":{"provisioningState":"Updating","encryption":{"keySource":"Microsoft.KeyVault",
 			"keyVaultProperties":{"keyVaultUri":"VAULT","keyName":"NAME","status":"InUse"},"identity":{"userAssignedIdentity":"/x"}}}`,
 	},
+	"backup-vault": {
+		doc: `"location":"westus",` + otherIdentity + `,"properties":{"provisioningState":"Updating","storageSettings":[{"datastoreType":"VaultStore","type":"GeoRedundant"}],
+			"isVaultProtectedByResourceGuard":false,"secureScore":"None","bcdrSecurityLevel":"Poor","securitySettings":{"encryptionSettings":{"state":"Enabled","keyVaultProperties":{"keyUri":"KEY"},
+			"kekIdentity":{"identityType":"UserAssigned","identityId":"/x"},"infrastructureEncryption":"Disabled"}}}`,
+		recorded: "dataprotection.backup-vault-cmk.*.jsonl",
+	},
 	"cognitive-account": {
 		doc: `"location":"eastus","sku":{"name":"S0"},"identity":{"type":"UserAssigned","userAssignedIdentities":{"/y":{"clientId":"11111111-1111-1111-1111-111111111111"}}},
 			"properties":{"provisioningState":"Updating","endpoint":"https://eastus.api.cognitive.microsoft.com/","encryption":{"keySource":"Microsoft.KeyVault","keyVaultProperties":{

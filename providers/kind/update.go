@@ -138,6 +138,9 @@ func (u *UseAt) change(doc document, how *Update, key rotator.KeyID, version str
 		return how.Body(doc, version)
 	}
 	body := map[string]any{}
+	if how.Whole != nil {
+		body = doc.writable(how.Whole)
+	}
 	for _, path := range how.Kept {
 		if doc.blank(path) {
 			continue
@@ -153,6 +156,21 @@ func (u *UseAt) change(doc document, how *Update, key rotator.KeyID, version str
 		put(body, u.URI, key.WithVersion(version))
 	default:
 		put(body, u.Version, version)
+	}
+	return body
+}
+
+// writable is the document without what is read-only in every document of Azure Resource
+// Manager, and without some more.
+func (d document) writable(readOnly []Path) map[string]any {
+	body, _ := d.root.(map[string]any)
+	stripIdentity(d.object("identity"))
+	for _, path := range append([]Path{"id", "name", "type", "systemData", "etag"}, readOnly...) {
+		object, name := body, string(path)
+		if i := strings.LastIndexByte(name, '.'); i >= 0 {
+			object, name = d.object(path[:i]), name[i+1:]
+		}
+		drop(object, name)
 	}
 	return body
 }
