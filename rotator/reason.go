@@ -35,6 +35,7 @@ const (
 const (
 	ReasonAccessDenied       Reason = "access-denied"
 	ReasonOtherKey           Reason = "other-key"
+	ReasonOtherKeyServes     Reason = "other-key-serves"
 	ReasonKeyMismatch        Reason = "key-mismatch"
 	ReasonMustBeRecreated    Reason = "must-be-recreated"
 	ReasonVersionNotNamed    Reason = "version-not-named"

@@ -114,6 +114,11 @@ func Reasons() []ReasonInfo {
 			"Correct the dependents of the key in the configuration, or exclude DEPENDENT with a reason.",
 		},
 		{
+			ReasonOtherKeyServes, "The dependent has a list of keys of which any one serves: it goes on under another one than the key that is revoked.",
+			"A namespace of Event Hubs stops only when all its keys are gone.",
+			"Revoke the other key, too, or take it out of DEPENDENT; then exclude DEPENDENT with a reason, as nothing tells that it stopped.",
+		},
+		{
 			ReasonKeyMismatch, "The dependent was given another key and still uses the one before.",
 			"A change of its key is under way, or did not get through.",
 			"Wait; if it stays, look at the encryption settings of DEPENDENT, or allow `nudge` for it.",

@@ -3,6 +3,7 @@ package rotator
 import (
 	"iter"
 	"slices"
+	"strings"
 	"time"
 )
 
@@ -128,7 +129,7 @@ func (o *Observation) Unknown(seen []string) *Problem {
 	switch {
 	case o.Partial && known:
 		return nil
-	case len(left) > 0:
+	case len(left) > 0 && !o.leftLists(left):
 		return notShown(left[0])
 	case known:
 		return nil
@@ -137,6 +138,38 @@ func (o *Observation) Unknown(seen []string) *Problem {
 	default:
 		return notShown("a key")
 	}
+}
+
+// listOf returns the list that a use is an element of, by its name; empty if of none.
+func listOf(name string) string {
+	list, _, is := strings.Cut(name, "[")
+	if !is {
+		return ""
+	}
+	return list
+}
+
+// leftLists reports whether uses that are not shown are elements of lists that are: a list is
+// shown whole, and they were taken out of it.
+func (o *Observation) leftLists(names []string) bool {
+	return !slices.ContainsFunc(names, func(name string) bool {
+		list := listOf(name)
+		return list == "" || !slices.ContainsFunc(o.Uses, func(u Use) bool { return u.Known() && listOf(u.Name()) == list })
+	})
+}
+
+// Spare returns another key that serves as well as one: a dependent that has a list of keys does
+// not lose access with one of them. Empty if there is none.
+func (o *Observation) Spare(key KeyID) KeyID {
+	for u := range o.UsesOf(key) {
+		for i := range o.Uses {
+			other := &o.Uses[i]
+			if list := listOf(u.Name()); list != "" && listOf(other.Name()) == list && other.Key != "" && !other.Key.Same(key) {
+				return other.Key
+			}
+		}
+	}
+	return ""
 }
 
 // None reports whether a document that is whole shows none of the uses that its kind has.

@@ -54,3 +54,29 @@ func TestObservation_Switched_and_Via(t *testing.T) {
 		t.Error("one does not say when, and all are said to have switched")
 	}
 }
+
+// An element of a list may be taken out, and the rest come in another order: what is left is
+// known all the same. A list that is not shown tells nothing.
+func TestObservation_UnknownOfLists(t *testing.T) {
+	t.Parallel()
+	one, two := Use{Path: "keys[one]", Key: "https://v/keys/one"}, Use{Path: "keys[two]", Key: "https://v/keys/two"}
+	absent := Use{Path: "keys", Unknown: &Problem{Code: ReasonKeyNotShown}}
+	seen := []string{one.Name(), two.Name()}
+	for _, tt := range []struct {
+		name  string
+		uses  []Use
+		known bool
+		spare KeyID
+	}{
+		{"in another order", []Use{two, one}, true, two.Key},
+		{"one taken out", []Use{one}, true, ""},
+		{"no list", []Use{absent}, false, ""},
+		{"something else instead", []Use{{Path: "other", Key: two.Key}}, false, ""},
+		{"another list instead", []Use{{Path: "others[one]", Key: one.Key}}, false, ""},
+	} {
+		o := Observation{Uses: tt.uses}
+		if known, spare := o.Unknown(seen) == nil, o.Spare(one.Key); known != tt.known || spare != tt.spare {
+			t.Errorf("%s: known %t, spare %q; want %t, %q", tt.name, known, spare, tt.known, tt.spare)
+		}
+	}
+}

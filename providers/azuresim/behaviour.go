@@ -37,6 +37,9 @@ func (s *Server) look(r *resource, now time.Time) {
 	if !r.pace.Stuck && s.follows(r) {
 		s.follow(r, now)
 	}
+	if r.kind.spare != nil {
+		s.settle(r, now) // what became of the other keys nobody tells it
+	}
 	s.agenda.add(now.Add(r.pace.Check.Duration), func(at time.Time) { s.look(r, at) })
 }
 
@@ -152,6 +155,9 @@ func (s *Server) why(r *resource, now time.Time) denial {
 	}
 	for _, h := range list {
 		if why := s.whyNot(r, h.link, now); why != deniedNot {
+			if r.kind.spare != nil && r.kind.spare(s, r, now) {
+				return deniedNot
+			}
 			return why
 		}
 	}

@@ -27,7 +27,7 @@ func kinds() map[string]*kind {
 		containerGroupKind(), clusterKind(), vaultKind(),
 		registryKind(), postgresKind(), mysqlKind(), appConfigurationKind(),
 		logAnalyticsKind(), kustoKind(), netAppKind(),
-		cognitiveKind(), backupVaultKind(),
+		cognitiveKind(), backupVaultKind(), eventHubsKind(),
 	} {
 		table[strings.ToLower(k.typ)] = k
 	}

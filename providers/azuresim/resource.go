@@ -153,6 +153,8 @@ type kind struct {
 	// leave is told of the version that is not in use any more, where re-wrapping
 	// after a while is not what happens to it.
 	leave func(s *Server, r *resource, before link, now time.Time)
+	// spare says that another key serves as well as the one that the link names.
+	spare func(s *Server, r *resource, now time.Time) bool
 	// barred says that the data is closed for another reason than the key.
 	barred func(r *resource) bool
 	// atStart kinds open their key when they start and never again.

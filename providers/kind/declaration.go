@@ -88,6 +88,10 @@ type UseAt struct {
 	Vault, Name,
 	Version Path
 	Via *Via
+	// List is where a document has a list of keys of which any one serves: each is a use,
+	// called Path[NAME] by its key, and Vault, Name and Version are within an element.
+	List    Path
+	element bool // of a list
 
 	// Owner says whose key it is, where the service says so in words.
 	Owner *Owner

@@ -35,12 +35,12 @@ func (d *Declaration) decode(doc document) rotator.Observation {
 	for name, value := range doc.facts(d.Facts...) {
 		o.Facts[d.FactPrefix+name] = value
 	}
-	for i := range d.Uses {
-		u := &d.Uses[i]
+	for _, in := range d.usesIn(doc) {
+		u := in.at
 		if u.Via != nil && doc.text(u.Via.At) != "" {
 			continue // seen by a look at the other
 		}
-		use, _ := u.decode(doc, &o)
+		use, _ := u.decode(in.doc, &o)
 		switch {
 		case use.Unknown != nil:
 		case doc.text(d.State) == "":
@@ -59,6 +59,31 @@ func (d *Declaration) decode(doc document) rotator.Observation {
 	d.access(doc, &o)
 	d.provisioned(&o, doc.text(d.State))
 	return o
+}
+
+// useIn is a use and the part of a document that its paths are in.
+type useIn struct {
+	at  *UseAt
+	doc document
+}
+
+// usesIn returns the uses that a document has, or should have: of a list each element.
+func (d *Declaration) usesIn(doc document) (all []useIn) {
+	for i := range d.Uses {
+		u := &d.Uses[i]
+		var whole rotator.Use
+		elements := doc.list(u.List)
+		if u.List == "" || len(elements) == 0 || u.Owner != nil && (u.absent(doc) || !u.customers(doc, &whole)) {
+			all = append(all, useIn{u, doc})
+			continue
+		}
+		for _, element := range elements {
+			one := *u
+			one.Path, one.Owner, one.element = u.Path+"["+Path(element.text(u.Name))+"]", nil, true
+			all = append(all, useIn{&one, element})
+		}
+	}
+	return all
 }
 
 // access reads what the service says of its access to the key.
@@ -170,7 +195,7 @@ func (u *UseAt) absent(doc document) bool {
 	case u.URI != "":
 		at = u.URI
 	}
-	return !doc.has(at)
+	return !u.element && !doc.has(at)
 }
 
 // notShown is what is unknown of a use that is absent.

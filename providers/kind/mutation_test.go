@@ -56,15 +56,16 @@ func shows(t *testing.T, d *Declaration, doc document) string {
 	if d.Probe != nil {
 		all = append(all, doc.text(d.Probe.At))
 	}
-	for _, u := range d.Uses {
-		_, named := u.decode(doc, &o)
-		all = append(all, named, u.notShown(doc))
-		for _, how := range u.Updates {
-			raw, err := json.Marshal(doc)
-			if err != nil {
-				t.Fatal(err)
-			}
-			all = append(all, u.change(parse(t, string(raw)), &how, key, v2)) // it alters what it is given
+	raw, err := json.Marshal(doc)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for n, in := range d.usesIn(doc) {
+		_, named := in.at.decode(in.doc, &o)
+		all = append(all, named, in.at.notShown(in.doc), d.Uses[n].notShown(doc))
+		for _, how := range in.at.Updates {
+			again := parse(t, string(raw)) // it alters what it is given
+			all = append(all, d.usesIn(again)[n].change(again, &how, key, v2))
 		}
 	}
 	if d.Children != nil {
@@ -73,11 +74,11 @@ func shows(t *testing.T, d *Declaration, doc document) string {
 		use, named := u.decode(scope, &o)
 		all = append(all, use, named)
 		for _, how := range u.Updates {
-			all = append(all, u.change(parse(t, scopeDoc), &how, key, v2))
+			again := parse(t, scopeDoc)
+			all = append(all, (&useIn{u, again}).change(again, &how, key, v2))
 		}
 	}
-	raw, err := json.Marshal(all)
-	if err != nil {
+	if raw, err = json.Marshal(all); err != nil {
 		t.Fatal(err)
 	}
 	return string(raw)

@@ -156,7 +156,9 @@ func reliedOn(d *Declaration) []Path {
 		if u.Via != nil {
 			continue
 		}
-		need = append(need, u.Path, u.URI, u.Vault, u.Name, u.Current)
+		if need = append(need, u.Path); u.List == "" { // the others are within its elements
+			need = append(need, u.URI, u.Vault, u.Name, u.Current)
+		}
 		if u.Owner != nil {
 			need = append(need, u.Owner.At)
 		}

@@ -27,6 +27,7 @@ func All() []*Declaration {
 		netAppAccount(),
 		cognitiveAccount(),
 		backupVault(),
+		eventHubsNamespace(),
 	}
 }
 

@@ -60,6 +60,13 @@ var samples = map[string]sample{
 		doc: `"location":"eastus2",` + otherIdentity + `,"properties":{"provisioningState":"Updating","encryption":{"keySource":"Microsoft.KeyVault",
 			"keyVaultProperties":{"keyVaultUri":"VAULT","keyName":"NAME","status":"InUse"},"identity":{"userAssignedIdentity":"/x"}}}`,
 	},
+	"eventhubs-namespace": {
+		doc: `"location":"North Europe","sku":{"name":"Premium","tier":"Premium","capacity":1},"tags":{},"identity":{"type":"None"},
+			"properties":{"provisioningState":"Updating","isAutoInflateEnabled":false,"kafkaEnabled":true,"metricId":"326100e2:one","createdAt":"2023-05-12T06:49:21.52Z",
+			"updatedAt":"2023-05-12T06:49:21.52Z","serviceBusEndpoint":"https://one.servicebus.windows.net:443/","status":"Active",
+			"encryption":{"keySource":"Microsoft.KeyVault","keyVaultProperties":[{"keyVaultUri":"VAULT","keyName":"NAME","keyVersion":"VERSION"}]}}`,
+		recorded: "eventhubs.namespace-*.jsonl",
+	},
 	"backup-vault": {
 		doc: `"location":"westus",` + otherIdentity + `,"properties":{"provisioningState":"Updating","storageSettings":[{"datastoreType":"VaultStore","type":"GeoRedundant"}],
 			"isVaultProtectedByResourceGuard":false,"secureScore":"None","bcdrSecurityLevel":"Poor","securitySettings":{"encryptionSettings":{"state":"Enabled","keyVaultProperties":{"keyUri":"KEY"},

@@ -58,8 +58,8 @@ func (r *Resource) Apply(ctx context.Context, d *rotator.Dependent, action rotat
 // place is a use and the document that it is in.
 type place struct {
 	id    string
-	doc   document
-	at    *UseAt
+	whole document
+	useIn
 	use   rotator.Use
 	names string // the version that it names, empty for none
 }
@@ -72,17 +72,17 @@ func (r *Resource) places(ctx context.Context, d *rotator.Dependent) ([]place, r
 	}
 	o := r.decode(doc)
 	var all []place
-	add := func(id string, doc document, u *UseAt) {
-		use, names := u.decode(doc, &o)
-		all = append(all, place{id, doc, u, use, names})
+	add := func(id string, whole document, in useIn) {
+		use, names := in.at.decode(in.doc, &o)
+		all = append(all, place{id, whole, in, use, names})
 	}
-	for i := range r.Uses {
-		add(d.ID, doc, &r.Uses[i])
+	for _, in := range r.usesIn(doc) {
+		add(d.ID, doc, in)
 	}
 	if r.Children == nil {
 		return all, o, nil
 	}
-	err = r.children(ctx, d.ID, func(child document, u *UseAt) { add(child.text("id"), child, u) })
+	err = r.children(ctx, d.ID, func(child document, u *UseAt) { add(child.text("id"), child, useIn{u, child}) })
 	return all, o, err
 }
 
@@ -96,12 +96,12 @@ func (r *Resource) apply(ctx context.Context, d *rotator.Dependent, p *place, ho
 		return false, nil
 	}
 	if how.Lost != nil {
-		if lost := how.Lost(p.doc); len(lost) > 0 {
+		if lost := how.Lost(p.whole); len(lost) > 0 {
 			return false, refuse(d, how.Action, "Azure does not return its secrets, which would be lost: "+strings.Join(lost, ", "),
 				"deploy it anew from its template, with version "+version.ID)
 		}
 	}
-	return true, wrap(how.verb(), d, r.write(ctx, how, p.id, p.doc, p.at.change(p.doc, how, p.use.Key, wanted)))
+	return true, wrap(how.verb(), d, r.write(ctx, how, p.id, p.whole, p.change(p.whole, how, p.use.Key, wanted)))
 }
 
 // update returns how the use is told a version by an action; nil for not at all.
@@ -133,7 +133,8 @@ func (u *Update) verb() string {
 
 // change returns what is sent to make a use name a version; none for the key
 // alone.
-func (u *UseAt) change(doc document, how *Update, key rotator.KeyID, version string) any {
+func (in *useIn) change(doc document, how *Update, key rotator.KeyID, version string) any {
+	u := in.at
 	if how.Body != nil {
 		return how.Body(doc, version)
 	}
@@ -150,6 +151,9 @@ func (u *UseAt) change(doc document, how *Update, key rotator.KeyID, version str
 		put(body, path, value)
 	}
 	switch {
+	case u.List != "": // it is a part of the whole
+		element, _ := in.doc.root.(map[string]any)
+		put(element, u.Version, version)
 	case u.URI != "" && version == "":
 		put(body, u.URI, string(key))
 	case u.URI != "":

@@ -489,10 +489,20 @@ func (t tracker) accessLook(l look, want rotator.Access) tracker {
 		return t.left(l)
 	case o.Access == want && o.AccessEvidence != rotator.EvidenceNone:
 		return t.done(o.AccessEvidence, l)
+	case o.Access == rotator.AccessUnknown && want == rotator.AccessDenied && o.Spare(l.op.KeyID) != "":
+		return t.block(rotator.TrackerNeedsAction, otherServes(o.Spare(l.op.KeyID)), l)
 	case o.Access == rotator.AccessUnknown && passed:
 		return t.done(rotator.EvidenceInferred, l)
 	default:
 		return t.pending(l)
+	}
+}
+
+// otherServes is the problem of a dependent that needs but one of its keys.
+func otherServes(other rotator.KeyID) *rotator.Problem {
+	return &rotator.Problem{
+		Code: rotator.ReasonOtherKeyServes, Message: "goes on under " + string(other) + ": any one of its keys serves",
+		Hint: "revoke that one, too, or take it out of the list; then exclude this dependent with a reason, as nothing tells that it stopped",
 	}
 }
 

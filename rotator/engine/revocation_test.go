@@ -2,6 +2,7 @@ package engine_test
 
 import (
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -241,5 +242,32 @@ func TestRevocation_Refusals(t *testing.T) {
 		wantError(t, err, rotator.CodeConflict, "cmkd reinstate payments")
 		_, err = s.engine.Cancel(s.t.Context(), rotator.OperationRequest{Operation: op, Actor: "a"})
 		wantError(t, err, rotator.CodeRefused, "cmkd reinstate payments")
+	})
+}
+
+// TestRevocation_OfOneOfSeveralKeys ends nothing for a dependent that has a list of keys of
+// which any one serves (azure/facts-services.md A7): that time has passed does not tell that
+// it stopped.
+func TestRevocation_OfOneOfSeveralKeys(t *testing.T) {
+	t.Parallel()
+	inBubble(t, func(s *estate) {
+		const other = "https://contoso.vault.azure.net/keys/other"
+		s.azure.AddKey(other)
+		s.azure.AddResource(rotatortest.Resource{
+			ID: storageID, Kind: "follower", NoAccess: true, Use: rotatortest.Use{Path: "keys[payments]", Key: keyID},
+			More: []*rotatortest.Use{{Path: "keys[other]", Key: other}},
+		})
+		s.key.Dependents = s.key.Dependents[:1]
+		s.start()
+		op := s.revoke("alice")
+		s.pass(24 * time.Hour)
+		s.want(op, rotator.StateTakingEffect)
+		s.wantTracker(op, storageID, rotator.TrackerNeedsAction, "")
+		if p := s.tracker(op, storageID).Detail.Problem; p == nil || p.Code != rotator.ReasonOtherKeyServes || !strings.Contains(p.Message, other) {
+			t.Errorf("says %v", p)
+		}
+		s.azure.Change(storageID, func(r *rotatortest.Resource) { r.More = nil }) // taken out of the list
+		s.pass(24 * time.Hour)
+		s.want(op, rotator.StateEffective)
 	})
 }

@@ -79,7 +79,7 @@ var ofKinds = []tooth{
 var ofStatements = []tooth{
 	{"what is unknown is done", "rotator/engine/look.go", []edit{{"	case p != nil:\n		return t.untold(p, l), \"\"\n", ""}}, inEngine("TestUnknown.*")},
 	{"one look that does not tell takes back what was seen", "rotator/engine/look.go", []edit{{"case t.State.Settled() && t.Failures < alerting.Patience:", "case false:"}}, inEngine("TestUnknown_OneLookIsNoDoubt")},
-	{"a use that was known may be gone", "rotator/use.go", []edit{{"case len(left) > 0:", "case false:"}, {"case !u.Absent() || n >= 0:", "case !u.Absent():"}}, inEngine("TestStanding_OnceKnownIsUnknownWhenAbsent")},
+	{"a use that was known may be gone", "rotator/use.go", []edit{{"case len(left) > 0 && !o.leftLists(left):", "case false:"}, {"case !u.Absent() || n >= 0:", "case !u.Absent():"}}, inEngine("TestStanding_OnceKnownIsUnknownWhenAbsent")},
 	{"a setting is a state", "rotator/engine/look.go", []edit{{"case t.onTarget(l) && !o.Settings(key):", "case t.onTarget(l):"}}, inEngine("TestUses_.*")},
 	{"the update is the evidence", "rotator/engine/look.go", []edit{{"return l.seen.On(l.op.KeyID, l.op.Target.ID)", "return l.applied != \"\" && l.applyErr == nil || l.seen.On(l.op.KeyID, l.op.Target.ID)"}}, inEngine("TestUses_.*|TestLook.*|TestRotation.*")},
 	{"the time that passes is evidence for what is held", "rotator/engine/look.go", []edit{{"return !l.seen.Partial && !l.seen.Holds(l.op.KeyID, l.op.Target.ID)", "return true"}}, inEngine("TestUses_.*")},
@@ -295,4 +295,5 @@ var ofCrossings = []tooth{
 	{"who is gone needs its versions for good", "rotator/engine/search.go", []edit{{"\t\t\tdetail.Needs = nil // what is gone needs nothing\n", ""}}, inEngine("TestNeeded_ByOneThatIsGone")},
 	{"nobody's word ends a need", "rotator/engine/retire.go", []edit{{" || g.attested(t) != nil {", " {"}}, inEngine("TestNeeded_UntilSomebodyElseAttests")},
 	{"whoever retires attests that nobody needs it", "rotator/engine/guard.go", []edit{{" || len(g.needs(t)) > 0\n", "\n"}}, inEngine("TestGuardChecks.*|TestGuard.*")},
+	{"one key of several is all of them", "rotator/engine/look.go", []edit{{"want == rotator.AccessDenied && o.Spare(l.op.KeyID) != \"\":", "want == rotator.AccessDenied && o.Spare(l.op.KeyID) == \"-\":"}}, inEngine("TestRevocation_OfOneOfSeveralKeys")},
 }
