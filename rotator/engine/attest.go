@@ -165,6 +165,15 @@ func contradicts(o *rotator.Observation, key rotator.KeyID, versions []string) *
 	return nil
 }
 
+// refuted voids the attestations of a dependent that says that it lacks what was retired.
+func (c attesting) refuted(l *live, d *rotator.Dependent, says string) {
+	for _, a := range c.of(l.op.KeyID) {
+		if a.Holds(c.now) && slices.ContainsFunc(l.op.Retired, func(v string) bool { return a.Covers(l.op.KeyID, d.ID, v) }) {
+			c.void(a, actorDaemon, says+" after the version was disabled")
+		}
+	}
+}
+
 // observed voids the attestations that an observation of a dependent contradicts.
 func (c attesting) observed(l *live, t *rotator.Tracker, o *rotator.Observation) {
 	for _, id := range slices.Sorted(maps.Keys(c.attestations)) {

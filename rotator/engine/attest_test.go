@@ -339,3 +339,30 @@ func TestAttest_WhatHasEndedDoesNotBeginAgain(t *testing.T) {
 		}
 	})
 }
+
+// TestAttestation_ThatWasWrong has the service say that it lacks the version, and the retirement be rolled back: the same word does not do again.
+func TestAttestation_ThatWasWrong(t *testing.T) {
+	t.Parallel()
+	inBubble(t, func(s *estate) {
+		s.etcd()
+		s.azure.Change(storageID, func(r *rotatortest.Resource) { r.Needs, r.Delay = firstVersion, 5*time.Minute })
+		s.start()
+		op := s.rotate()
+		s.pass(8 * time.Hour)
+		s.want(op, rotator.StateRetiring)
+		s.attests("storage", "bob")
+		if err := s.retiresAs("carol"); err != nil {
+			t.Fatal(err)
+		}
+		s.pass(4 * time.Hour)
+		if len(s.events(rotator.EventRetirementRolledBack)) != 1 {
+			t.Fatal(s.log())
+		}
+		s.want(op, rotator.StateRetiring)
+		err := s.retiresAs("carol")
+		s.pass(time.Minute)
+		if s.enabled() != "++" {
+			t.Errorf("%s (%v): disabled again, on a word that the service has contradicted", s.enabled(), err)
+		}
+	})
+}

@@ -339,7 +339,7 @@ func (c *core) overtaken(r *result) {
 	if state == nil {
 		return
 	}
-	if l := c.live[state.Operation].atWork(); l != nil && l.op.Kind == rotator.KindRevocation && c.load(l) == nil {
+	if l := c.live[state.Operation]; l.revokes() && c.load(l) == nil {
 		revocation{c.state}.appeared(l, r.version.ID)
 		c.advance(l, false)
 	}

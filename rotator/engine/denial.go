@@ -88,7 +88,7 @@ func unusable(state *rotator.KeyState, version string, since, now time.Time) (wh
 		switch expired := !v.Expires.IsZero() && !now.Before(v.Expires); {
 		case v.Enabled && !expired:
 			return ""
-		case v.Enabled, expired && v.Expires.Before(v.Updated):
+		case v.Enabled:
 			became, how = v.Expires, "has expired"
 		}
 		if became.After(since) {

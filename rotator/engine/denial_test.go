@@ -137,3 +137,27 @@ func TestDenial_WhatWasSoBeforeExplainsNothing(t *testing.T) {
 		})
 	}
 }
+
+// TestDenial_ByAKeyThatExpiredLongAgoAndIsDisabledNow has a dependent use another key after it expired, until somebody disables that.
+func TestDenial_ByAKeyThatExpiredLongAgoAndIsDisabledNow(t *testing.T) {
+	t.Parallel()
+	inBubble(t, func(s *estate) {
+		const second = rotator.KeyID("https://contoso.vault.azure.net/keys/orders")
+		v := s.azure.AddKey(second)
+		s.azure.AddResource(rotatortest.Resource{ID: storageID, Kind: "follower", Use: rotatortest.Use{Key: keyID, Delay: 10 * time.Minute},
+			More: []*rotatortest.Use{{Path: "scope", Key: second, Delay: 10 * time.Minute}}})
+		s.azure.Expire(second, s.azure.Clock.Now().Add(-time.Minute))
+		s.key.Dependents, s.key.Soak = s.key.Dependents[:1], 0
+		other := s.key
+		other.Name, other.ID = "orders", second
+		s.also = []rotator.Key{other}
+		op := s.untilDisabled()
+		s.pass(time.Second)
+		s.want(op, rotator.StateProbation)
+		s.azure.Enable(second, v.ID, false)
+		s.pass(30 * time.Minute)
+		if v := s.enabled(); v[0] != '-' || len(s.events(rotator.EventRetirementRolledBack)) > 0 {
+			t.Errorf("vault %s: rolled back although it is the other key that it lacks\n%s", v, s.log())
+		}
+	})
+}

@@ -351,7 +351,9 @@ func (d *draft) intended(l *live, t task) {
 	case taskSetEnabled:
 		tampering{d.of}.intends(l.op.KeyID, t.version.ID, t.enable)
 	case taskCreate:
-		tampering{d.of}.intends(l.op.KeyID, unnamed, true)
+		if t.method != rotator.MethodCreate { // which gives it our tag
+			tampering{d.of}.intends(l.op.KeyID, unnamed, true)
+		}
 	default: // it changes no version
 	}
 	d.tasks = append(d.tasks, t)

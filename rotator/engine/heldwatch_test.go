@@ -243,3 +243,33 @@ func TestRetire_WhatHeldItIsNotOverByARestart(t *testing.T) {
 		}
 	})
 }
+
+// TestRetire_SoakNeedsNobody has what held a retirement be over while a soak time, which was made longer, is not.
+func TestRetire_SoakNeedsNobody(t *testing.T) {
+	t.Parallel()
+	inBubble(t, func(s *estate) {
+		s.key.Dependents, s.key.Soak, s.key.Retire = s.key.Dependents[:1], 0, rotator.RetireManual
+		s.azure.Change(storageID, func(r *rotatortest.Resource) { r.NoAccess = true })
+		s.start()
+		op := s.rotate()
+		s.pass(3 * time.Hour)
+		s.want(op, rotator.StateRetiring)
+		second := s.azure.List(keyID)[1].ID
+		s.azure.Enable(keyID, second, false)
+		s.pass(time.Minute)
+		if err := s.retiresAs("carol"); err == nil {
+			t.Fatal("not refused")
+		}
+		s.key.Soak = 200 * time.Hour
+		s.reload(s.key)
+		s.pass(10 * time.Minute)
+		s.azure.Enable(keyID, second, true)
+		for range 20 {
+			s.pass(time.Hour)
+			o := s.operation(op)
+			if o.Held != nil {
+				t.Fatalf("%s held %v needs you %v firing %q", o.State, o.Held, o.NeedsYou(), s.firing())
+			}
+		}
+	})
+}

@@ -172,3 +172,9 @@ func (l *live) atWork() *live {
 	}
 	return l
 }
+
+// revokes reports whether the operation is a revocation at work.
+func (l *live) revokes() bool {
+	l = l.atWork()
+	return l != nil && l.op.Kind == rotator.KindRevocation
+}

@@ -2,6 +2,7 @@ package engine_test
 
 import (
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -322,4 +323,38 @@ func TestNeeded_UntilSomebodyElseAttests(t *testing.T) {
 			t.Errorf("%s vault %s: kept for one that needs none of them\n%s", s.operation(op).State, v, s.log())
 		}
 	})
+}
+
+// TestNeeded_AfterARollback as it was before somebody attested that it is not.
+func TestNeeded_AfterARollback(t *testing.T) {
+	t.Parallel()
+	for name, word := range map[string]bool{"wrong word": true, "no word": false} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			inBubble(t, func(s *estate) {
+				s.etcd()
+				s.azure.Change(storageID, func(r *rotatortest.Resource) { r.Needs, r.Delay = firstVersion, 5*time.Minute })
+				s.start()
+				op := s.rotate()
+				s.pass(8 * time.Hour)
+				if word {
+					s.attests("storage", "bob")
+					if err := s.retiresAs("carol"); err != nil {
+						t.Fatal(err)
+					}
+					s.pass(4 * time.Hour)
+					s.want(op, rotator.StateRetiring)
+					s.wantVersions("++")
+				}
+				s.cancel(op)
+				s.pass(time.Hour)
+				s.azure.Change(storageID, func(r *rotatortest.Resource) { r.Needs = "" }) // not to be told of by its access
+				s.azure.Enable(keyID, firstVersion, false)
+				s.pass(10 * time.Minute)
+				if f := s.firing(); !strings.Contains(f, "used-version-tampered") {
+					t.Errorf("firing %q; in use %v: the service said that it lacks the first", f, s.status("payments").InUse)
+				}
+			})
+		})
+	}
 }

@@ -170,6 +170,7 @@ func (c probation) observed(l *live, t *rotator.Tracker, o *rotator.Observation)
 		Hint: "find out why it was taken to have left the version, then: cmkd retire " + l.op.Key,
 	}
 	l.suspect = true
+	attesting(c).refuted(l, d, says)
 	state := c.draft.changedKey(l.op.KeyID)
 	state.RolledBack = remembered(state.RolledBack, l.op.Retired)
 	e := c.draft.noted(l, rotator.EventRetirementRolledBack, actorDaemon, "%s; version %s is to be enabled again", says, strings.Join(l.op.Retired, ", "))

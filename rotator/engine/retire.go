@@ -207,7 +207,7 @@ func (c retirement) reconsider(l *live) {
 	decides := func(o rotator.Objection) bool { return doubtful([]rotator.Objection{o}) }
 	doubts := slices.DeleteFunc(slices.Clone(objs), func(o rotator.Objection) bool { return !decides(o) })
 	if objs = slices.DeleteFunc(objs, decides); held && !said(l.op.Held) {
-		if l.op.Held = nil; len(objs) > 0 {
+		if l.op.Held = nil; len(objs) > 0 && objs[0].Check != rotator.ReasonSoak {
 			l.op.Held = &rotator.Problem{Code: objs[0].Check, Message: objs[0].Message, Hint: objs[0].Hint}
 		}
 		l.op.Problem, l.suspect = nil, true
@@ -307,7 +307,6 @@ func (c retirement) seen(state *rotator.KeyState, v rotator.Version) {
 func (c retirement) retired(l *live, v rotator.Version) {
 	l.op.Retired, l.op.Held, l.op.RetiredAt = append(slices.Clone(l.op.Retired), v.ID), nil, later(l.op.RetiredAt, v.Updated)
 	c.draft.changed(l)
-	c.neededNoMore(l, v.ID)
 	state := c.draft.changedKey(l.op.KeyID)
 	state.RolledBack = slices.DeleteFunc(slices.Clone(state.RolledBack), func(r string) bool { return r == v.ID })
 	if l.op.Compromised {

@@ -80,7 +80,13 @@ func (c revocation) disabling(l *live) {
 
 // listedToDisable handles a list of versions while disabling.
 func (c revocation) listedToDisable(l *live, versions []rotator.Version) {
-	found := c.record(l, versions)
+	found := false
+	if !undone(&l.op) { // else what is new may be somebody else's
+		for _, v := range versions {
+			l.op.Base = remembered(l.op.Base, []string{v.ID})
+		}
+		found = c.record(l, versions)
+	}
 	if _, more := l.unchanged(); more || found {
 		return // disabling goes on
 	}
@@ -88,7 +94,9 @@ func (c revocation) listedToDisable(l *live, versions []rotator.Version) {
 		l.op.Waiting = rotator.Wait{} // nothing was enabled: revoked already, from our side
 	}
 	c.goesOn(l, rotator.StateTakingEffect, fmt.Sprintf("%d versions are disabled", len(l.op.Versions)))
-	l.op.Effect = cmp.Or(l.op.Effect, c.now)
+	if l.op.Effect = cmp.Or(l.op.Effect, c.now); undone(&l.op) {
+		l.op.Effect = time.Time{} // no time has begun
+	}
 	c.draft.waits(l, c.now.Add(revokedWatch))
 	observing(c).all(l)
 }

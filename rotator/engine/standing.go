@@ -203,9 +203,12 @@ func (c standings) observed(r *result) {
 	drift := v.drift(&st, o, unknown)
 	nameless := unheard(state, o) && c.mayBeOurs(key)
 	if nameless {
-		drift = slices.DeleteFunc(drift, func(d rotator.Drift) bool {
-			return d.Change == rotator.ReasonVersionChanged && !slices.Contains(st.Drift, d)
-		})
+		drift = slices.DeleteFunc(drift, func(d rotator.Drift) bool { return d.Change == rotator.ReasonVersionChanged })
+		for _, d := range st.Drift { // nobody knows that it is over
+			if d.Change == rotator.ReasonVersionChanged {
+				drift = append(drift, d)
+			}
+		}
 	}
 	if unknown == nil {
 		st.Known = remembered(st.Known, o.KnownUses())
@@ -232,11 +235,12 @@ func unheard(state *rotator.KeyState, o *rotator.Observation) bool {
 }
 
 // mayBeOurs reports whether a version that the vault has not listed may be one of an operation: of
-// a call of which nobody knows what came of it, or as long as the versions cannot be read.
+// a call that is out, or of which nobody knows what came of it, or as long as the versions cannot
+// be read.
 func (c standings) mayBeOurs(key *rotator.Key) bool {
 	_, blind := c.blind[canonical(key.ID)]
 	l := c.liveOf(key).atWork()
-	return blind || l != nil && l.op.State == rotator.StateCreating && l.op.Attempt.Number > 0
+	return blind || l != nil && l.op.State == rotator.StateCreating && (!l.op.Attempt.Uncertain.IsZero() || c.busy(l))
 }
 
 // stood keeps what is known of a dependent, if that is news, and tells of drift.
@@ -348,6 +352,11 @@ func (c standings) after(l *live) {
 	op, state := &l.op, c.stateOf(l.op.KeyID)
 	if state == nil {
 		return
+	}
+	if op.Kind == rotator.KindRotation {
+		for _, v := range op.Retired {
+			retirement(c).neededNoMore(l, v)
+		}
 	}
 	using(c).usedIn(l)
 	if op.Kind == rotator.KindRotation {

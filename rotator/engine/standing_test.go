@@ -478,3 +478,62 @@ func TestStanding_NoDriftToOurOwnVersion(t *testing.T) {
 		}
 	})
 }
+
+// TestStanding_DriftFurtherIsNotOver has one that drifted go on to a version that no list could show.
+func TestStanding_DriftFurtherIsNotOver(t *testing.T) {
+	t.Parallel()
+	inBubble(t, func(s *estate) {
+		s.azure.Change(storageID, func(r *rotatortest.Resource) { r.Binding, r.Pinned = rotator.BindingPinned, firstVersion })
+		s.key.Dependents, s.key.Soak, s.key.Retire = s.key.Dependents[:1], 0, rotator.RetireOff
+		s.start()
+		op := s.rotate()
+		s.pass(30 * time.Hour)
+		s.want(op, rotator.StateCompleted)
+		s.azure.Change(storageID, func(r *rotatortest.Resource) { r.Pinned = firstVersion })
+		s.pass(14 * time.Hour)
+		before := s.firing()
+		if !strings.Contains(s.log(), "without an operation") {
+			t.Fatalf("not told: %q", before)
+		}
+		s.failing("versions")
+		s.pass(time.Hour)
+		third := s.azure.Outside(keyID)
+		s.azure.Change(storageID, func(r *rotatortest.Resource) { r.Pinned = third.ID })
+		s.pass(14 * time.Hour)
+		if n := s.events(rotator.EventDriftOver); len(n) > 0 {
+			t.Errorf("said %q; before %q, after %q", n[0].Message, before, s.firing())
+		}
+	})
+}
+
+// TestStanding_DriftWhileNothingIsMade has the vault throttle the making of a version for days, and a dependent go to a version that is not listed.
+func TestStanding_DriftWhileNothingIsMade(t *testing.T) {
+	t.Parallel()
+	for name, idle := range map[string]bool{"idle": true, "creating": false} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			inBubble(t, func(s *estate) {
+				s.azure.Change(storageID, func(r *rotatortest.Resource) { r.Binding, r.Pinned = rotator.BindingPinned, firstVersion })
+				s.key.Dependents = s.key.Dependents[:1]
+				s.start()
+				s.pass(8 * time.Hour)
+				s.azure.FailWith(func(call, _ string) *rotatortest.Fault {
+					if call == "create" {
+						return &rotatortest.Fault{Err: &rotator.Error{Code: rotator.CodeThrottled, Message: "429", NoEffect: true, RetryAfter: 7 * time.Minute}}
+					}
+					return nil
+				})
+				if !idle {
+					op := s.rotate()
+					s.pass(10 * time.Minute)
+					s.want(op, rotator.StateCreating)
+				}
+				s.azure.Change(storageID, func(r *rotatortest.Resource) { r.NoAccess, r.Pinned = true, "00000000000000000000000000000099" })
+				s.pass(72 * time.Hour)
+				if n := s.events(rotator.EventDependentDrifted); len(n) == 0 {
+					t.Errorf("three days after: firing %q\n%s", s.firing(), s.log())
+				}
+			})
+		})
+	}
+}

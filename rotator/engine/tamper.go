@@ -156,6 +156,7 @@ func (c tampering) flipped(state *rotator.KeyState, v rotator.Version) {
 	}
 	n := find(state.Tampered, v.ID)
 	switch {
+	case v.Enabled && c.live[state.Operation].revokes() && c.explained(state, v.ID, true): // see [undoing.listed]
 	case c.ours(state, v.ID, v.Enabled):
 		retirement(c).seen(state, v)
 	case c.revoked(state, v):
@@ -167,10 +168,13 @@ func (c tampering) flipped(state *rotator.KeyState, v rotator.Version) {
 }
 
 // revoked reports whether the versions of a key are watched by its revocation, which
-// tells itself of one that is enabled again.
+// tells itself of one that is enabled again, but for as long as it has others to disable.
 func (c tampering) revoked(state *rotator.KeyState, v rotator.Version) bool {
 	l := c.live[state.Operation]
-	return l != nil && l.op.Kind == rotator.KindRevocation && l.op.State != rotator.StateAwaitingApproval && slices.Contains(l.op.Versions, v.ID)
+	if !l.revokes() || !slices.Contains(l.op.Versions, v.ID) {
+		return false
+	}
+	return !v.Enabled || l.op.State != rotator.StateDisabling || !slices.Contains(l.op.Changed, v.ID)
 }
 
 // mended ends what somebody did to a version, if that is as it was.
@@ -190,14 +194,19 @@ func (c tampering) mended(state *rotator.KeyState, v rotator.Version) {
 // ours reports whether a change of ours, of which nobody knew yet whether it came about,
 // explains what is seen, and takes it for done.
 func (c tampering) ours(state *rotator.KeyState, version string, enable bool) bool {
-	n := slices.IndexFunc(state.Effects, func(e rotator.Effect) bool {
-		return e.Version == version && e.Enable == enable && c.now.Sub(e.At).Abs() <= effectKept
-	})
-	if n < 0 {
+	if !c.explained(state, version, enable) {
 		return false
 	}
 	c.settle(state, version)
 	return true
+}
+
+// explained reports whether a change of ours, of which nobody knows yet whether it came about,
+// explains what is seen.
+func (c tampering) explained(state *rotator.KeyState, version string, enable bool) bool {
+	return slices.ContainsFunc(state.Effects, func(e rotator.Effect) bool {
+		return e.Version == version && e.Enable == enable && c.now.Sub(e.At).Abs() <= effectKept
+	})
 }
 
 // enabling reports whether a call of ours that enables a version may be under way still: it is
@@ -234,7 +243,7 @@ func (c tampering) made(r *result) {
 	case state == nil:
 	case r.err == nil || r.err.NoEffect:
 		c.settle(state, unnamed)
-	default:
+	case r.method != rotator.MethodCreate:
 		c.intends(r.keyID, unnamed, true) // it may have been made until now
 	}
 }
@@ -246,6 +255,9 @@ func (c tampering) answered(r *result) {
 	case state == nil:
 	case r.err != nil && r.err.NoEffect:
 		c.settle(state, id)
+	case r.err != nil && r.enable: // it may have been enabled until now
+		state.Effects = append(state.Effects, rotator.Effect{Version: id, Enable: true, At: c.now})
+		c.draft.changedKey(r.keyID)
 	case r.err == nil:
 		c.settle(state, id)
 		n := slices.IndexFunc(state.Versions, func(v rotator.Version) bool { return v.ID == id })

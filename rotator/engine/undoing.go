@@ -50,12 +50,16 @@ func (c undoing) madeByUs(l *live, v rotator.Version, versions []rotator.Version
 	if state == nil || !isNew(&l.op, v, versions) {
 		return false
 	}
-	return strings.HasPrefix(v.Operation, c.store.Instance()+"/") || tampering(c).ours(state, unnamed, true)
+	if v.Operation == "" {
+		return tampering(c).ours(state, unnamed, true)
+	}
+	copied := slices.ContainsFunc(versions, func(o rotator.Version) bool { return o.ID != v.ID && o.Operation == v.Operation })
+	return !copied && strings.HasPrefix(v.Operation, c.store.Instance()+"/")
 }
 
 // isNew reports whether a version was made after those that were revoked.
 func isNew(op *rotator.Operation, v rotator.Version, versions []rotator.Version) bool {
-	return !slices.Contains(op.Versions, v.ID) && !slices.ContainsFunc(versions, func(old rotator.Version) bool {
+	return !slices.Contains(op.Versions, v.ID) && !slices.Contains(op.Base, v.ID) && !slices.ContainsFunc(versions, func(old rotator.Version) bool {
 		return slices.Contains(op.Versions, old.ID) && old.Created.After(v.Created)
 	})
 }

@@ -83,6 +83,7 @@ func (c watch) watched(r *result) {
 	var ours []string
 	if l != nil {
 		ours = append(ours, l.op.Target.ID)
+		ours = append(ours, l.op.Versions...)
 	}
 	candidates := foreign(c).candidates(state, r.versions, ours)
 	newest, ok := rotator.Newest(candidates, func(v rotator.Version) bool { return v.ID == state.Current.ID })
