@@ -70,7 +70,7 @@ Exit codes: 0 done, 1 error, 2 usage, 3 stalled or needs action, 4 not found,
 		&cobra.Group{ID: "daemon", Title: "The daemon:"}, &cobra.Group{ID: "try", Title: "Trying it out:"})
 	for group, commands := range map[string][]*cobra.Command{
 		"key":    {a.rotateCmd(), a.revokeCmd(), a.reinstateCmd(), a.retireCmd(), a.attestCmd(), a.approveCmd(), a.cancelCmd(), a.freezeCmd(), a.unfreezeCmd("unfreeze"), a.planCmd()},
-		"look":   {a.statusCmd(), a.historyCmd(), a.eventsCmd(), a.auditCmd(), a.timingsCmd(), a.reasonsCmd()},
+		"look":   {a.statusCmd(), a.historyCmd(), a.eventsCmd(), a.auditCmd(), a.timingsCmd(), a.reasonsCmd(), a.kindsCmd()},
 		"alert":  {a.alertCmd(), a.silenceCmd()},
 		"daemon": {a.runCmd(), a.configCmd(), a.backupCmd(), a.versionCmd()},
 		"try":    {a.simulateCmd(), a.demoCmd()},

@@ -32,6 +32,8 @@ type Declaration struct {
 	Type       string // of the resource, as in Azure Resource Manager
 	APIVersion string
 	Noun       string // what a person calls one, with its article
+	// Experimental is what no recording and no example shows of the kind, empty if one does.
+	Experimental string
 	Traits     rotator.Traits
 	// Bindings are the ways in which a resource of the kind can name its key.
 	Bindings []rotator.Binding
@@ -189,14 +191,16 @@ type Update struct {
 
 // Property is a property of Azure's that a kind relies on.
 type Property struct {
-	Path Path
-	Use  string
+	Path Path   `json:"path"`
+	Use  string `json:"use"`
 }
 
 // CallInfo is a call that a kind makes.
 type CallInfo struct {
-	Method, Path, APIVersion string
-	When                     string
+	Method     string `json:"method"`
+	Path       string `json:"path"`
+	APIVersion string `json:"api_version"`
+	When       string `json:"when"`
 }
 
 // Setting is a setting of a dependent that only its kind knows.
@@ -207,9 +211,11 @@ type Setting struct {
 
 // Permission is what the daemon's identity must be granted.
 type Permission struct {
-	Role, Scope string
-	Action      string // the least action, for a custom role
-	When        string
+	Role  string `json:"role"`
+	Scope string `json:"scope"`
+	// Action is the least one, for a custom role.
+	Action string `json:"action"`
+	When   string `json:"when"`
 }
 
 // updates returns the updates of all uses.

@@ -5,8 +5,6 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
-	"slices"
-	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -21,7 +19,7 @@ var update = flag.Bool("update", false, "write docs/azure.md anew")
 func TestDocs(t *testing.T) {
 	t.Parallel()
 	path := filepath.Join("..", "..", "docs", "azure.md")
-	want := document(kind.All())
+	want := document(kind.Infos())
 	if *update {
 		if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
 			t.Fatal(err)
@@ -57,56 +55,44 @@ a vault that rotates beside the schedule is noticed.
 `
 
 // document renders the kinds.
-func document(kinds []*kind.Declaration) string {
+func document(kinds []kind.Info) string {
 	var b strings.Builder
 	b.WriteString(intro)
-	for _, k := range kinds {
-		fmt.Fprintf(&b, "## %s\n\n`%s`, api-version %s.\n\n", k.Name, k.Type, k.APIVersion)
-		fmt.Fprintf(&b, "- Binding: %s.\n", join(k.Bindings))
-		fmt.Fprintf(&b, "- Best evidence of the version in use: **%s**. %s\n", k.Traits.Best, k.Evidence)
-		fmt.Fprintf(&b, "- Window: %s for a new version, %s for a revocation.\n", hours(k.Traits.Window), hours(k.Traits.Revocation))
-		fmt.Fprintf(&b, "- Once revoked: %s.\n", k.Traits.Revoked)
-		for _, d := range k.Traits.Takes {
-			fmt.Fprintf(&b, "- Takes %s.\n", takes(d))
+	for i := range kinds {
+		k := &kinds[i]
+		fmt.Fprintf(&b, "## %s\n\n`%s`, api-version %s.\n\n", k.Kind, k.Type, k.APIVersion)
+		if k.Maturity != "recorded" {
+			fmt.Fprintf(&b, "**%s.**\n\n", k.Maturity)
 		}
-		if k.Traits.CanNudge {
+		fmt.Fprintf(&b, "- Binding: %s.\n", join(k.Bindings))
+		fmt.Fprintf(&b, "- Best evidence of the version in use: **%s**. %s\n", k.Best, k.Evidence)
+		fmt.Fprintf(&b, "- Window: %s for a new version, %s for a revocation.\n", hours(k.Window), hours(k.Revocation))
+		fmt.Fprintf(&b, "- Once revoked: %s.\n", k.Revoked)
+		for _, demand := range k.Takes {
+			fmt.Fprintf(&b, "- Takes %s.\n", demand)
+		}
+		if k.Nudge {
 			b.WriteString("- Can be nudged.\n")
 		}
 		b.WriteString("\n| call | path | api-version | when |\n|---|---|---|---|\n")
-		for _, c := range k.AllCalls() {
+		for _, c := range k.Calls {
 			fmt.Fprintf(&b, "| %s | `%s` | %s | %s |\n", c.Method, c.Path, c.APIVersion, c.When)
 		}
 		b.WriteString("\n| property | used for |\n|---|---|\n")
-		for _, p := range slices.Concat(k.Properties, k.Further) {
+		for _, p := range k.Properties {
 			fmt.Fprintf(&b, "| `%s` | %s |\n", p.Path, p.Use)
 		}
 		b.WriteString("\n| role | scope | least action | when |\n|---|---|---|---|\n")
-		for _, p := range k.AllPermissions() {
+		for _, p := range k.Permissions {
 			fmt.Fprintf(&b, "| %s | %s | `%s` | %s |\n", p.Role, p.Scope, p.Action, p.When)
 		}
-		list(&b, "Settings", k.Settings, func(s kind.Setting) string { return "`" + s.Name + "`: " + s.Doc })
-		list(&b, "Blind spots", k.BlindSpots, func(s rotator.BlindSpot) string { return s.What + ": " + s.Why })
+		list(&b, "Settings", k.Settings, func(s kind.SettingInfo) string { return "`" + s.Name + "`: " + s.Doc })
+		list(&b, "Blind spots", k.Blind, func(s rotator.BlindSpot) string { return s.What + ": " + s.Why })
 		list(&b, "Limits", k.Limits, func(s string) string { return s })
 		list(&b, "Sources", k.Sources, func(s string) string { return s })
 		b.WriteString("\n")
 	}
 	return b.String()
-}
-
-// takes says what a service demands of a key.
-func takes(d rotator.KeyDemand) string {
-	what := "an RSA key"
-	for i, size := range d.Sizes {
-		what += [...]string{" of ", ", "}[min(i, 1)] + strconv.Itoa(size)
-	}
-	if len(d.Sizes) > 0 {
-		what += " bits"
-	}
-	what += " that allows `" + strings.Join(d.Ops, "`, `") + "`"
-	if d.Use != "" {
-		what += ", for `" + d.Use + "`"
-	}
-	return what
 }
 
 func list[T any](b *strings.Builder, title string, all []T, text func(T) string) {
@@ -127,4 +113,10 @@ func join[T ~string](all []T) string {
 	return strings.Join(texts, ", ")
 }
 
-func hours(d time.Duration) string { return fmt.Sprintf("%g h", d.Hours()) }
+// hours is a time that is documented.
+func hours(d time.Duration) string {
+	if d == 0 {
+		return "not documented"
+	}
+	return fmt.Sprintf("%g h", d.Hours())
+}
