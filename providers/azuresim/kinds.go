@@ -27,7 +27,7 @@ func kinds() map[string]*kind {
 		containerGroupKind(), clusterKind(), vaultKind(),
 		registryKind(), postgresKind(), mysqlKind(), appConfigurationKind(),
 		logAnalyticsKind(), kustoKind(), netAppKind(),
-		cognitiveKind(), backupVaultKind(), eventHubsKind(),
+		cognitiveKind(), backupVaultKind(), eventHubsKind(), serviceBusKind(),
 	} {
 		table[strings.ToLower(k.typ)] = k
 	}

@@ -27,7 +27,7 @@ func All() []*Declaration {
 		netAppAccount(),
 		cognitiveAccount(),
 		backupVault(),
-		eventHubsNamespace(),
+		eventHubsNamespace(), serviceBusNamespace(),
 	}
 }
 

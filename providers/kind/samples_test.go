@@ -22,6 +22,12 @@ type sample struct {
 	modelled []string
 }
 
+// namespaceDoc is a namespace of Event Hubs or Service Bus.
+const namespaceDoc = `"location":"North Europe","sku":{"name":"Premium","tier":"Premium","capacity":1},"tags":{},"identity":{"type":"None"},
+			"properties":{"provisioningState":"Updating","isAutoInflateEnabled":false,"kafkaEnabled":true,"metricId":"326100e2:one","createdAt":"2023-05-12T06:49:21.52Z",
+			"updatedAt":"2023-05-12T06:49:21.52Z","serviceBusEndpoint":"https://one.servicebus.windows.net:443/","status":"Active",
+			"encryption":{"keySource":"Microsoft.KeyVault","keyVaultProperties":[{"keyVaultUri":"VAULT","keyName":"NAME","keyVersion":"VERSION"}]}}`
+
 // samples are the kinds by their names.
 var samples = map[string]sample{
 	"container-registry": {
@@ -60,13 +66,8 @@ var samples = map[string]sample{
 		doc: `"location":"eastus2",` + otherIdentity + `,"properties":{"provisioningState":"Updating","encryption":{"keySource":"Microsoft.KeyVault",
 			"keyVaultProperties":{"keyVaultUri":"VAULT","keyName":"NAME","status":"InUse"},"identity":{"userAssignedIdentity":"/x"}}}`,
 	},
-	"eventhubs-namespace": {
-		doc: `"location":"North Europe","sku":{"name":"Premium","tier":"Premium","capacity":1},"tags":{},"identity":{"type":"None"},
-			"properties":{"provisioningState":"Updating","isAutoInflateEnabled":false,"kafkaEnabled":true,"metricId":"326100e2:one","createdAt":"2023-05-12T06:49:21.52Z",
-			"updatedAt":"2023-05-12T06:49:21.52Z","serviceBusEndpoint":"https://one.servicebus.windows.net:443/","status":"Active",
-			"encryption":{"keySource":"Microsoft.KeyVault","keyVaultProperties":[{"keyVaultUri":"VAULT","keyName":"NAME","keyVersion":"VERSION"}]}}`,
-		recorded: "eventhubs.namespace-*.jsonl",
-	},
+	"eventhubs-namespace":  {doc: namespaceDoc, recorded: "eventhubs.namespace-*.jsonl"},
+	"servicebus-namespace": {doc: namespaceDoc, recorded: "eventhubs.namespace-*.jsonl"}, // the block is the same
 	"backup-vault": {
 		doc: `"location":"westus",` + otherIdentity + `,"properties":{"provisioningState":"Updating","storageSettings":[{"datastoreType":"VaultStore","type":"GeoRedundant"}],
 			"isVaultProtectedByResourceGuard":false,"secureScore":"None","bcdrSecurityLevel":"Poor","securitySettings":{"encryptionSettings":{"state":"Enabled","keyVaultProperties":{"keyUri":"KEY"},

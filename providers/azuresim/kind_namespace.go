@@ -9,12 +9,21 @@ import (
 // hubKeys is the list of keys of a namespace of Event Hubs.
 const hubKeys = "properties.encryption.keyVaultProperties"
 
-// eventHubsKind is the namespace of Event Hubs: it looks after its keys every five minutes, and
+// eventHubsKind is the namespace of Event Hubs, serviceBusKind that of Service Bus.
+func eventHubsKind() *kind {
+	return namespaceKind("eventhubs-namespace", "Microsoft.EventHub/namespaces", "Microsoft.EventHub/Namespaces")
+}
+
+func serviceBusKind() *kind {
+	return namespaceKind("servicebus-namespace", "Microsoft.ServiceBus/namespaces", "Microsoft.ServiceBus/Namespaces")
+}
+
+// namespaceKind is a namespace of a messaging service: it looks after its keys every five minutes, and
 // loses access only with all of them (facts-services A7). The simulation follows the versions
 // of the first key alone; of the others it knows whether they can be used.
-func eventHubsKind() *kind {
+func namespaceKind(name, typ, shown string) *kind {
 	return &kind{
-		name: "eventhubs-namespace", typ: "Microsoft.EventHub/namespaces", content: jsonCharset,
+		name: name, typ: typ, content: jsonCharset,
 		pace: Pace{
 			Check: For(5 * time.Minute), DenyAfter: For(5 * time.Minute), RecoverAfter: For(5 * time.Minute),
 		},
@@ -30,7 +39,7 @@ func eventHubsKind() *kind {
 		},
 		spare: hubSpare, write: hubWrite, remove: removeNow(http.StatusOK), keyPath: hubKeys,
 		refused: func(_ *call, l link, f flaw) *answer { return generalRefusal(l, f) },
-		see:     func(_ *Server, _ *call, _ *resource, d doc) { d["type"] = "Microsoft.EventHub/Namespaces" },
+		see:     func(_ *Server, _ *call, _ *resource, d doc) { d["type"] = shown },
 		built: func(s *Server, d doc, key string) {
 			d["sku"] = doc{"name": "Premium", "tier": "Premium", "capacity": 1}
 			hubRest(s, d, s.restedSince())
