@@ -99,6 +99,9 @@ type Traits struct {
 	WriteRole string
 	// Takes is what the service demands of a key.
 	Takes []KeyDemand
+	// Experimental is what no real traffic shows of the kind; empty if it is seen to be as
+	// cmkd takes it to be.
+	Experimental string
 }
 
 // KeyDemand is what a service demands of the versions of a key. Each service wraps its own

@@ -32,9 +32,7 @@ type Declaration struct {
 	Type       string // of the resource, as in Azure Resource Manager
 	APIVersion string
 	Noun       string // what a person calls one, with its article
-	// Experimental is what no recording and no example shows of the kind, empty if one does.
-	Experimental string
-	Traits       rotator.Traits
+	Traits     rotator.Traits
 	// Bindings are the ways in which a resource of the kind can name its key.
 	Bindings []rotator.Binding
 

@@ -82,8 +82,8 @@ func (d *Declaration) Info() Info {
 		Maturity: "recorded", Blind: slices.Concat(d.BlindSpots, d.MayBlind), Denial: d.denial(), Missing: d.Traits.Missing,
 		Calls: d.AllCalls(), Properties: slices.Concat(d.Properties, d.Further), Permissions: d.AllPermissions(), Limits: d.Limits, Sources: d.Sources,
 	}
-	if d.Experimental != "" {
-		info.Maturity = "experimental: " + d.Experimental
+	if d.Traits.Experimental != "" {
+		info.Maturity = "experimental: " + d.Traits.Experimental
 	}
 	for _, demand := range d.Traits.Takes {
 		info.Takes = append(info.Takes, takes(demand))

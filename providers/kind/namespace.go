@@ -20,7 +20,7 @@ func eventHubsNamespace() *Declaration {
 // api-version: the template reference.
 func serviceBusNamespace() *Declaration {
 	d := namespace("servicebus-namespace", "Microsoft.ServiceBus/namespaces", "2024-01-01")
-	d.Experimental = "no traffic of it is recorded; what is known is that it has the block of Event Hubs, and behaves as that"
+	d.Traits.Experimental = "no traffic of it is recorded; what is known is that it has the block of Event Hubs, and behaves as that"
 	d.Sources = []string{"facts-services.md A7", "template reference Microsoft.ServiceBus/namespaces@2024-01-01 (learn.microsoft.com)"}
 	return d
 }

@@ -99,8 +99,8 @@ func TestObserve_Golden(t *testing.T) {
 	}
 	t.Logf("recordings: documents: %v understood", seen)
 	for _, d := range All() {
-		if shown := seen[d.Name] > 0; shown == (d.Experimental != "") {
-			t.Errorf("%s: a recording shows one: %t; experimental: %q", d.Name, shown, d.Experimental)
+		if shown := seen[d.Name] > 0; shown == (d.Traits.Experimental != "") {
+			t.Errorf("%s: a recording shows one: %t; experimental: %q", d.Name, shown, d.Traits.Experimental)
 		}
 	}
 }

@@ -227,12 +227,15 @@ func (r *rehearsal) unchecked() []rotator.NotChecked {
 	if len(r.versions) > 0 && r.material.Type == "" {
 		all = append(all, rotator.NotChecked{What: "that the key's type, size and operations fit its dependents", Why: "the vault does not let cmkd read version " + r.material.ID})
 	}
-	updates, unseen := map[string]int{}, map[string]int{}
+	updates, unseen, untried := map[string]int{}, map[string]int{}, map[string]int{}
 	for i := range r.trackers {
 		t := &r.trackers[i]
 		d := &t.Detail.Dependent
 		if t.State == rotator.TrackerExcluded || d.Discovered {
 			continue
+		}
+		if r.traits[d.Kind].Experimental != "" {
+			untried[d.Kind]++
 		}
 		if writes(t, r.traits[d.Kind]) {
 			updates[d.Kind]++
@@ -240,6 +243,12 @@ func (r *rehearsal) unchecked() []rotator.NotChecked {
 		if o := r.seen(t); o == nil || o.Access == rotator.AccessUnknown {
 			unseen[d.Kind]++
 		}
+	}
+	for _, kind := range slices.Sorted(maps.Keys(untried)) {
+		all = append(all, rotator.NotChecked{
+			What: fmt.Sprintf("that Azure is as cmkd takes it to be for %s of kind %s, which is experimental", dependents(untried[kind]), kind),
+			Why:  r.traits[kind].Experimental,
+		})
 	}
 	for _, kind := range slices.Sorted(maps.Keys(updates)) {
 		all = append(all, rotator.NotChecked{

@@ -227,3 +227,21 @@ func TestRehearsal_Ahead(t *testing.T) {
 		}
 	})
 }
+
+// TestRehearsal_OfAnExperimentalKind says so: that Azure is as cmkd takes it to be nobody has seen.
+func TestRehearsal_OfAnExperimentalKind(t *testing.T) {
+	t.Parallel()
+	inBubble(t, func(s *estate) {
+		s.services = []rotator.Service{s.azure.Service("novel", rotator.Traits{Window: time.Hour, Best: rotator.EvidenceConfirmed, Experimental: "no traffic of it is recorded"})}
+		s.azure.Change(storageID, func(r *rotatortest.Resource) { r.Kind = "novel" })
+		s.key.Dependents[0].Kind = "novel"
+		s.start()
+		p, err := s.engine.PlanRotation(s.t.Context(), "payments")
+		want := rotator.NotChecked{
+			What: "that Azure is as cmkd takes it to be for 1 dependent of kind novel, which is experimental", Why: "no traffic of it is recorded",
+		}
+		if err != nil || !slices.Contains(p.NotChecked, want) {
+			t.Errorf("not checked: %+v, %v", p.NotChecked, err)
+		}
+	})
+}
