@@ -211,6 +211,9 @@ func (s *Server) buildResources() {
 func (s *Server) start(kindName string, p Place, spec Protected, d func(id resourceID) doc) *resource {
 	k := s.kindNamed(kindName)
 	id := s.idOf(p, k.typ)
+	if k.inside != nil {
+		id.above = k.inside(s, p)
+	}
 	r := &resource{
 		id: id, kind: k, made: s.restedSince(), doc: d(id), pace: spec.Pace.over(k.pace),
 	}

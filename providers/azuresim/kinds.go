@@ -28,6 +28,7 @@ func kinds() map[string]*kind {
 		registryKind(), postgresKind(), mysqlKind(), appConfigurationKind(),
 		logAnalyticsKind(), kustoKind(), netAppKind(),
 		cognitiveKind(), backupVaultKind(), eventHubsKind(), serviceBusKind(),
+		elasticSanKind(), volumeGroupKind(),
 	} {
 		table[strings.ToLower(k.typ)] = k
 	}

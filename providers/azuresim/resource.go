@@ -155,6 +155,8 @@ type kind struct {
 	leave func(s *Server, r *resource, before link, now time.Time)
 	// spare says that another key serves as well as the one that the link names.
 	spare func(s *Server, r *resource, now time.Time) bool
+	// inside makes what a scenario's resource is in, and returns its name; nil if in a group.
+	inside func(s *Server, p Place) string
 	// barred says that the data is closed for another reason than the key.
 	barred func(r *resource) bool
 	// atStart kinds open their key when they start and never again.

@@ -195,6 +195,13 @@ func TestAzuresim_rotation(t *testing.T) {
 			if version != before.ID {
 				t.Fatalf("before: got %+v, want version %s", old, before.ID)
 			}
+			if action == "" { // it looks by itself
+				e.clock.Advance(d.Traits.Window)
+				if now := e.observe(t, d.Name); !uses(&now, e.key, after.ID) {
+					t.Errorf("got %+v, want version %s", now, after.ID)
+				}
+				return
+			}
 			for _, once := range []string{"apply", "once more"} {
 				if err := e.kinds[d.Name].Apply(t.Context(), e.dependent(d.Name), action, e.key, after); err != nil {
 					var re *rotator.Error

@@ -257,6 +257,10 @@ func (d *Declaration) AllCalls() []CallInfo {
 		}
 		calls = append(calls, CallInfo{u.Method, collection + "/…", d.APIVersion, when})
 	}
+	if in, below := d.parentType(); below != "" {
+		calls = append(calls, CallInfo{http.MethodGet, "/subscriptions/…/providers/" + in, d.APIVersion, "find"})
+		collection = "/subscriptions/…/providers/" + in + "/…/" + below
+	}
 	calls = append(calls, CallInfo{http.MethodGet, collection, d.APIVersion, "find"})
 	calls = append(calls, d.Calls...)
 	if via := d.via(); via != nil {

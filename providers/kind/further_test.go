@@ -283,3 +283,33 @@ func TestObserve_access_through_several_sets(t *testing.T) {
 		t.Errorf("access %q %q", o.Access, o.AccessCode)
 	}
 }
+
+// A resource that is in another one is listed in each of these: one that is gone hides nothing,
+// one that does not answer or may not be listed makes the search incomplete.
+func TestFind_InEachOfWhatItIsIn(t *testing.T) {
+	t.Parallel()
+	san := func(name string) string {
+		return `{"id":"` + group + `Microsoft.ElasticSan/elasticSans/` + name + `","name":"` + name + `","type":"Microsoft.ElasticSan/elasticSans"}`
+	}
+	volumes := resource(group+"Microsoft.ElasticSan/elasticSans/two/volumeGroups/vg", `"encryption":"EncryptionAtRestWithCustomerManagedKey",
+		"encryptionProperties":{"keyVaultProperties":{"keyVaultUri":"https://contoso.vault.azure.net/","keyName":"payments","currentVersionedKeyIdentifier":"`+string(key)+"/"+v1+`"}}`)
+	for _, tt := range []struct {
+		name, sans, first string
+		found             int
+		code              rotator.Code
+	}{
+		{"both there", san("one") + "," + san("two"), `{"value":[]}`, 1, ""},
+		{"one is gone", san("one") + "," + san("two"), "404", 1, ""},
+		{"one may not be listed", san("one") + "," + san("two"), "403", 1, rotator.CodeForbidden},
+		{"one does not answer", san("one") + "," + san("two"), "503", 1, rotator.CodeUnavailable},
+		{"one is something else", strings.ReplaceAll(san("one"), "elasticSans", "others") + "," + san("two"), `{"value":[]}`, 0, rotator.CodeUnavailable},
+		{"there is none", "", `{"value":[]}`, 0, ""},
+	} {
+		k := serving(t, [2]string{"/one/volumeGroups?", tt.first}, [2]string{"/two/volumeGroups?", `{"value":[` + volumes + `]}`},
+			[2]string{"/elasticSans?", `{"value":[` + tt.sans + `]}`})
+		all, err := k.kinds["elastic-san"].(rotator.Finder).Find(t.Context(), subscription, key)
+		if len(all) != tt.found || rotator.CodeOf(err) != tt.code {
+			t.Errorf("%s: found %+v, %v; want %d, %q", tt.name, all, err, tt.found, tt.code)
+		}
+	}
+}

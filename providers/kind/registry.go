@@ -28,6 +28,7 @@ func All() []*Declaration {
 		cognitiveAccount(),
 		backupVault(),
 		eventHubsNamespace(), serviceBusNamespace(),
+		elasticSan(),
 	}
 }
 

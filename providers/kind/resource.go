@@ -11,6 +11,7 @@
 package kind
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -179,17 +180,58 @@ func (r *Resource) list(ctx context.Context, subscription string, each func(docu
 	if err := arm.CheckSubscription(subscription); err != nil {
 		return err
 	}
-	path := "/subscriptions/" + subscription + "/providers/" + r.Type
+	in, below := r.parentType()
+	if below == "" {
+		return r.listAt(ctx, "/subscriptions/"+subscription+"/providers/"+r.Type, func(doc document) error {
+			if err := r.genuine(doc, ""); err != nil {
+				return err
+			}
+			each(doc)
+			return nil
+		})
+	}
+	var parents []string
+	err := r.listAt(ctx, "/subscriptions/"+subscription+"/providers/"+in, func(doc document) error {
+		id, err := arm.ParseResourceID(doc.text("id"))
+		if err != nil || !id.Is(in) {
+			return unreadable(in, fmt.Errorf("%q is no %s", doc.text("id"), in))
+		}
+		parents = append(parents, id.String())
+		return nil
+	})
+	for _, parent := range parents {
+		why := r.listAt(ctx, parent+"/"+below, func(doc document) error {
+			if err := r.genuine(doc, ""); err != nil {
+				return err
+			}
+			each(doc)
+			return nil
+		})
+		if rotator.CodeOf(why) != rotator.CodeNotFound { // else it is gone meanwhile
+			err = cmp.Or(err, why)
+		}
+	}
+	return err
+}
+
+// parentType returns the type that resources of the kind are in, and their collection there;
+// below is empty if they are in a resource group.
+func (d *Declaration) parentType() (in, below string) {
+	if strings.Count(d.Type, "/") < 2 {
+		return "", ""
+	}
+	i := strings.LastIndexByte(d.Type, '/')
+	return d.Type[:i], d.Type[i+1:]
+}
+
+// listAt reads a list.
+func (r *Resource) listAt(ctx context.Context, path string, each func(document) error) error {
 	_, err := r.deps.ARM.List(ctx, path, r.APIVersion, func(raw json.RawMessage) error {
 		var doc document
 		if err := json.Unmarshal(raw, &doc); err != nil {
 			return unreadable(path, err)
 		}
-		if err := r.genuine(doc, ""); err != nil {
-			return err
-		}
-		each(doc)
-		return nil
+		return each(doc)
 	}, arm.CallOptions{Kind: r.Name})
 	return err
 }

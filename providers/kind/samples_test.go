@@ -66,6 +66,17 @@ var samples = map[string]sample{
 		doc: `"location":"eastus2",` + otherIdentity + `,"properties":{"provisioningState":"Updating","encryption":{"keySource":"Microsoft.KeyVault",
 			"keyVaultProperties":{"keyVaultUri":"VAULT","keyName":"NAME","status":"InUse"},"identity":{"userAssignedIdentity":"/x"}}}`,
 	},
+	"elastic-san": {
+		doc: otherIdentity + `,"location":"westus","properties":{"provisioningState":"Updating","encryption":"EncryptionAtRestWithCustomerManagedKey","encryptionProperties":{
+			"identity":{"userAssignedIdentity":"/x"},"keyVaultProperties":{"keyVaultUri":"VAULT","keyName":"NAME","keyVersion":"VERSION",
+			"currentVersionedKeyIdentifier":"` + string(key) + "/" + v1 + `","lastKeyRotationTimestamp":"2024-10-17T08:31:00.2381086Z"}}}`,
+		recorded: "elasticsan.cmk-*.jsonl",
+		modelled: []string{
+			"properties.encryption string", "properties.encryptionProperties.identity.userAssignedIdentity string",
+			"properties.encryptionProperties.keyVaultProperties.keyVaultUri string", "properties.encryptionProperties.keyVaultProperties.keyName string",
+			"properties.encryptionProperties.keyVaultProperties.keyVersion string",
+		},
+	},
 	"eventhubs-namespace":  {doc: namespaceDoc, recorded: "eventhubs.namespace-*.jsonl"},
 	"servicebus-namespace": {doc: namespaceDoc, recorded: "eventhubs.namespace-*.jsonl"}, // the block is the same
 	"backup-vault": {
@@ -94,7 +105,12 @@ var samples = map[string]sample{
 }
 
 // sampleID is the id of the sample of a kind.
-func sampleID(d *Declaration) string { return group + d.Type + "/one" }
+func sampleID(d *Declaration) string {
+	if in, below := d.parentType(); below != "" {
+		return group + in + "/its/" + below + "/one"
+	}
+	return group + d.Type + "/one"
+}
 
 // text is a sample's document, under an identifier.
 func (s sample) text(d *Declaration, identifier string) string {

@@ -39,7 +39,7 @@ func TestAll(t *testing.T) {
 				t.Errorf("%s: %s is missing", d.Name, what)
 			}
 		}
-		if got, ok := Of(group + strings.ToUpper(d.Type) + "/x"); !ok || got != d.Name {
+		if got, ok := Of(strings.ToUpper(sampleID(d))); !ok || got != d.Name {
 			t.Errorf("%s: Of a %s is %q, %t", d.Name, d.Type, got, ok)
 		}
 	}
