@@ -34,8 +34,7 @@ call and permission, the settings, the limits, and where that is from. No daemon
 			n := slices.IndexFunc(all, func(k kind.Info) bool { return k.Kind == args[0] })
 			switch {
 			case args[0] == rotator.KindManual:
-				a.say("%s  Nothing is read: a person attests. So it is with every dependent that is excluded.", a.bold(rotator.KindManual))
-				return nil
+				return a.print(kind.AllByHand(), func() error { a.printByHand(kind.AllByHand()); return nil })
 			case n < 0:
 				return rotator.Errorf(rotator.CodeNotFound, "%s is no kind of dependent", args[0]).
 					WithHint("cmkd kinds lists them; for whatever is none of these: kind %s, and cmkd attest", rotator.KindManual)
@@ -115,6 +114,18 @@ func (a *app) printKind(k *kind.Info) {
 		roles.add(p.Role, p.Scope, p.Action, p.When)
 	}
 	roles.render()
+}
+
+func (a *app) printByHand(all []kind.ByHand) {
+	a.say("%s  Nothing is read: a person looks, and attests. So it is with every dependent that is excluded.", a.bold(rotator.KindManual))
+	a.say("What to look at in services that cmkd does not read yet:")
+	for _, m := range all {
+		a.say("")
+		a.say("%s  %s", a.bold(m.Service), m.Type)
+		a.field("look", m.Look)
+		a.field("told by", m.How)
+		a.field("beware", m.Beware)
+	}
 }
 
 // listed prints one line for each.

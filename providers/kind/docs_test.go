@@ -92,6 +92,11 @@ func document(kinds []kind.Info) string {
 		list(&b, "Sources", k.Sources, func(s string) string { return s })
 		b.WriteString("\n")
 	}
+	fmt.Fprintf(&b, "## %s\n\nNothing is read: a person looks, and attests. What to look at in services that cmkd does not read yet:\n\n", rotator.KindManual)
+	b.WriteString("| service | type | look at | told a new version by | beware |\n|---|---|---|---|---|\n")
+	for _, m := range kind.AllByHand() {
+		fmt.Fprintf(&b, "| %s | %s | %s | %s | %s |\n", m.Service, m.Type, m.Look, m.How, m.Beware)
+	}
 	return b.String()
 }
 
