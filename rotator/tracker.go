@@ -75,11 +75,15 @@ type TrackerDetail struct {
 	// of the one that is furthest from the target, see [Observation.Furthest].
 	// Last has each use.
 	Version string `json:"version,omitempty"`
+	// Others are the versions that it uses or holds beside Version.
+	Others []string `json:"others,omitempty"`
 	// Known are the uses that were known at some time within the operation: one that
 	// is not shown any more is unknown, and not gone.
 	Known []string `json:"known,omitempty"`
 	// Blind are the blind spots that were seen last, by what they are.
 	Blind []string `json:"blind,omitempty"`
+	// Allowed is true if it had access to its key when that was seen last.
+	Allowed bool `json:"allowed,omitempty"`
 	// Before is Version when the operation began.
 	Before string `json:"before,omitempty"`
 	// BoundBefore is Binding when the operation began.
@@ -106,6 +110,9 @@ type TrackerDetail struct {
 	// those that a use was on when the operation began which needs the version before, too
 	// ([Use.Previous]).
 	Needs []string `json:"needs,omitempty"`
+	// NeedsYet are versions that it needed when the operation began, and needs until it is told
+	// the target.
+	NeedsYet []string `json:"needs_yet,omitempty"`
 	// KnownBefore are the uses that were known when the operation began, AppliedTo those
 	// that were known when the last update was accepted: of another one neither BoundBefore
 	// nor AppliedVersion tells anything.

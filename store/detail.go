@@ -52,6 +52,9 @@ func AppendDetail(dst []byte, d *rotator.TrackerDetail) ([]byte, error) {
 	w.strs(d.Needs)
 	w.strs(d.KnownBefore)
 	w.strs(d.AppliedTo)
+	w.bool(d.Allowed)
+	w.strs(d.Others)
+	w.strs(d.NeedsYet)
 	if w.err != nil {
 		return nil, w.err
 	}
@@ -101,6 +104,13 @@ func DecodeDetail(value []byte) (*rotator.TrackerDetail, error) {
 	}
 	for range r.count() {
 		d.AppliedTo = append(d.AppliedTo, r.shared())
+	}
+	d.Allowed = r.bool()
+	for range r.count() {
+		d.Others = append(d.Others, r.shared())
+	}
+	for range r.count() {
+		d.NeedsYet = append(d.NeedsYet, r.shared())
 	}
 	return d, r.err
 }

@@ -75,7 +75,8 @@ func TestDetail_KeepsEveryField(t *testing.T) {
 
 // oldDetail is a record from before details had a region and problems a class,
 // singleDetail one from before observations had several uses, seenDetail one
-// from before refusals were counted, newDetail one of today:
+// from before refusals were counted, appliedDetail one from before it was kept what a dependent
+// uses and needs beside, newDetail one of today:
 // all must be readable for ever.
 const (
 	oldDetail = "01c3e6dd6ac18000122f737562736372697074696f6e732f732f610773746f7261676501610c7768656e2d7374616c6c65640080" +
@@ -96,7 +97,16 @@ const (
 		"00009d80000172000000000000000000000000000100010102617a80c0e285e36801a0800001730000000000000000000000000000" +
 		"018780000165016f016a000000000000018480000177017901037365740b6e6f7274686575726f706501056f74686572056e756467" +
 		"65010201700576696120710670696e6e6564808094ae98c606010177030186800001780179000001027630"
-	newDetail = "01480721fbc18000122f737562736372697074696f6e732f732f610773746f7261676501610c7768656e2d7374616c6c65640080c0" +
+	newDetail = "01e5a92a14c18000122f737562736372697074696f6e732f732f610773746f7261676501610c7768656e2d7374616c6c65640080" +
+		"c0e285e3680000000109636f6e7461696e6572016307666f6c6c6f777302763102763298316ed6aff8a31502763298316ed6aff8a315" +
+		"019080000163016d016809666f7262696464656e018a820098316ed6aff8a3150000000000000000000000000007616c6c6f77656400" +
+		"00019480000164016e01690d6175746f2d726f746174696f6e0001016b01760a776573746575726f706504c380000170106874747073" +
+		"3a2f2f762f6b6579732f6b00027632000000000000000002000276311068747470733a2f2f762f6b6579732f6c027630036465730000" +
+		"0000000000ac800001711068747470733a2f2f762f6b6579732f6b0670696e6e65640000000000000000000000000000000000009d80" +
+		"000172000000000000000000000000000100010102617a80c0e285e36801a08000017300000000000000000000000000000187800001" +
+		"65016f016a000000000000018480000177017901037365740b6e6f7274686575726f706501056f74686572056e756467650102017005" +
+		"76696120710670696e6e6564808094ae98c6060101770301868000017801790000010276300000010102763301027634"
+	appliedDetail = "01480721fbc18000122f737562736372697074696f6e732f732f610773746f7261676501610c7768656e2d7374616c6c65640080c0" +
 		"e285e3680000000109636f6e7461696e6572016307666f6c6c6f777302763102763298316ed6aff8a31502763298316ed6aff8a315" +
 		"019080000163016d016809666f7262696464656e018a820098316ed6aff8a3150000000000000000000000000007616c6c6f776564" +
 		"0000019480000164016e01690d6175746f2d726f746174696f6e0001016b01760a776573746575726f706504c38000017010687474" +
@@ -148,12 +158,20 @@ func someDetail() *rotator.TrackerDetail {
 		},
 		Via: []string{"set", "other"}, Region: "northeurope", Known: []string{"p", "via q"}, BoundBefore: rotator.BindingPinned, Window: 8 * time.Hour, Blind: []string{"w"},
 		Refused: 3, Refusal: &rotator.Problem{Code: "x", Message: "y"}, Needs: []string{"v0"},
+		Allowed: true, Others: []string{"v3"}, NeedsYet: []string{"v4"},
 	}
+}
+
+// someApplied is what appliedDetail says: what it uses and needs beside was not kept.
+func someApplied() *rotator.TrackerDetail {
+	d := someDetail()
+	d.Allowed, d.Others, d.NeedsYet = false, nil, nil
+	return d
 }
 
 // someSeen is what seenDetail says: refusals of updates were not counted.
 func someSeen() *rotator.TrackerDetail {
-	d := someDetail()
+	d := someApplied()
 	d.Refused, d.Refusal, d.Needs = 0, nil, nil
 	return d
 }
@@ -176,7 +194,7 @@ func someSingle() *rotator.TrackerDetail {
 
 // someNeeded is someDetail as it was before the uses were kept that an update was for.
 func someNeeded() *rotator.TrackerDetail {
-	d := someDetail()
+	d := someApplied()
 	d.KnownBefore, d.AppliedTo = nil, nil
 	return d
 }
@@ -190,7 +208,7 @@ func TestDetail_Format(t *testing.T) {
 	}
 	before := someSingle()
 	before.Region, before.Last.Region, before.Problem.Class, before.Last.Problem.Class = "", "", "", ""
-	for text, want := range map[string]*rotator.TrackerDetail{oldDetail: before, singleDetail: someSingle(), usesDetail: someUses(), seenDetail: someSeen(), neededDetail: someNeeded(), newDetail: someDetail()} {
+	for text, want := range map[string]*rotator.TrackerDetail{oldDetail: before, singleDetail: someSingle(), usesDetail: someUses(), seenDetail: someSeen(), neededDetail: someNeeded(), appliedDetail: someApplied(), newDetail: someDetail()} {
 		b, err := hex.DecodeString(text)
 		if err != nil {
 			t.Fatal(err)

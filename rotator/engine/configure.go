@@ -26,6 +26,7 @@ func (c configuring) all(keys []rotator.Key) {
 		if state.Name != key.Name {
 			c.rename(key, state)
 		}
+		drifts(c).reconsider(key, state)
 		schedule(c).reschedule(key, state)
 		c.agenda.add(agendaItem{
 			key: canonical(key.ID), watch: true, at: c.now.Add(rotator.Spread(key.Name, watchSpread(len(keys)))).UnixNano(),

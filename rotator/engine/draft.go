@@ -374,6 +374,13 @@ func asksAccess(op *rotator.Operation, traits rotator.Traits) bool {
 	}
 }
 
+// deniedLast reports whether a dependent was seen denied last: it has its access back when that is
+// seen.
+func deniedLast(t *rotator.Tracker) bool {
+	p := t.Detail.Problem
+	return p != nil && p.Code == rotator.ReasonAccessDenied
+}
+
 // asked hands out a task for a tracker.
 func (d *draft) asked(l *live, t *rotator.Tracker, kind taskKind, a rotator.Action) {
 	l.asked[t.Number] = true
@@ -381,7 +388,7 @@ func (d *draft) asked(l *live, t *rotator.Tracker, kind taskKind, a rotator.Acti
 	l.redue(t.Due, time.Time{})
 	k := task{
 		kind: kind, operation: l.op.ID, key: l.op.Key, keyID: l.op.KeyID, tracker: t.Number,
-		dependent: &t.Detail.Dependent, access: asksAccess(&l.op, d.of.traits[t.Detail.Dependent.Kind]),
+		dependent: &t.Detail.Dependent, access: asksAccess(&l.op, d.of.traits[t.Detail.Dependent.Kind]) || deniedLast(t),
 	}
 	if l.op.Kind == rotator.KindRotation {
 		k.target = l.op.Target.ID

@@ -3,6 +3,7 @@ package engine
 import (
 	"cmp"
 	"slices"
+	"strings"
 	"time"
 
 	"cmkd/rotator"
@@ -137,4 +138,137 @@ func (v *driftView) unobserved(st *rotator.Standing, err *rotator.Error) []rotat
 		return old.Use == "" // what it complained of is not known to go on
 	})
 	return append(all, d)
+}
+
+func (c drifts) told(key *rotator.Key, d *rotator.Dependent, t rotator.EventType, x rotator.Drift) {
+	message := d.Kind + " " + d.DisplayName() + " " + x.Message
+	if t == rotator.EventDriftOver {
+		message = "over: " + message
+	} else {
+		c.draft.changedKey(key.ID).Changed = c.now
+	}
+	e := c.draft.notedOfKey(key.Name, t, "%s", message)
+	e.Dependent, e.Data = d.ID, map[string]string{"change": string(x.Change)}
+	for name, value := range map[string]string{"use": x.Use, "from": x.From, "to": x.To} {
+		if value != "" {
+			e.Data[name] = value
+		}
+	}
+}
+
+// reconsider ends what those drifted to that are not observed any more.
+func (c drifts) reconsider(key *rotator.Key, state *rotator.KeyState) {
+	id := canonical(key.ID)
+	if len(state.Drift) == 0 {
+		return
+	}
+	if c.drifting[id] == nil {
+		all, err := stored(c.store, key.ID)
+		if err != nil {
+			c.fault = err
+			return
+		}
+		_, c.drifting[id] = drifted(all)
+	}
+	c.sum(key, state)
+}
+
+// sum sums up the drift of a key.
+func (c drifts) sum(key *rotator.Key, state *rotator.KeyState) {
+	var all []rotator.Drifted
+	drifting := c.drifting[canonical(key.ID)]
+	for i := range key.Dependents {
+		d := &key.Dependents[i]
+		if d.Unseen() {
+			continue
+		}
+		for _, x := range drifting[strings.ToLower(d.ID)] {
+			n := slices.IndexFunc(all, func(a rotator.Drifted) bool { return a.Change == x.Change })
+			if n < 0 {
+				n = len(all)
+				all = append(all, rotator.Drifted{Change: x.Change, Class: x.Class, Message: x.Message})
+			}
+			all[n].Count++
+			if len(all[n].Affected) < rotator.AffectedMost {
+				all[n].Affected = append(all[n].Affected, rotator.Affected{ID: d.ID, Kind: d.Kind, Name: d.DisplayName()})
+			}
+		}
+	}
+	same := slices.EqualFunc(all, state.Drift, func(a, b rotator.Drifted) bool {
+		return a.Change == b.Change && a.Class == b.Class && a.Count == b.Count && a.Message == b.Message && slices.Equal(a.Affected, b.Affected)
+	})
+	if !same {
+		c.draft.changedKey(key.ID).Drift = all
+	}
+}
+
+// relieved ends what a dependent had drifted to before an operation, as far as the operation
+// sees that it is over.
+func (c drifts) relieved(l *live, t *rotator.Tracker, o *rotator.Observation) {
+	key, state := c.keyOf(l), c.stateOf(l.op.KeyID)
+	if key == nil || state == nil || len(state.Drift) == 0 {
+		return
+	}
+	if l.drifted == nil {
+		all, err := stored(c.store, key.ID)
+		if err != nil {
+			return // the next step meets the same error and reports it
+		}
+		l.drifted, c.drifting[canonical(key.ID)] = drifted(all)
+	}
+	st := l.drifted[strings.ToLower(t.Detail.Dependent.ID)]
+	if st == nil || len(st.Drift) == 0 {
+		return
+	}
+	v := &driftView{key: key.ID, current: state.Current.ID, now: c.now}
+	now := v.drift(st, o, o.Unknown(st.Known))
+	left := slices.DeleteFunc(slices.Clone(st.Drift), func(d rotator.Drift) bool {
+		return !slices.ContainsFunc(now, func(n rotator.Drift) bool { return n.Change == d.Change && n.Use == d.Use })
+	})
+	if len(left) < len(st.Drift) {
+		standings(c).stood(key, &round{before: l.drifted}, st, &t.Detail.Dependent, st.Last, left)
+	}
+}
+
+// complains tells of what a service says is wrong with a dependent that is where it should be, while
+// a rotation soaks or waits: no tracker does.
+func (c drifts) complains(l *live, t *rotator.Tracker, o *rotator.Observation) {
+	key, waits := c.keyOf(l), l.op.State == rotator.StateSoaking || l.op.State == rotator.StateRetiring || l.op.State == rotator.StateProbation
+	if o.Problem == nil || key == nil || !waits || t.State != rotator.TrackerDone || t.Detail.Dependent.Discovered {
+		return
+	}
+	id, p := strings.ToLower(t.Detail.Dependent.ID), o.Problem
+	is := func(d rotator.Drift) bool { return d.Change == p.Code && d.Use == "" }
+	if slices.ContainsFunc(c.drifting[canonical(key.ID)][id], is) {
+		return
+	}
+	all, err := stored(c.store, key.ID)
+	if err != nil {
+		return
+	}
+	if l.drifted == nil {
+		l.drifted, c.drifting[canonical(key.ID)] = drifted(all)
+	}
+	st := l.drifted[id]
+	if st == nil {
+		if st = all[id]; st == nil {
+			st = &rotator.Standing{KeyID: key.ID, Dependent: t.Detail.Dependent.ID, Kind: t.Detail.Dependent.Kind}
+		}
+		l.drifted[id] = st
+	}
+	if !slices.ContainsFunc(st.Drift, is) {
+		standings(c).stood(key, &round{before: l.drifted}, st, &t.Detail.Dependent, st.Last,
+			append(slices.Clip(st.Drift), rotator.Drift{Change: p.Code, Message: p.Message, Class: p.Class, Since: c.now}))
+	}
+}
+
+// drifted returns those of the standings that drifted, and the drift of each.
+func drifted(all map[string]*rotator.Standing) (these map[string]*rotator.Standing, drift map[string][]rotator.Drift) {
+	these, drift = map[string]*rotator.Standing{}, map[string][]rotator.Drift{}
+	for id, st := range all {
+		if len(st.Drift) > 0 {
+			these[id], drift[id] = st, st.Drift
+		}
+	}
+	return these, drift
 }

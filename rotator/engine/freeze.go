@@ -157,7 +157,7 @@ func (c freezing) lostAccess(l *live, t *rotator.Tracker, o *rotator.Observation
 		return
 	}
 	before := c.lastSeen(l, t.Number)
-	if before == nil || before.Access != rotator.AccessAllowed {
+	if before == nil || before.Access == rotator.AccessDenied || before.Access == rotator.AccessUnknown && !t.Detail.Allowed { // not every look asks
 		return
 	}
 	if since := before.At.Add(-losesAccess(t, c.traits)); probation(c).otherKeyDown(l.op.KeyID, o, since) != "" { // felt only now

@@ -284,3 +284,72 @@ func TestGuard_UnansweredForDays(t *testing.T) {
 		})
 	}
 }
+
+// TestGuard_OnOldLooks has the search of a retirement take long, and a person pin a dependent back meanwhile.
+func TestGuard_OnOldLooks(t *testing.T) {
+	t.Parallel()
+	inBubble(t, func(s *estate) {
+		s.onlyPinned()
+		s.key.Soak = 3 * time.Hour
+		for _, n := range []string{"1", "2", "3", "4"} {
+			s.azure.AddKey("https://contoso.vault.azure.net/keys/x")
+			s.azure.AddResource(rotatortest.Resource{ID: "/subscriptions/" + n + "/resourceGroups/rg/providers/Test/followers/f", Kind: "follower", Use: rotatortest.Use{Key: "https://contoso.vault.azure.net/keys/x"}})
+		}
+		s.start()
+		op := s.rotate()
+		s.pass(30 * time.Minute)
+		s.want(op, rotator.StateSoaking)
+		s.pass(90 * time.Minute)
+		var slow atomic.Bool
+		slow.Store(true)
+		s.azure.FailWith(func(call, of string) *rotatortest.Fault {
+			if call == "find" && slow.Load() {
+				<-time.After(4 * time.Minute)
+			}
+			return nil
+		})
+		for s.operation(op).State != rotator.StateRetiring {
+			s.pass(time.Minute)
+		}
+		s.pass(4 * time.Minute)
+		s.azure.Change(storageID, func(r *rotatortest.Resource) { r.Pinned = firstVersion })
+		s.pass(3 * time.Hour)
+		for _, e := range s.events(rotator.EventVersionDisabled) {
+			t.Errorf("%s at %s though it was in use for long\n%s", e.Message, e.At, s.log())
+		}
+	})
+}
+
+// TestGuard_WaitsForOneThatIsThrottled has one of two dependents be throttled while the guard looks, and the other be pinned back.
+func TestGuard_WaitsForOneThatIsThrottled(t *testing.T) {
+	t.Parallel()
+	inBubble(t, func(s *estate) {
+		s.onlyPinned()
+		s.azure.AddResource(rotatortest.Resource{ID: otherKeys, Kind: "follower", Use: rotatortest.Use{Key: keyID, Delay: 5 * time.Minute}})
+		s.key.Dependents = append(s.key.Dependents, rotator.Dependent{ID: otherKeys, Kind: "follower"})
+		s.key.Soak = 3*time.Hour + 4*time.Minute
+		s.start()
+		op := s.rotate()
+		s.pass(3*time.Hour + 7*time.Minute)
+		s.want(op, rotator.StateSoaking)
+		var on atomic.Bool
+		on.Store(true)
+		s.azure.FailWith(func(call, of string) *rotatortest.Fault {
+			if call == "observe" && of == otherKeys && on.Load() {
+				return &rotatortest.Fault{Err: &rotator.Error{Code: rotator.CodeThrottled, Message: "too many", RetryAfter: 5 * time.Minute}}
+			}
+			return nil
+		})
+		for s.operation(op).State != rotator.StateRetiring {
+			s.pass(time.Minute)
+		}
+		s.pass(2 * time.Minute)
+		s.azure.Change(storageID, func(r *rotatortest.Resource) { r.Pinned = firstVersion })
+		s.pass(40 * time.Minute)
+		on.Store(false)
+		s.pass(3 * time.Hour)
+		for _, e := range s.events(rotator.EventVersionDisabled) {
+			t.Errorf("%s at %s though it was in use for long\n%s", e.Message, e.At, s.log())
+		}
+	})
+}

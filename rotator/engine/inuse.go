@@ -2,6 +2,7 @@ package engine
 
 import (
 	"cmp"
+	"maps"
 	"slices"
 	"strings"
 	"time"
@@ -68,7 +69,11 @@ func (u *usage) tracker(op *rotator.Operation, t *rotator.Tracker) {
 	default:
 		u.add(cmp.Or(d.Version, silent), &d.Dependent)
 	}
-	for _, version := range d.Needs {
+	all := remembered(d.Others, d.Needs)
+	if t.State != rotator.TrackerDone && t.State != rotator.TrackerLeft { // it is not told yet, as far as is known
+		all = remembered(all, d.NeedsYet)
+	}
+	for _, version := range all {
 		if version != d.Version && t.State != rotator.TrackerExcluded {
 			u.add(version, &d.Dependent)
 		}
@@ -95,6 +100,12 @@ func (c using) usedBetween(key *rotator.Key, s *round) {
 		d := &key.Dependents[i]
 		if st := s.before[strings.ToLower(d.ID)]; st != nil && st.Last != nil && !d.Unseen() {
 			u.observation(st, d)
+		}
+	}
+	for _, id := range slices.Sorted(maps.Keys(s.before)) { // those that nobody lists, as the last rotation saw them
+		st := s.before[id]
+		if st.Unlisted && st.Last != nil && !slices.ContainsFunc(key.Dependents, func(d rotator.Dependent) bool { return d.Same(st.Dependent) }) {
+			u.observation(st, &rotator.Dependent{ID: st.Dependent, Kind: st.Kind})
 		}
 	}
 	c.counted(&u)
@@ -131,4 +142,16 @@ func (c using) usedNow(key *rotator.Key, state *rotator.KeyState) {
 		return
 	}
 	c.counted(&usage{state: state, all: slices.Clone(state.InUse)})
+}
+
+// neededNoMore takes a version for one that nobody needs, as was attested of those who did.
+func (c using) neededNoMore(l *live, version string) {
+	for _, t := range l.trackers {
+		if !slices.Contains(t.Detail.Needs, version) {
+			continue
+		}
+		t.Detail = configuring(c).whole(l, &t)
+		t.Detail.Needs = slices.DeleteFunc(slices.Clone(t.Detail.Needs), func(v string) bool { return v == version })
+		c.draft.observed(l, t, true)
+	}
 }

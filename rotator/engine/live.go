@@ -49,6 +49,8 @@ type live struct {
 	guarding  bool                         // the guard waits for fresh looks
 	stale     map[uint32]bool              // trackers not looked at since the guard began
 	older     map[uint32]bool              // trackers at which a look was under way when the guard began
+	afresh    map[uint32]time.Time         // when the guard saw a tracker, by the steady clock
+	renewed   time.Time                    // when the guard asked for looks again, because others had become old
 	drifted   map[string]*rotator.Standing // of the dependents that had drifted before, by resource id in lower case
 	dropping  time.Time                    // when the guard began that found one disabled by somebody else, by the steady clock
 	denied    map[uint32]*denial           // by tracker

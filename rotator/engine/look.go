@@ -38,6 +38,8 @@ type look struct {
 	opened time.Time
 	// freeze stops updates, nil if none does.
 	freeze *rotator.Freeze
+	// revoked tells since when no version of another key can be used, because cmkd revoked it.
+	revoked func(rotator.KeyID) (since time.Time, is bool)
 	// was is the problem of the tracker before the look.
 	was *rotator.Problem
 }
@@ -81,8 +83,12 @@ func (t tracker) step(l look) (tracker, rotator.Action) {
 	t.Seen = l.seen.At
 	d.Blind = blindSpots(l.seen)
 	d.Last, d.Version, d.Via, d.Problem = l.seen, l.seen.Furthest(l.op.KeyID, l.op.Target.ID), l.seen.Via(), nil
+	d.Others = others(l.seen, l.op.KeyID, d.Version)
 	if l.seen.Region != "" {
 		d.Region = l.seen.Region
+	}
+	if l.seen.Access != rotator.AccessUnknown {
+		d.Allowed = l.seen.Access == rotator.AccessAllowed
 	}
 	if b := l.seen.Binding(l.op.KeyID); b != "" {
 		d.Binding = b
@@ -114,6 +120,26 @@ func (t tracker) step(l look) (tracker, rotator.Action) {
 	default:
 		return t.versionLook(l)
 	}
+}
+
+// others returns the versions of a key that are in use or held, but for one.
+func others(o *rotator.Observation, key rotator.KeyID, besides string) (versions []string) {
+	add := func(version string) {
+		if version != "" && version != besides && !slices.Contains(versions, version) {
+			versions = append(versions, version)
+		}
+	}
+	for u := range o.UsesOf(key) {
+		add(u.Version)
+	}
+	for i := range o.Uses {
+		for _, h := range o.Uses[i].Held {
+			if h.Key.Same(key) {
+				add(h.Version)
+			}
+		}
+	}
+	return versions
 }
 
 // blindSpots names what cannot be seen of a dependent.
@@ -250,7 +276,9 @@ func (t *tracker) missed() bool {
 func (t tracker) preflightLook(l look) tracker {
 	o := l.seen
 	t.Detail.Before, t.Detail.BoundBefore, t.Detail.KnownBefore = t.Detail.Version, t.Detail.Binding, t.Detail.Known
-	t.Detail.Needs = neededOnceTold(t.Detail.Needs, previousOf(o, l.op.KeyID))
+	before := t.Detail.Needs
+	t.Detail.Needs = neededOnceTold(before, previousOf(o, l.op.KeyID))
+	t.Detail.NeedsYet = slices.DeleteFunc(slices.Clone(before), func(v string) bool { return slices.Contains(t.Detail.Needs, v) })
 	switch {
 	case o.Problem != nil:
 		return t.block(rotator.TrackerNeedsAction, o.Problem, l)
@@ -483,18 +511,38 @@ var turn = map[rotator.Action]int{rotator.ActionRepin: 1, rotator.ActionRecreate
 // revocation or reinstatement wants.
 func (t tracker) accessLook(l look, want rotator.Access) tracker {
 	o := l.seen
-	passed := !l.op.Effect.IsZero() && !o.At.Before(t.deadline(l)) && t.timed(l)
+	spare, since := l.spare()
+	lasts := accessWindow(t.Detail, l.traits)
+	passed := !l.op.Effect.IsZero() && !o.At.Before(later(t.deadline(l), since.Add(lasts))) && t.timed(l)
 	switch {
 	case !o.Names(l.op.KeyID) && !o.Holds(l.op.KeyID, ""):
 		return t.left(l)
 	case o.Access == want && o.AccessEvidence != rotator.EvidenceNone:
 		return t.done(o.AccessEvidence, l)
-	case o.Access == rotator.AccessUnknown && want == rotator.AccessDenied && o.Spare(l.op.KeyID) != "":
-		return t.block(rotator.TrackerNeedsAction, otherServes(o.Spare(l.op.KeyID)), l)
+	case o.Access == rotator.AccessUnknown && want == rotator.AccessDenied && spare != "":
+		return t.block(rotator.TrackerNeedsAction, otherServes(spare), l)
 	case o.Access == rotator.AccessUnknown && passed:
 		return t.done(rotator.EvidenceInferred, l)
 	default:
 		return t.pending(l)
+	}
+}
+
+// spare returns another key under which a dependent goes on, empty if there is none; since is when
+// the last of those that would serve was revoked.
+func (l *look) spare() (key rotator.KeyID, since time.Time) {
+	o := *l.seen
+	for {
+		key = o.Spare(l.op.KeyID)
+		if key == "" || l.revoked == nil {
+			return key, since
+		}
+		at, is := l.revoked(key)
+		if !is {
+			return key, since
+		}
+		since = later(since, at)
+		o.Uses = slices.DeleteFunc(slices.Clone(o.Uses), func(u rotator.Use) bool { return u.Key.Same(key) })
 	}
 }
 

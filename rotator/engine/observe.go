@@ -67,6 +67,7 @@ func (c observing) looked(l *live, r *result) {
 		target, known := rotator.FindVersion(state.Versions, l.op.Target.ID)
 		lk.shut, lk.opened = known && !target.Enabled, target.Updated
 	}
+	lk.revoked = undoing(c).revokedSince
 	if r.kind == taskApply && r.task.version.ID == l.op.Target.ID {
 		lk.applied = r.action
 	}
@@ -88,6 +89,9 @@ func (c observing) looked(l *live, r *result) {
 		c.draft.observed(l, withDue(l.trackers[t.Number], c.now), false) // looked at before the guard began
 	case r.err == nil && t.Failures == 0, t.State == rotator.TrackerUnreachable, t.State == rotator.TrackerNeedsAction:
 		delete(l.stale, t.Number)
+		if l.guarding && l.afresh != nil && t.State.Settled() {
+			l.afresh[t.Number] = c.steady
+		}
 	}
 	// One that is only throttled does not fail, and may be so for long.
 	if l.op.State == rotator.StatePending && (t.Failures >= unanswered || r.err != nil && c.steady.Sub(l.lookedAt) > freshFor) {
@@ -105,7 +109,8 @@ func (c observing) looked(l *live, r *result) {
 	if r.err == nil {
 		attesting(c).observed(l, &t, r.observation)
 		probation(c).observed(l, &t, r.observation)
-		standings(c).relieved(l, &t, r.observation)
+		drifts(c).relieved(l, &t, r.observation)
+		drifts(c).complains(l, &t, r.observation)
 		searching(c).covered(l, &t)
 	}
 	if r.err == nil && strange(&l.op, r.observation) && !c.busy(l) {

@@ -42,7 +42,7 @@ func (c retirement) advance(l *live) {
 		c.frozen(l, freezing(c).stops(l))
 	case !l.guarding:
 		c.beginGuard(l)
-	case c.busy(l) || l.sweep.out || (len(l.stale) > 0 || l.askedN > 0) && c.steady.Sub(l.verify) < guardWait:
+	case c.busy(l) || l.sweep.out || (len(l.stale) > 0 || l.askedN > 0) && c.steady.Sub(later(l.verify, l.renewed)) < guardWait:
 	case l.listErr.Passes(), l.sweep.passing.Passes():
 		l.op.Failures++
 		l.guarding = false
@@ -60,6 +60,8 @@ func (c retirement) advance(l *live) {
 		switch objs := objections(c.guardView(l)); {
 		case len(objs) == 0 && l.sweep.begun.Before(l.verify): // nothing is retired on an old search
 			searching(c).begin(l)
+			c.advance(l)
+		case len(objs) == 0 && c.grownOld(l): // nor on old looks
 			c.advance(l)
 		case len(objs) == 0:
 			c.retireNext(l)
@@ -127,9 +129,35 @@ func retryAfter(err *rotator.Error) time.Duration {
 // days.
 const guardWait = time.Hour
 
+// guardFresh is how long a look of the guard stands while others, or a search, are waited for.
+const guardFresh = 10 * time.Minute
+
+// grownOld asks for another look at whoever was looked at too long ago, and reports whether there is
+// somebody: what was waited for took long. Of an estate at which it takes longer to look at all,
+// once is enough.
+func (c retirement) grownOld(l *live) (any bool) {
+	if !l.renewed.IsZero() && c.steady.Sub(l.renewed) < 2*guardFresh {
+		return false
+	}
+	for i := range l.trackers {
+		t := &l.trackers[i]
+		if at, seen := l.afresh[t.Number]; !seen || c.steady.Sub(at) <= guardFresh || t.State == rotator.TrackerExcluded {
+			continue
+		}
+		delete(l.afresh, t.Number)
+		any, l.stale[t.Number], l.older[t.Number] = true, true, l.asked[t.Number]
+		c.draft.observed(l, withDue(*t, c.now), false)
+	}
+	if any {
+		l.renewed = c.steady
+	}
+	return any
+}
+
 // beginGuard asks for a fresh look at everything.
 func (c retirement) beginGuard(l *live) {
 	l.guarding, l.stale, l.older = true, map[uint32]bool{}, map[uint32]bool{}
+	l.afresh, l.renewed = map[uint32]time.Time{}, time.Time{}
 	for i := range l.trackers {
 		if t := &l.trackers[i]; t.State != rotator.TrackerExcluded && !t.Detail.Dependent.Discovered {
 			l.stale[t.Number], l.older[t.Number] = true, l.asked[t.Number]
@@ -313,18 +341,6 @@ func (c retirement) retired(l *live, v rotator.Version) {
 		state.Compromised = remembered(state.Compromised, []string{v.ID})
 	}
 	c.draft.noted(l, rotator.EventVersionDisabled, l.retirer(), "version %s is retired", v.ID).Data = map[string]string{"version": v.ID}
-}
-
-// neededNoMore takes a version for one that nobody needs, as was attested of those who did.
-func (c retirement) neededNoMore(l *live, version string) {
-	for _, t := range l.trackers {
-		if !slices.Contains(t.Detail.Needs, version) {
-			continue
-		}
-		t.Detail = configuring(c).whole(l, &t)
-		t.Detail.Needs = slices.DeleteFunc(slices.Clone(t.Detail.Needs), func(v string) bool { return v == version })
-		c.draft.observed(l, t, true)
-	}
 }
 
 // dropDisabled leaves what somebody else disabled out of what is to be retired: a rollback is

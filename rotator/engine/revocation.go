@@ -223,6 +223,7 @@ func (c revocation) beginReinstatement(key *rotator.Key, rev *live, actor, reaso
 	for _, t := range l.trackers {
 		c.draft.observed(l, withDue(t, time.Time{}), true)
 	}
+	undoing(c).servesAgain(l)
 	return l
 }
 

@@ -271,3 +271,40 @@ func TestRevocation_OfOneOfSeveralKeys(t *testing.T) {
 		s.want(op, rotator.StateEffective)
 	})
 }
+
+// TestRevocation_OfEachOfSeveralKeys has each of the keys of a list be revoked, as the hint says.
+func TestRevocation_OfEachOfSeveralKeys(t *testing.T) {
+	t.Parallel()
+	inBubble(t, func(s *estate) {
+		const other = "https://contoso.vault.azure.net/keys/other"
+		s.azure.AddKey(other)
+		s.azure.AddResource(rotatortest.Resource{
+			ID: storageID, Kind: "follower", NoAccess: true, Use: rotatortest.Use{Path: "keys[payments]", Key: keyID},
+			More: []*rotatortest.Use{{Path: "keys[other]", Key: other}},
+		})
+		s.key.Dependents = s.key.Dependents[:1]
+		s.also = []rotator.Key{{Name: "other", ID: other, Retire: rotator.RetireManual, Dependents: s.key.Dependents}}
+		s.start()
+		op := s.revoke("alice")
+		two, err := s.engine.Revoke(s.t.Context(), rotator.RevokeRequest{Request: rotator.Request{Key: "other", Actor: "alice", Reason: "x"}, Confirm: "other"})
+		if err != nil {
+			t.Fatal(err)
+		}
+		s.pass(24 * time.Hour)
+		for _, id := range []rotator.OperationID{op, two.ID} {
+			p := s.tracker(id, storageID).Detail.Problem
+			if p != nil && strings.Contains(p.Message, "goes on under") {
+				t.Errorf("%s %s: says %v", id, s.operation(id).State, p)
+			}
+		}
+		if t.Failed() {
+			return
+		}
+		if _, err := s.engine.Reinstate(s.t.Context(), rotator.Request{Key: "other", Actor: "alice"}); err != nil {
+			t.Fatal(err)
+		}
+		s.pass(24 * time.Hour)
+		s.want(op, rotator.StateTakingEffect)
+		s.wantTracker(op, storageID, rotator.TrackerNeedsAction, "")
+	})
+}

@@ -14,7 +14,7 @@ func changedFrom(t, old *rotator.Tracker) bool {
 	a, b := t.Detail, old.Detail
 	if t.Evidence != old.Evidence || a.Version != b.Version || !slices.Equal(a.Via, b.Via) || a.Binding != b.Binding || a.Region != b.Region ||
 		a.Before != b.Before || a.BoundBefore != b.BoundBefore || a.Window != b.Window || !slices.Equal(a.Blind, b.Blind) || len(a.Known) != len(b.Known) || len(a.KnownBefore) != len(b.KnownBefore) || len(a.AppliedTo) != len(b.AppliedTo) || a.AppliedVersion != b.AppliedVersion || a.AppliedAction != b.AppliedAction || !a.Applied.Equal(b.Applied) ||
-		!a.DoneAt.Equal(b.DoneAt) || a.Refused != b.Refused || !slices.Equal(a.Needs, b.Needs) {
+		!a.DoneAt.Equal(b.DoneAt) || a.Allowed != b.Allowed || !slices.Equal(a.Others, b.Others) || !slices.Equal(a.NeedsYet, b.NeedsYet) || a.Refused != b.Refused || !slices.Equal(a.Needs, b.Needs) {
 		return true
 	}
 	return !sameProblem(a.Problem, b.Problem) || !sameProblem(a.Refusal, b.Refusal)

@@ -72,7 +72,7 @@ func (c standings) begin(key *rotator.Key, state *rotator.KeyState) {
 		}
 		c.observe(key, s, d)
 	}
-	c.sum(key, state)
+	drifts(c).sum(key, state)
 }
 
 func (c standings) observe(key *rotator.Key, s *round, d *rotator.Dependent) {
@@ -256,12 +256,12 @@ func (c standings) stood(key *rotator.Key, s *round, st *rotator.Standing, d *ro
 	}
 	for _, x := range drift {
 		if !slices.ContainsFunc(st.Drift, is(x)) {
-			c.told(key, d, rotator.EventDependentDrifted, x)
+			drifts(c).told(key, d, rotator.EventDependentDrifted, x)
 		}
 	}
 	for _, x := range st.Drift {
 		if !slices.ContainsFunc(drift, is(x)) {
-			c.told(key, d, rotator.EventDriftOver, x)
+			drifts(c).told(key, d, rotator.EventDriftOver, x)
 		}
 	}
 	if was := needsOf(st, key.ID); o != nil && st.Last != o && len(was) > 0 {
@@ -282,49 +282,7 @@ func (c standings) stood(key *rotator.Key, s *round, st *rotator.Standing, d *ro
 	if all[id] = drift; len(drift) == 0 {
 		delete(all, id)
 	}
-	c.sum(key, c.stateOf(key.ID))
-}
-
-func (c standings) told(key *rotator.Key, d *rotator.Dependent, t rotator.EventType, x rotator.Drift) {
-	message := d.Kind + " " + d.DisplayName() + " " + x.Message
-	if t == rotator.EventDriftOver {
-		message = "over: " + message
-	} else {
-		c.draft.changedKey(key.ID).Changed = c.now
-	}
-	e := c.draft.notedOfKey(key.Name, t, "%s", message)
-	e.Dependent, e.Data = d.ID, map[string]string{"change": string(x.Change)}
-	for name, value := range map[string]string{"use": x.Use, "from": x.From, "to": x.To} {
-		if value != "" {
-			e.Data[name] = value
-		}
-	}
-}
-
-// sum sums up the drift of a key.
-func (c standings) sum(key *rotator.Key, state *rotator.KeyState) {
-	var all []rotator.Drifted
-	drifting := c.drifting[canonical(key.ID)]
-	for i := range key.Dependents {
-		d := &key.Dependents[i]
-		for _, x := range drifting[strings.ToLower(d.ID)] {
-			n := slices.IndexFunc(all, func(a rotator.Drifted) bool { return a.Change == x.Change })
-			if n < 0 {
-				n = len(all)
-				all = append(all, rotator.Drifted{Change: x.Change, Class: x.Class, Message: x.Message})
-			}
-			all[n].Count++
-			if len(all[n].Affected) < rotator.AffectedMost {
-				all[n].Affected = append(all[n].Affected, rotator.Affected{ID: d.ID, Kind: d.Kind, Name: d.DisplayName()})
-			}
-		}
-	}
-	same := slices.EqualFunc(all, state.Drift, func(a, b rotator.Drifted) bool {
-		return a.Change == b.Change && a.Class == b.Class && a.Count == b.Count && a.Message == b.Message && slices.Equal(a.Affected, b.Affected)
-	})
-	if !same {
-		c.draft.changedKey(key.ID).Drift = all
-	}
+	drifts(c).sum(key, c.stateOf(key.ID))
 }
 
 // ended takes leave of a round at which everything was seen, and forgets those who are not
@@ -355,7 +313,7 @@ func (c standings) after(l *live) {
 	}
 	if op.Kind == rotator.KindRotation {
 		for _, v := range op.Retired {
-			retirement(c).neededNoMore(l, v)
+			using(c).neededNoMore(l, v)
 		}
 	}
 	using(c).usedIn(l)
@@ -368,45 +326,6 @@ func (c standings) after(l *live) {
 		state.Drift = nil
 		c.draft.notedOfKey(state.Name, rotator.EventDriftOver, "over: what drifted before %s", op.ID)
 	}
-}
-
-// relieved ends what a dependent had drifted to before an operation, as far as the operation
-// sees that it is over.
-func (c standings) relieved(l *live, t *rotator.Tracker, o *rotator.Observation) {
-	key, state := c.keyOf(l), c.stateOf(l.op.KeyID)
-	if key == nil || state == nil || len(state.Drift) == 0 {
-		return
-	}
-	if l.drifted == nil {
-		all, err := stored(c.store, key.ID)
-		if err != nil {
-			return // the next step meets the same error and reports it
-		}
-		l.drifted, c.drifting[canonical(key.ID)] = drifted(all)
-	}
-	st := l.drifted[strings.ToLower(t.Detail.Dependent.ID)]
-	if st == nil || len(st.Drift) == 0 {
-		return
-	}
-	v := &driftView{key: key.ID, current: state.Current.ID, now: c.now}
-	now := v.drift(st, o, o.Unknown(st.Known))
-	left := slices.DeleteFunc(slices.Clone(st.Drift), func(d rotator.Drift) bool {
-		return !slices.ContainsFunc(now, func(n rotator.Drift) bool { return n.Change == d.Change && n.Use == d.Use })
-	})
-	if len(left) < len(st.Drift) {
-		c.stood(key, &round{before: l.drifted}, st, &t.Detail.Dependent, st.Last, left)
-	}
-}
-
-// drifted returns those of the standings that drifted, and the drift of each.
-func drifted(all map[string]*rotator.Standing) (these map[string]*rotator.Standing, drift map[string][]rotator.Drift) {
-	these, drift = map[string]*rotator.Standing{}, map[string][]rotator.Drift{}
-	for id, st := range all {
-		if len(st.Drift) > 0 {
-			these[id], drift[id] = st, st.Drift
-		}
-	}
-	return these, drift
 }
 
 // keepUnseen keeps what a rotation knew of those that are not observed between operations, or

@@ -537,3 +537,63 @@ func TestStanding_DriftWhileNothingIsMade(t *testing.T) {
 		})
 	}
 }
+
+// TestStanding_DriftOfWhoIsTakenOut has a dependent be deleted, and be taken out of the configuration as cmkd says.
+func TestStanding_DriftOfWhoIsTakenOut(t *testing.T) {
+	t.Parallel()
+	for name, keep := range map[string]bool{"one of two": true, "the only one": false} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			inBubble(t, func(s *estate) {
+				if !keep {
+					s.key.Dependents = s.key.Dependents[:1]
+				}
+				s.start()
+				s.pass(12 * time.Hour)
+				s.azure.Change(storageID, func(r *rotatortest.Resource) { r.Gone = true })
+				s.pass(13 * time.Hour)
+				if s.firing() == "" {
+					t.Fatal("nothing fires")
+				}
+				if keep {
+					s.key.Dependents = s.key.Dependents[1:]
+				} else {
+					s.key.Dependents = nil
+				}
+				s.reload(s.key)
+				s.pass(30 * time.Minute)
+				if got := s.firing(); got != "" {
+					t.Errorf("fires still after 30m: %s", got)
+				}
+				s.pass(48 * time.Hour)
+				if got := s.firing(); got != "" {
+					t.Errorf("fires still after two days: %s", got)
+				}
+			})
+		})
+	}
+}
+
+// TestStanding_AutoRotationOffWhileAPersonIsWaitedFor is told as between operations.
+func TestStanding_AutoRotationOffWhileAPersonIsWaitedFor(t *testing.T) {
+	t.Parallel()
+	inBubble(t, func(s *estate) {
+		s.key.Dependents, s.key.Retire = s.key.Dependents[:1], rotator.RetireManual
+		s.start()
+		op := s.rotate()
+		s.pass(5 * time.Hour)
+		s.want(op, rotator.StateRetiring)
+		s.azure.Change(storageID, func(r *rotatortest.Resource) {
+			r.Problem = &rotator.Problem{Code: "KeyVaultAccessError", Message: "auto-rotation is off", Class: rotator.ClassAutoRotation}
+		})
+		s.pass(48 * time.Hour)
+		if !strings.Contains(s.firing(), "auto-rotation") {
+			t.Errorf("%s firing %q", s.operation(op).State, s.firing())
+		}
+		s.azure.Change(storageID, func(r *rotatortest.Resource) { r.Problem = nil })
+		s.pass(7 * time.Hour)
+		if got := s.firing(); strings.Contains(got, "auto-rotation") {
+			t.Errorf("fires still: %s", got)
+		}
+	})
+}

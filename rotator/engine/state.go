@@ -107,7 +107,8 @@ type (
 	watch       struct{ *state } // watch.go, ahead.go
 	tampering   struct{ *state } // tamper.go
 	foreign     struct{ *state } // foreign.go
-	standings   struct{ *state } // standing.go, drift.go
+	standings   struct{ *state } // standing.go
+	drifts      struct{ *state } // drift.go
 	using       struct{ *state } // inuse.go
 	schedule    struct{ *state } // schedule.go
 	freezing    struct{ *state } // freeze.go

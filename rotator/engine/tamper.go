@@ -17,6 +17,10 @@ const tamperedMost = 32
 // explain what is seen.
 const effectKept = time.Hour
 
+// effectLost is after how long a change of ours is forgotten of which nobody ever saw whether it
+// came about.
+const effectLost = 30 * 24 * time.Hour
+
 // unnamed stands in [rotator.Effect] for the version that a call of ours may have made.
 const unnamed = ""
 
@@ -126,7 +130,7 @@ func (c tampering) appeared(state *rotator.KeyState, v rotator.Version, until ti
 	c.fresh[v.ID] = c.steady
 	if n := find(state.Tampered, v.ID); n >= 0 && state.Tampered[n].Change == rotator.TamperVanished {
 		was := state.Tampered[n].Enabled
-		if c.over(state, n, "the vault lists version "+v.ID+" again"); v.Enabled != was && !c.ours(state, v.ID, v.Enabled) {
+		if c.over(state, n, "the vault lists version "+v.ID+" again"); v.Enabled != was && !c.ours(state, v.ID, v.Enabled, v.Updated) {
 			c.flipped(state, v)
 		}
 		return
@@ -137,7 +141,7 @@ func (c tampering) appeared(state *rotator.KeyState, v rotator.Version, until ti
 	}
 	// One that is older than others which were known was left out of mind, disabled, or
 	// came back with a restored vault.
-	if v.Enabled && v.Created.Before(until.Add(-2*readLag)) && !c.ours(state, v.ID, true) && !c.madeBy(state, v.ID) {
+	if v.Enabled && v.Created.Before(until.Add(-2*readLag)) && !c.ours(state, v.ID, true, v.Updated) && !c.madeBy(state, v.ID) {
 		c.note(state, rotator.Tampering{Version: v.ID, Change: rotator.TamperEnabled, At: v.Updated})
 	}
 }
@@ -156,8 +160,8 @@ func (c tampering) flipped(state *rotator.KeyState, v rotator.Version) {
 	}
 	n := find(state.Tampered, v.ID)
 	switch {
-	case v.Enabled && c.live[state.Operation].revokes() && c.explained(state, v.ID, true): // see [undoing.listed]
-	case c.ours(state, v.ID, v.Enabled):
+	case v.Enabled && c.live[state.Operation].revokes() && c.explained(state, v.ID, true, v.Updated): // see [undoing.listed]
+	case c.ours(state, v.ID, v.Enabled, v.Updated):
 		retirement(c).seen(state, v)
 	case c.revoked(state, v):
 	case n >= 0 && state.Tampered[n].Change == rotator.TamperMade && v.Enabled: // see [foreign.candidates]
@@ -192,9 +196,9 @@ func (c tampering) mended(state *rotator.KeyState, v rotator.Version) {
 }
 
 // ours reports whether a change of ours, of which nobody knew yet whether it came about,
-// explains what is seen, and takes it for done.
-func (c tampering) ours(state *rotator.KeyState, version string, enable bool) bool {
-	if !c.explained(state, version, enable) {
+// explains what is seen, and takes it for done; at is when that came about, by the vault's clock.
+func (c tampering) ours(state *rotator.KeyState, version string, enable bool, at time.Time) bool {
+	if !c.explained(state, version, enable, at) {
 		return false
 	}
 	c.settle(state, version)
@@ -202,10 +206,10 @@ func (c tampering) ours(state *rotator.KeyState, version string, enable bool) bo
 }
 
 // explained reports whether a change of ours, of which nobody knows yet whether it came about,
-// explains what is seen.
-func (c tampering) explained(state *rotator.KeyState, version string, enable bool) bool {
+// explains what is seen: whenever it is seen, if it came about about then.
+func (c tampering) explained(state *rotator.KeyState, version string, enable bool, at time.Time) bool {
 	return slices.ContainsFunc(state.Effects, func(e rotator.Effect) bool {
-		return e.Version == version && e.Enable == enable && c.now.Sub(e.At).Abs() <= effectKept
+		return e.Version == version && e.Enable == enable && (c.now.Sub(e.At).Abs() <= effectKept || at.Sub(e.At).Abs() <= effectKept)
 	})
 }
 
@@ -230,7 +234,7 @@ func (c tampering) intends(id rotator.KeyID, version string, enable bool) {
 // settle forgets the changes of ours of a version, and those that are long ago.
 func (c tampering) settle(state *rotator.KeyState, version string) {
 	left := slices.DeleteFunc(slices.Clone(state.Effects), func(e rotator.Effect) bool {
-		return e.Version == version || c.now.Sub(e.At).Abs() > effectKept
+		return e.Version == version || c.now.Sub(e.At).Abs() > effectLost
 	})
 	if len(left) < len(state.Effects) {
 		c.draft.changedKey(state.ID).Effects = left

@@ -404,3 +404,71 @@ func TestTamper_NotExplainedByWhatWeDidLongAgo(t *testing.T) {
 		}
 	})
 }
+
+// TestTamper_OutageAfterADisable has the answer of a disable be lost, and the vault not answer for longer than an hour then.
+func TestTamper_OutageAfterADisable(t *testing.T) {
+	t.Parallel()
+	for name, crash := range map[string]bool{"vault": false, "restart": true} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			inBubble(t, func(s *estate) {
+				s.key.Dependents, s.key.Soak = s.key.Dependents[:1], 0
+				s.start()
+				var out, back atomic.Bool
+				s.azure.FailWith(func(call, of string) *rotatortest.Fault {
+					if call == "set-enabled" && !out.Swap(true) {
+						return &rotatortest.Fault{AfterEffect: true, Err: refused(rotator.CodeUnavailable, false)}
+					}
+					if (call == "versions" || call == "set-enabled") && out.Load() && !back.Load() {
+						return &rotatortest.Fault{Err: refused(rotator.CodeUnavailable, true)}
+					}
+					return nil
+				})
+				op := s.rotate()
+				for !out.Load() {
+					s.pass(time.Second)
+				}
+				if crash {
+					s.restart(2 * time.Hour)
+				} else {
+					s.pass(2 * time.Hour)
+				}
+				back.Store(true)
+				s.pass(20 * time.Minute)
+				o := s.operation(op)
+				if len(s.events(rotator.EventVersionTampered)) > 0 || o.State != rotator.StateProbation {
+					t.Errorf("%s vault %s firing %s\n%s", o.State, s.enabled(), s.firing(), s.log())
+				}
+			})
+		})
+	}
+}
+
+// TestTamper_OutageAfterAnEnable is the same of a reinstatement.
+func TestTamper_OutageAfterAnEnable(t *testing.T) {
+	t.Parallel()
+	inBubble(t, func(s *estate) {
+		s.key.Dependents, s.key.Soak = s.key.Dependents[:1], 0
+		s.start()
+		s.revoke("alice")
+		s.pass(3 * time.Hour)
+		var out, back atomic.Bool
+		s.azure.FailWith(func(call, of string) *rotatortest.Fault {
+			if call == "set-enabled" && !out.Swap(true) {
+				return &rotatortest.Fault{AfterEffect: true, Err: refused(rotator.CodeUnavailable, false)}
+			}
+			if (call == "versions" || call == "set-enabled") && out.Load() && !back.Load() {
+				return &rotatortest.Fault{Err: refused(rotator.CodeUnavailable, true)}
+			}
+			return nil
+		})
+		op := s.reinstate()
+		s.pass(2 * time.Hour)
+		back.Store(true)
+		s.pass(30 * time.Minute)
+		o := s.operation(op)
+		if len(s.events(rotator.EventVersionTampered)) > 0 {
+			t.Errorf("%s vault %s firing %s\n%s", o.State, s.enabled(), s.firing(), s.log())
+		}
+	})
+}

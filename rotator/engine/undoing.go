@@ -29,7 +29,7 @@ func (c undoing) listed(l *live, versions []rotator.Version) {
 	for _, v := range versions {
 		switch {
 		case !v.Enabled:
-		case state != nil && tampering(c).ours(state, v.ID, true), c.madeByUs(l, v, versions): // the answer was lost
+		case state != nil && tampering(c).ours(state, v.ID, true, v.Updated), c.madeByUs(l, v, versions): // the answer was lost
 			revocation(c).appeared(l, v.ID)
 			return
 		case !slices.Contains(l.op.Versions, v.ID) && early:
@@ -51,7 +51,7 @@ func (c undoing) madeByUs(l *live, v rotator.Version, versions []rotator.Version
 		return false
 	}
 	if v.Operation == "" {
-		return tampering(c).ours(state, unnamed, true)
+		return tampering(c).ours(state, unnamed, true, v.Created)
 	}
 	copied := slices.ContainsFunc(versions, func(o rotator.Version) bool { return o.ID != v.ID && o.Operation == v.Operation })
 	return !copied && strings.HasPrefix(v.Operation, c.store.Instance()+"/")
@@ -130,6 +130,38 @@ func (c undoing) anew(l *live, p *rotator.Problem, why string) {
 	for i := range l.trackers {
 		if t := l.trackers[i]; t.State != rotator.TrackerExcluded {
 			c.draft.observed(l, enterTracker(t, rotator.TrackerWaiting, c.now, c.now), false)
+		}
+	}
+}
+
+// revokedSince tells since when no version of a key can be used, because it is revoked.
+func (c undoing) revokedSince(id rotator.KeyID) (since time.Time, is bool) {
+	state := c.stateOf(id)
+	if state == nil {
+		return time.Time{}, false
+	}
+	l := c.live[state.Operation]
+	if !l.revokes() || undone(&l.op) || l.op.Effect.IsZero() || l.op.State == rotator.StateDisabling || c.enabledStill(id) {
+		return time.Time{}, false
+	}
+	return l.op.Effect, true
+}
+
+// servesAgain has the revocations of other keys look again at those that a key serves, too, which
+// comes back.
+func (c undoing) servesAgain(back *live) {
+	for _, id := range c.liveIDs() {
+		l := c.live[id]
+		if l == back || !l.revokes() || l.op.KeyID.Same(back.op.KeyID) || c.load(l) != nil {
+			continue
+		}
+		for i := range l.trackers {
+			t := l.trackers[i]
+			also := func(b rotator.Tracker) bool { return b.Detail.Dependent.Same(t.Detail.Dependent.ID) }
+			if o := c.lastSeen(l, t.Number); t.State == rotator.TrackerDone && slices.ContainsFunc(back.trackers, also) && o != nil && o.Spare(l.op.KeyID) != "" {
+				c.draft.observed(l, enterTracker(t, rotator.TrackerWaiting, c.now, c.now), false)
+				c.advance(l, false)
+			}
 		}
 	}
 }

@@ -83,6 +83,7 @@ func detail(n uint32) *rotator.TrackerDetail {
 		Region: "westeurope", Applied: at(1), AppliedVersion: "v2", AppliedAction: rotator.ActionRepin, Removed: true, DoneAt: at(2), Problem: problem(),
 		Known: []string{"properties.activeKey", "properties.etcd"}, BoundBefore: rotator.BindingPinned, Window: 8 * time.Hour, Blind: []string{"backups"}, Refused: 4, Refusal: &rotator.Problem{Code: "ScopeLocked", Message: "locked", Hint: "unlock", Class: rotator.CodeRefused}, Needs: []string{"v0"},
 		KnownBefore: []string{"properties.activeKey"}, AppliedTo: []string{"properties.etcd"},
+		Allowed: true, Others: []string{"v3"}, NeedsYet: []string{"v4"},
 		Last: &rotator.Observation{
 			At: at(1), Uses: uses(), BlindSpots: []rotator.BlindSpot{{What: "backups", Why: "nobody sees them"}},
 			Partial: true, Updating: true, Access: rotator.AccessDenied, AccessCode: "403",
