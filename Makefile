@@ -13,7 +13,7 @@ TEETH_TIME  ?= 60s
 export CGO_ENABLED ?= 1
 
 .DEFAULT_GOAL := help
-.PHONY: help tools deps cc build demo test sim teeth crash rush fuzz bench conformance lint arch vuln install uninstall clean
+.PHONY: help tools deps cc build demo demo-estate test sim teeth crash rush fuzz bench conformance lint arch vuln install uninstall clean
 
 help: ## list the targets
 	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  make %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -36,6 +36,9 @@ build: tools ## build bin/cmkd
 
 demo: build ## rotate, revoke and reinstate a key in a simulated Azure, in under a minute
 	bin/cmkd demo
+
+demo-estate: build ## the same with a dependent of every kind, in under two minutes
+	bin/cmkd demo --estate
 
 test: tools cc deps ## run all tests with the race detector
 	go vet ./...

@@ -26,14 +26,24 @@ const (
 	// demoKey is the key of demo.yaml.
 	demoKey = "payments"
 	// demoPatience is more than all of it takes.
-	demoPatience = 3 * time.Minute
+	demoPatience = 4 * time.Minute
 )
 
 //go:embed demo.yaml
 var demoConfig string
 
+// demoEstate is what the scenario "estate" has beside those of "demo": a dependent of every kind.
+var demoEstate = []string{
+	"Microsoft.ContainerRegistry/registries/contosoml", "Microsoft.DBforPostgreSQL/flexibleServers/contoso-metadata",
+	"Microsoft.DBforMySQL/flexibleServers/contoso-legacy", "Microsoft.AppConfiguration/configurationStores/contoso-settings",
+	"Microsoft.OperationalInsights/clusters/contoso-logs", "Microsoft.Kusto/clusters/contosotelemetry",
+	"Microsoft.NetApp/netAppAccounts/contoso-datasets", "Microsoft.CognitiveServices/accounts/contoso-openai",
+	"Microsoft.DataProtection/backupVaults/contoso-backups", "Microsoft.EventHub/namespaces/contoso-features",
+	"Microsoft.ServiceBus/namespaces/contoso-jobs", "Microsoft.ElasticSan/elasticSans/contoso-scratch/volumeGroups/contoso-scratch",
+}
+
 func (a *app) demoCmd() *cobra.Command {
-	var keep bool
+	var keep, estate bool
 	var speed float64
 	c := &cobra.Command{
 		Use:   "demo",
@@ -43,9 +53,11 @@ hour passes in a second; rotate a key with a dependent of each kind and watch it
 propagate: one is confirmed, one only inferred, of one something cannot be seen, and one
 was forgotten in the configuration and is found by the guard. Clear that up, retire the
 old version and watch its probation, revoke the key and reinstate it, and check the audit
-trail. Nothing outside of a temporary directory is touched, and nothing but
+trail. With --estate there is a dependent of every kind, each of which ends proven or held
+for a reason, until a person attests; the key is not revoked. Nothing outside of a temporary directory is touched, and nothing but
 this machine is spoken to.`,
 		Example: `  cmkd demo
+  cmkd demo --estate    # a dependent of every kind; some two minutes
   cmkd demo --keep      # leave the directory, to look at the logs and the store`,
 		Args: cobra.NoArgs,
 		RunE: func(c *cobra.Command, _ []string) error {
@@ -53,22 +65,40 @@ this machine is spoken to.`,
 			runtime.LockOSThread()
 			ctx, cancel := context.WithTimeout(c.Context(), demoPatience)
 			defer cancel()
-			return a.demo(ctx, keep, speed)
+			d := demonstration{app: a, estate: estate, keep: keep, speed: speed}
+			return d.run(ctx)
 		},
 	}
 	c.Flags().BoolVar(&keep, "keep", false, "keep the temporary directory")
+	c.Flags().BoolVar(&estate, "estate", false, "show a dependent of every kind")
 	c.Flags().Float64Var(&speed, "speed", demoSpeed, "simulated seconds in a real one")
 	return c
 }
 
-func (a *app) demo(ctx context.Context, keep bool, speed float64) (err error) {
+// demonstration is one run of the demo.
+type demonstration struct {
+	*app
+	estate, keep bool
+	speed        float64
+}
+
+// scenario is what is simulated.
+func (d *demonstration) scenario() string {
+	if d.estate {
+		return "estate"
+	}
+	return "demo"
+}
+
+func (d *demonstration) run(ctx context.Context) (err error) {
+	a := d.app
 	began := time.Now()
 	dir, err := os.MkdirTemp("", "cmkd-demo-")
 	if err != nil {
 		return fmt.Errorf("make a temporary directory: %w", err)
 	}
 	defer func() {
-		if keep {
+		if d.keep {
 			a.say("Everything is left in %s", dir)
 			return
 		}
@@ -78,14 +108,14 @@ func (a *app) demo(ctx context.Context, keep bool, speed float64) (err error) {
 	if err != nil {
 		return err
 	}
-	configure := func(whole bool) error { return writeDemoConfig(dir, page, whole) }
+	configure := func(whole bool) error { return d.configure(dir, page, whole) }
 	if err := configure(false); err != nil {
 		return err
 	}
 	a.say("SIMULATED: this is a simulated Azure on this machine. No real key or resource is touched.")
 	// Both are to outlive ctx, so that they are stopped in order.
 	apart := context.WithoutCancel(ctx)
-	sim, info, err := simulated(apart, dir, speed)
+	sim, info, err := simulated(apart, dir, d.scenario(), d.speed)
 	if sim != nil {
 		defer func() { err = errors.Join(err, sim.stop()) }()
 	}
@@ -101,7 +131,7 @@ func (a *app) demo(ctx context.Context, keep bool, speed float64) (err error) {
 	}
 	a.socket = filepath.Join(dir, "cmkd.sock")
 	a.say("While it runs, the daemon's page is at http://%s/", page)
-	err = a.demoScenes(ctx, configure)
+	err = d.scenes(ctx, configure)
 	if errors.Is(ctx.Err(), context.Canceled) {
 		a.tell("the demo was interrupted; its processes are stopped")
 		return err
@@ -122,19 +152,24 @@ func freeAddress(ctx context.Context) (string, error) {
 	return l.Addr().String(), l.Close()
 }
 
-// writeDemoConfig writes the configuration, whole or without the dependent that somebody
+// configure writes the configuration, whole or without the dependent that somebody
 // forgot to list.
-func writeDemoConfig(dir, page string, whole bool) error {
+func (d *demonstration) configure(dir, page string, whole bool) error {
 	t, err := template.New("demo").Parse(demoConfig)
 	if err != nil {
 		return fmt.Errorf("configuration of the demo: %w", err)
+	}
+	var estate []string
+	if d.estate {
+		estate = demoEstate
 	}
 	var text strings.Builder
 	if err := t.Execute(&text, struct {
 		Dir, Page string
 		UID       int
 		Whole     bool
-	}{dir, page, os.Getuid(), whole}); err != nil {
+		Estate    []string
+	}{dir, page, os.Getuid(), whole, estate}); err != nil {
 		return fmt.Errorf("configuration of the demo: %w", err)
 	}
 	if err := os.WriteFile(filepath.Join(dir, "cmkd.yaml"), []byte(text.String()), 0o600); err != nil {
@@ -143,15 +178,18 @@ func writeDemoConfig(dir, page string, whole bool) error {
 	return nil
 }
 
-// demoScenes shows what a person would do.
-func (a *app) demoScenes(ctx context.Context, configure func(whole bool) error) error {
-	client := a.client()
+// scene is what a person would type, and what it does.
+type scene struct {
+	title string
+	play  func() error
+}
+
+// scenes shows what a person would do.
+func (d *demonstration) scenes(ctx context.Context, configure func(whole bool) error) error {
+	a, client := d.app, d.client()
 	defer client.Close()
 	why := control.CommandRequest{Reason: "cmkd demo", Confirm: demoKey}
-	for _, scene := range []struct {
-		title string
-		play  func() error
-	}{
+	all := []scene{
 		{"cmkd status", func() error { return a.statusAll(ctx, client, false) }},
 		{"cmkd rotate payments --wait", func() error { return needsSomebody(a.scene(ctx, client, why, client.Rotate)()) }},
 		{"cmkd status payments", func() error { return needsSomebody(a.statusKey(ctx, client, demoKey, false)) }},
@@ -159,13 +197,18 @@ func (a *app) demoScenes(ctx context.Context, configure func(whole bool) error) 
 		{"vi cmkd.yaml; systemctl reload cmkd", func() error { return a.demoList(ctx, client, configure) }},
 		{"cmkd attest payments DEPENDENT --reason \"cmkd demo\" --until 1d", func() error { return a.demoAttest(ctx, client) }},
 		{"cmkd status op-1 --watch", func() error { return a.follow(ctx, client, 1, 0) }},
-		{"cmkd revoke payments --confirm payments --wait", func() error {
+	}
+	if d.estate {
+		all = append(all, scene{"cmkd status payments", func() error { return a.statusKey(ctx, client, demoKey, false) }})
+	} else {
+		all = append(all, scene{"cmkd revoke payments --confirm payments --wait", func() error {
 			if err := a.confirmRevocation(ctx, client, demoKey, demoKey); err != nil {
 				return err
 			}
 			return a.scene(ctx, client, why, client.Revoke)()
-		}},
-		{"cmkd reinstate payments --wait", a.scene(ctx, client, why, client.Reinstate)},
+		}}, scene{"cmkd reinstate payments --wait", a.scene(ctx, client, why, client.Reinstate)})
+	}
+	for _, scene := range append(all, []scene{
 		{"cmkd history", func() error { return a.demoHistory(ctx, client) }},
 		{"cmkd events", func() error { return a.demoEvents(ctx, client) }},
 		{"cmkd audit verify", func() error {
@@ -175,7 +218,7 @@ func (a *app) demoScenes(ctx context.Context, configure func(whole bool) error) 
 			}
 			return err
 		}},
-	} {
+	}...) {
 		a.say("\n%s", a.bold("$ "+scene.title))
 		if err := scene.play(); err != nil {
 			return err
@@ -214,8 +257,12 @@ func (a *app) demoAttest(ctx context.Context, client *control.Client) error {
 	}
 	for i := range op.Trackers {
 		t := &op.Trackers[i]
-		if len(t.Detail.Blind) == 0 {
+		if len(t.Detail.Blind) == 0 && t.Evidence != rotator.EvidenceInferred {
 			continue
+		}
+		unseen := "that it left the old version"
+		if len(t.Detail.Blind) > 0 {
+			unseen = strings.Join(t.Detail.Blind, ", ")
 		}
 		made, err := client.Attest(ctx, demoKey, control.AttestRequest{
 			Dependent: t.Detail.Dependent.ID, Reason: "cmkd demo", For: control.Duration{Duration: 24 * time.Hour},
@@ -223,7 +270,7 @@ func (a *app) demoAttest(ctx context.Context, client *control.Client) error {
 		if err != nil {
 			return err
 		}
-		a.say("%s: %s; a person's word, SIMULATED by whoever runs the demo, stands in for what cannot be seen: %s", made.ID, clean(name(made.Dependent)), clean(strings.Join(made.BlindSpots, ", ")))
+		a.say("%s: %s; a person's word, SIMULATED by whoever runs the demo, stands in for what cannot be seen: %s", made.ID, clean(name(made.Dependent)), clean(unseen))
 	}
 	return nil
 }

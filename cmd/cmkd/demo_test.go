@@ -5,8 +5,11 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"testing"
+
+	"cmkd/providers/kind"
 )
 
 // build builds the real binary.
@@ -26,16 +29,16 @@ func command(ctx context.Context, program string, args ...string) *exec.Cmd {
 	return exec.CommandContext(ctx, "sh", append([]string{"-c", `umask 022 && exec "$0" "$@"`, program}, args...)...)
 }
 
-// TestDemo runs the whole demo without a terminal, with the real binary as two
-// processes, faster than people would like to watch.
-func TestDemo(t *testing.T) {
-	t.Parallel()
+// played is what a demo shows without a terminal, with the real binary as two processes, faster
+// than people would like to watch.
+func played(t *testing.T, args ...string) string {
+	t.Helper()
 	tmp, err := os.MkdirTemp("", "cmkd") //nolint:usetesting // short: a socket is made below it
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer os.RemoveAll(tmp)
-	demo := command(t.Context(), build(t), "demo", "--speed", "14400")
+	demo := command(t.Context(), build(t), append([]string{"demo"}, args...)...)
 	demo.Env = append(os.Environ(), "TMPDIR="+tmp, "NO_PROXY=*", "HTTPS_PROXY=http://127.0.0.1:1", "AZURE_CLIENT_ID=somebody-real")
 	var errs strings.Builder
 	demo.Stderr = &errs
@@ -43,7 +46,19 @@ func TestDemo(t *testing.T) {
 	if err != nil {
 		t.Fatalf("demo: %v\n%s\n%s", err, data, errs.String())
 	}
-	out := string(data)
+	if strings.Contains(string(data), "\x1b") {
+		t.Error("control characters without a terminal")
+	}
+	if left, err := os.ReadDir(tmp); err != nil || len(left) > 0 {
+		t.Errorf("the demo leaves %v behind (%v)", left, err)
+	}
+	return string(data)
+}
+
+// TestDemo runs the whole demo.
+func TestDemo(t *testing.T) {
+	t.Parallel()
+	out := played(t, "--speed", "14400")
 	for _, want := range []string{
 		"SIMULATED", "page is at http://127.0.0.1:",
 		"storage contosopayments: propagating", "storage contosopayments: done, confirmed",
@@ -63,11 +78,24 @@ func TestDemo(t *testing.T) {
 			t.Errorf("the demo does not show %q", want)
 		}
 	}
-	if strings.Contains(out, "\x1b") {
-		t.Error("control characters without a terminal")
+	if t.Failed() {
+		t.Log(out)
 	}
-	if left, err := os.ReadDir(tmp); err != nil || len(left) > 0 {
-		t.Errorf("the demo leaves %v behind (%v)", left, err)
+}
+
+// TestDemo_Estate has a dependent of every kind, each of which ends where it should be.
+func TestDemo_Estate(t *testing.T) {
+	t.Parallel()
+	out := played(t, "--estate", "--speed", "7200")
+	for _, k := range kind.Infos() {
+		if done := regexp.MustCompile(`(?m)^\S.* ` + k.Kind + ` +(follows|pinned|fixed) +done +(` + string(k.Best) + `|inferred) `); !done.MatchString(out) {
+			t.Errorf("no %s is done at the end", k.Kind)
+		}
+	}
+	for _, want := range []string{"op-1: rotation of payments is completed", "retired: version", "blocked   dependent-inferred: kusto-cluster contosotelemetry", "The audit trail is intact"} {
+		if !strings.Contains(out, want) {
+			t.Errorf("the demo does not show %q", want)
+		}
 	}
 	if t.Failed() {
 		t.Log(out)

@@ -108,10 +108,10 @@ func (p *process) tail() string {
 }
 
 // simulated starts the simulated Azure.
-func simulated(ctx context.Context, dir string, speed float64) (*process, daemon.SimulationInfo, error) {
+func simulated(ctx context.Context, dir, scenario string, speed float64) (*process, daemon.SimulationInfo, error) {
 	var info daemon.SimulationInfo
 	ready := filepath.Join(dir, "ready.json")
-	p, err := startProcess(ctx, dir, "simulate", nil, "simulate", "--scenario", "demo", "--speed", strconv.FormatFloat(speed, 'g', -1, 64),
+	p, err := startProcess(ctx, dir, "simulate", nil, "simulate", "--scenario", scenario, "--speed", strconv.FormatFloat(speed, 'g', -1, 64),
 		"--ca-file", filepath.Join(dir, "ca.pem"), "--ready-file", ready, "--verbose")
 	if err != nil {
 		return nil, info, err

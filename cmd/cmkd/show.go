@@ -81,7 +81,7 @@ func (a *app) printOperation(m *moment) {
 func (a *app) printBlindSpots(m *moment) {
 	for i := range m.op.Trackers {
 		t := &m.op.Trackers[i]
-		name, by := clean(t.Detail.Dependent.DisplayName()), "nobody attested it"
+		name, by := clean(t.Detail.Dependent.DisplayName()), "no attestation holds"
 		switch x := t.Attested; {
 		case x != nil:
 			by = "attested by " + clean(x.Actor) + " until " + stamp(x.Until) + " (" + clean(x.ID) + ")"

@@ -24,7 +24,7 @@ names with certificates of a throw-away authority, and refuses every other host.
 Any client that is given the printed variables speaks to it instead of Azure:
 cmkd, az, the SDKs, curl. Nothing it says is true.
 
-A scenario is one of those built in (calm, demo, stuck, throttled) or a file.
+A scenario is one of those built in (calm, demo, estate, stuck, throttled) or a file.
 
 While it runs, the commands below change what it is like: from the directory it was
 started in they find it by themselves, from elsewhere by --control.`,

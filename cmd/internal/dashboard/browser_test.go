@@ -221,7 +221,7 @@ func TestDashboard_SaysWhatIsNotSeen(t *testing.T) {
 		}
 	}
 	for path, want := range map[string][]string{ // the heading first
-		"#/operations/op-117": {"op-117", "Not seen: backups; nobody attested it", "Not seen: replicas; attested by boris until"},
+		"#/operations/op-117": {"op-117", "Not seen: backups; no attestation holds", "Not seen: replicas; attested by boris until"},
 		"#/keys/payments":     {"Key payments", "one subscription was not searched", "CHG-4720", "no more: mlimages was bound in another way"},
 	} {
 		b.Open(base+path, want[0])

@@ -123,7 +123,7 @@ function dependent(t) {
     h('div', { class: 'name' }, h('b', null, nameOf(t)), ' ', h('span', { class: 'kind' }, d.dependent.kind)),
     dependentBar(t),
     h('div', { class: 'is' }, state(t.state), t.state === 'done' ? evidence(t.evidence) : null, note(t)),
-    d.blind?.length || t.attested ? h('p', { class: 'meta' }, h('span', null, 'Not seen: ', d.blind?.join(', ') || 'itself', '; ', t.attested ? ['attested by ', t.attested.actor, ' until ', stamp(t.attested.until), ` (${t.attested.id})`] : 'nobody attested it')) : null,
+    d.blind?.length || t.attested ? h('p', { class: 'meta' }, h('span', null, 'Not seen: ', d.blind?.join(', ') || 'itself', '; ', t.attested ? ['attested by ', t.attested.actor, ' until ', stamp(t.attested.until), ` (${t.attested.id})`] : 'no attestation holds')) : null,
     d.problem && !['left', 'excluded'].includes(t.state) ? problem(d.problem, t.state === 'stalled' ? 'bad' : 'warn') : null,
     raw(t));
 }
