@@ -64,8 +64,9 @@ func (w lateWrite) asked(s *Server, r *resource, body doc, patch bool) doc {
 		delete(body, name)
 	}
 	next := clone(r.doc)
-	if !patch {
+	if !patch { // it is the whole
 		delete(next, "properties")
+		next["tags"] = doc{}
 	}
 	for _, path := range w.whole {
 		if at(body, path) != nil {

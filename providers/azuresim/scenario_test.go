@@ -59,7 +59,7 @@ func TestParseScenario_AllProblemsAtOnce(t *testing.T) {
 
 func TestScenarios_AllBuild(t *testing.T) {
 	names := azuresim.Scenarios()
-	if fmt.Sprint(names) != "[calm demo hidden stuck throttled]" {
+	if fmt.Sprint(names) != "[calm demo estate hidden stuck throttled]" {
 		t.Errorf("scenarios %v", names)
 	}
 	for _, name := range names {
