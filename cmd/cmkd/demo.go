@@ -40,6 +40,7 @@ var demoEstate = []string{
 	"Microsoft.NetApp/netAppAccounts/contoso-datasets", "Microsoft.CognitiveServices/accounts/contoso-openai",
 	"Microsoft.DataProtection/backupVaults/contoso-backups", "Microsoft.EventHub/namespaces/contoso-features",
 	"Microsoft.ServiceBus/namespaces/contoso-jobs", "Microsoft.ElasticSan/elasticSans/contoso-scratch/volumeGroups/contoso-scratch",
+	"Microsoft.MachineLearningServices/workspaces/contoso-training",
 }
 
 func (a *app) demoCmd() *cobra.Command {

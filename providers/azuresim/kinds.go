@@ -29,6 +29,7 @@ func kinds() map[string]*kind {
 		logAnalyticsKind(), kustoKind(), netAppKind(),
 		cognitiveKind(), backupVaultKind(), eventHubsKind(), serviceBusKind(),
 		elasticSanKind(), volumeGroupKind(),
+		mlWorkspaceKind(),
 	} {
 		table[strings.ToLower(k.typ)] = k
 	}

@@ -69,9 +69,5 @@ func AllByHand() []ByHand {
 			"Databricks workspace", "Microsoft.Databricks/workspaces", "properties.parameters.encryption.value, properties.encryption.entities.managedServices and .managedDisk",
 			"PUT of the whole workspace; managed disks follow if rotationToLatestKeyVersionEnabled is true", "the old version of managed services is needed for another 24 hours",
 		},
-		{
-			"Machine Learning workspace", "Microsoft.MachineLearningServices/workspaces", "properties.encryption.keyVaultProperties.keyIdentifier",
-			"PATCH that alone, to a version of a key in the same vault", "its storage account, registry and vault have keys of their own: list these as dependents, too",
-		},
 	}
 }

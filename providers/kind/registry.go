@@ -29,6 +29,7 @@ func All() []*Declaration {
 		backupVault(),
 		eventHubsNamespace(), serviceBusNamespace(),
 		elasticSan(),
+		mlWorkspace(),
 	}
 }
 

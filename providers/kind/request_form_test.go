@@ -117,6 +117,9 @@ func requestForms(t *testing.T, folder, recorded string) map[string]bool {
 			}
 		}
 	}
+	if recorded == "" {
+		return known
+	}
 	for _, e := range wiretest.Recordings(t, recorded) {
 		var body any
 		if (e.Request.Method == http.MethodPut || e.Request.Method == http.MethodPatch) && json.Unmarshal([]byte(wiretest.Text(e.Request.Body)), &body) == nil {

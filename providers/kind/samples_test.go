@@ -66,6 +66,11 @@ var samples = map[string]sample{
 		doc: `"location":"eastus2",` + otherIdentity + `,"properties":{"provisioningState":"Updating","encryption":{"keySource":"Microsoft.KeyVault",
 			"keyVaultProperties":{"keyVaultUri":"VAULT","keyName":"NAME","status":"InUse"},"identity":{"userAssignedIdentity":"/x"}}}`,
 	},
+	"ml-workspace": {
+		doc: `"location":"eastus2",` + otherIdentity + `,"properties":{"provisioningState":"Updating","discoveryUrl":"https://eastus2.api.azureml.ms/discovery",
+			"encryption":{"status":"Enabled","identity":{"userAssignedIdentity":"/x"},"keyVaultProperties":{"keyIdentifier":"KEY"}}}`,
+		examples: "machinelearning-*",
+	},
 	"elastic-san": {
 		doc: otherIdentity + `,"location":"westus","properties":{"provisioningState":"Updating","encryption":"EncryptionAtRestWithCustomerManagedKey","encryptionProperties":{
 			"identity":{"userAssignedIdentity":"/x"},"keyVaultProperties":{"keyVaultUri":"VAULT","keyName":"NAME","keyVersion":"VERSION",
