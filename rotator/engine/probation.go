@@ -39,10 +39,10 @@ func (c probation) begin(l *live) {
 }
 
 // longest returns the longest time in which a dependent loses access, zero if there is
-// none to lose it.
+// none to lose it. One that is in trouble may be so because it lacks the version already.
 func longest(trackers []rotator.Tracker, traits map[string]rotator.Traits) (lasts time.Duration) {
 	for i := range trackers {
-		if t := &trackers[i]; t.State == rotator.TrackerDone {
+		if t := &trackers[i]; t.State != rotator.TrackerExcluded && t.State != rotator.TrackerLeft {
 			lasts = max(lasts, losesAccess(t, traits))
 		}
 	}

@@ -131,6 +131,34 @@ func TestRollback_OfADisableThatCouldNotBeStored(t *testing.T) {
 	})
 }
 
+// TestRollback_OfADisableWhoseAnswerCameLate has the dependent be seen to lack the version before
+// anybody knows that it is disabled: there is a probation all the same.
+func TestRollback_OfADisableWhoseAnswerCameLate(t *testing.T) {
+	t.Parallel()
+	inBubble(t, func(s *estate) {
+		s.azure.Change(storageID, func(r *rotatortest.Resource) { r.Needs, r.Delay = firstVersion, 10*time.Minute })
+		s.key.Dependents, s.key.Soak = s.key.Dependents[:1], 0
+		var out, back atomic.Bool
+		s.azure.FailWith(func(call, of string) *rotatortest.Fault {
+			switch {
+			case call == "set-enabled" && !out.Swap(true):
+				s.azure.Enable(keyID, firstVersion, false) // it took effect at once
+				<-time.After(3 * time.Hour)
+				back.Store(true)
+			case call == "versions" && out.Load() && !back.Load():
+				return &rotatortest.Fault{Err: refused(rotator.CodeUnavailable, true)}
+			}
+			return nil
+		})
+		s.start()
+		op := s.rotate()
+		s.pass(12 * time.Hour)
+		if s.enabled() != "++" || len(s.events(rotator.EventRetirementRolledBack)) == 0 {
+			t.Errorf("%s: vault %s; firing %q\n%s", s.operation(op).State, s.enabled(), s.firing(), s.log())
+		}
+	})
+}
+
 // TestRollback_IsNotStoppedByWhatOthersDid to another version.
 func TestRollback_IsNotStoppedByWhatOthersDid(t *testing.T) {
 	t.Parallel()
