@@ -322,4 +322,5 @@ var ofCrossings = []tooth{
 	{"a revoked key serves on", "rotator/engine/observe.go", []edit{{"\tlk.revoked = undoing(c).revokedSince\n", ""}}, inEngine("TestRevocation_OfEachOfSeveralKeys")},
 	{"a key that is back serves nobody", "rotator/engine/revocation.go", []edit{{"\tundoing(c).servesAgain(l)\n", ""}}, inEngine("TestRevocation_OfEachOfSeveralKeys")},
 	{"who is in trouble cannot lack what was disabled", "rotator/engine/probation.go", []edit{{"t.State != rotator.TrackerExcluded && t.State != rotator.TrackerLeft {\n\t\t\tlasts", "t.State == rotator.TrackerDone {\n\t\t\tlasts"}}, inEngine("TestRollback_OfADisableWhoseAnswerCameLate")},
+	{"a key taken out while pending is rotated", "rotator/engine/rotation.go", []edit{{"case c.keyOf(l) == nil:", "case false:"}}, inEngine("TestReload_AKeyTakenOutWhilePendingIsNotRotated")},
 }

@@ -15,7 +15,6 @@ var seenBySimulation = []tooth{
 	}, simulation},
 	{"an operation goes by the name of its key", "rotator/engine/state.go", []edit{{"return c.byID[canonical(l.op.KeyID)]", "return c.keys[l.op.Key]"}}, simulation},
 	{"retire is read once", "rotator/engine/configure.go", []edit{{"|| l.op.Retire == key.Retire {", "|| true {"}}, simulation},
-	{"a key taken out while pending is rotated", "rotator/engine/rotation.go", []edit{{"case c.keyOf(l) == nil:", "case false:"}}, simulation},
 	{"a late success is thrown away", "rotator/engine/rotation.go", []edit{{"		c.succeeded(l, r)\n		return", "		if l.op.Attempt.Uncertain.IsZero() {\n			c.succeeded(l, r)\n		}\n		return"}}, simulation},
 	{"waits go by the clock on the wall", "rotator/engine/jump.go", []edit{{"c.steady = c.steady.Add(max(now.Round(0).Sub(c.now.Round(0))-jump, 0))", "c.steady = now"}}, simulation},
 	{"only the first use counts", "rotator/engine/look.go", []edit{
