@@ -2,7 +2,6 @@ package kind
 
 import (
 	"net/http"
-	"time"
 
 	"cmkd/rotator"
 )
@@ -30,8 +29,9 @@ func serviceBusNamespace() *Declaration {
 // It has a list of up to three keys, each with its version, which is empty if it follows; the
 // list comes back in another order than it was sent in. Keys are polled every five minutes, and
 // the namespace stops only when all of them are gone. An update is a PUT of the whole namespace,
-// answered by 200 without an operation; its answer leaves the keys' identities out. That a version
-// is in use within an hour of a poll is an assumption.
+// answered by 200 without an operation; its answer leaves the keys' identities out. How soon after
+// a poll a version is in use no page says; a day is the most that Key Vault's page names
+// (facts-services.md A0).
 func namespace(name, typ, apiVersion string) *Declaration {
 	const (
 		encryption        = "properties.encryption"
@@ -50,7 +50,7 @@ func namespace(name, typ, apiVersion string) *Declaration {
 	return &Declaration{
 		Name: name, Type: typ, APIVersion: apiVersion, Noun: "the namespace",
 		Traits: rotator.Traits{
-			Window: time.Hour, Best: rotator.EvidenceInferred, WriteRole: "Contributor",
+			Window: dayAtMost, Best: rotator.EvidenceInferred, WriteRole: "Contributor",
 			Revoked: "nothing as long as one of its keys can be used; then sending and receiving fail",
 			Takes:   []rotator.KeyDemand{{Ops: wrapOps}},
 		},

@@ -172,7 +172,11 @@ func rests(g *guardView, t *rotator.Tracker, window time.Duration) (all []string
 			if o.At.Before(end) {
 				ends = "ends"
 			}
-			says("%s: follows the key and tells no version; the documented %s %s at %s", at, lasting(window), ends, end.UTC().Format("2006-01-02 15:04 MST"))
+			whose := "documented"
+			if t.Detail.Dependent.Window > 0 {
+				whose = "configured"
+			}
+			says("%s: follows the key and tells no version; the %s %s %s at %s", at, whose, lasting(window), ends, end.UTC().Format("2006-01-02 15:04 MST"))
 		}
 		for _, h := range u.Held {
 			says("%s: holds version %s", at, h.Version)

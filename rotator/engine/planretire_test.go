@@ -1,6 +1,7 @@
 package engine_test
 
 import (
+	"strings"
 	"testing"
 	"time"
 
@@ -37,6 +38,25 @@ func TestPlanRetirement_SaysWhatRetireWouldSay(t *testing.T) {
 					t.Errorf("plan: %v; retire: %v", p.Objections, refused)
 				}
 			})
+		})
+	}
+}
+
+// TestPlanRetirement_SaysWhoseTheTimeIs that stands for what a service does not tell: the
+// documentation's, or the operator's.
+func TestPlanRetirement_SaysWhoseTheTimeIs(t *testing.T) {
+	t.Parallel()
+	for window, want := range map[time.Duration]string{0: "the documented 24h ", 2 * time.Hour: "the configured 2h "} {
+		inBubble(t, func(s *estate) {
+			s.key.Dependents = []rotator.Dependent{{ID: cosmosID, Kind: "silent", Window: window}}
+			s.key.Retire = rotator.RetireManual
+			s.start()
+			s.rotate()
+			s.pass(30 * time.Hour)
+			p, err := s.engine.PlanRetirement(s.t.Context(), "payments", "carol")
+			if err != nil || len(p.Dependents) != 1 || !strings.Contains(strings.Join(p.Dependents[0].Rests, "\n"), want) {
+				t.Errorf("window %s: %+v, %v", window, p.Dependents, err)
+			}
 		})
 	}
 }
