@@ -388,13 +388,13 @@ func (c *core) changeListed(l *live, r *result, use func(*live, []rotator.Versio
 	if r.err != nil {
 		l.op.Failures++
 		p := rotator.ProblemOf(r.err)
-		if l.op.Problem != nil && l.op.Problem.Code == rotator.ReasonRevocationUndone {
+		if undone(&l.op) {
 			p = l.op.Problem // not to see it is not to see it mended
 		}
 		c.draft.held(l, p, max(backoff(l.op.Failures), r.err.RetryAfter))
 		return
 	}
-	if l.op.Problem != nil && l.op.Problem.Code != rotator.ReasonRevocationUndone {
+	if l.op.Problem != nil && !undone(&l.op) {
 		l.op.Problem = nil
 		c.draft.changed(l)
 	}

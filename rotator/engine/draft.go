@@ -359,28 +359,6 @@ func (d *draft) intended(l *live, t task) {
 	d.tasks = append(d.tasks, t)
 }
 
-// asksAccess reports whether an observation is to see if a dependent can use its key:
-// always for a revocation and in probation; of a rotation before it changes anything and
-// before it retires, where that takes no more than a call. In between only the version is
-// waited for.
-func asksAccess(op *rotator.Operation, traits rotator.Traits) bool {
-	switch {
-	case op.Kind != rotator.KindRotation, op.State == rotator.StateProbation:
-		return true
-	case op.State == rotator.StatePending, op.State == rotator.StateSoaking, op.State == rotator.StateRetiring:
-		return traits.CheapAccess
-	default:
-		return false
-	}
-}
-
-// deniedLast reports whether a dependent was seen denied last: it has its access back when that is
-// seen.
-func deniedLast(t *rotator.Tracker) bool {
-	p := t.Detail.Problem
-	return p != nil && p.Code == rotator.ReasonAccessDenied
-}
-
 // asked hands out a task for a tracker.
 func (d *draft) asked(l *live, t *rotator.Tracker, kind taskKind, a rotator.Action) {
 	l.asked[t.Number] = true

@@ -140,6 +140,7 @@ func (v *driftView) unobserved(st *rotator.Standing, err *rotator.Error) []rotat
 	return append(all, d)
 }
 
+// told tells of what a dependent drifted to, or that it is over.
 func (c drifts) told(key *rotator.Key, d *rotator.Dependent, t rotator.EventType, x rotator.Drift) {
 	message := d.Kind + " " + d.DisplayName() + " " + x.Message
 	if t == rotator.EventDriftOver {
@@ -210,11 +211,7 @@ func (c drifts) relieved(l *live, t *rotator.Tracker, o *rotator.Observation) {
 		return
 	}
 	if l.drifted == nil {
-		all, err := stored(c.store, key.ID)
-		if err != nil {
-			return // the next step meets the same error and reports it
-		}
-		l.drifted, c.drifting[canonical(key.ID)] = drifted(all)
+		c.known(l, key)
 	}
 	st := l.drifted[strings.ToLower(t.Detail.Dependent.ID)]
 	if st == nil || len(st.Drift) == 0 {
@@ -230,6 +227,19 @@ func (c drifts) relieved(l *live, t *rotator.Tracker, o *rotator.Observation) {
 	}
 }
 
+// known reads what is known of the dependents of a key, and which of them had drifted before the
+// operation; nil if that cannot be read: the next step meets the same error and reports it.
+func (c drifts) known(l *live, key *rotator.Key) map[string]*rotator.Standing {
+	all, err := stored(c.store, key.ID)
+	if err != nil {
+		return nil
+	}
+	if l.drifted == nil {
+		l.drifted, c.drifting[canonical(key.ID)] = drifted(all)
+	}
+	return all
+}
+
 // complains tells of what a service says is wrong with a dependent that is where it should be, while
 // a rotation soaks or waits: no tracker does.
 func (c drifts) complains(l *live, t *rotator.Tracker, o *rotator.Observation) {
@@ -242,18 +252,13 @@ func (c drifts) complains(l *live, t *rotator.Tracker, o *rotator.Observation) {
 	if slices.ContainsFunc(c.drifting[canonical(key.ID)][id], is) {
 		return
 	}
-	all, err := stored(c.store, key.ID)
-	if err != nil {
+	all := c.known(l, key)
+	if all == nil {
 		return
-	}
-	if l.drifted == nil {
-		l.drifted, c.drifting[canonical(key.ID)] = drifted(all)
 	}
 	st := l.drifted[id]
 	if st == nil {
-		if st = all[id]; st == nil {
-			st = &rotator.Standing{KeyID: key.ID, Dependent: t.Detail.Dependent.ID, Kind: t.Detail.Dependent.Kind}
-		}
+		st = cmp.Or(all[id], &rotator.Standing{KeyID: key.ID, Dependent: t.Detail.Dependent.ID, Kind: t.Detail.Dependent.Kind})
 		l.drifted[id] = st
 	}
 	if !slices.ContainsFunc(st.Drift, is) {

@@ -155,3 +155,43 @@ func (c using) neededNoMore(l *live, version string) {
 		c.draft.observed(l, t, true)
 	}
 }
+
+// others returns the versions of a key that are in use or held, but for one.
+func others(o *rotator.Observation, key rotator.KeyID, besides string) (versions []string) {
+	add := func(version string) {
+		if version != "" && version != besides && !slices.Contains(versions, version) {
+			versions = append(versions, version)
+		}
+	}
+	for u := range o.UsesOf(key) {
+		add(u.Version)
+	}
+	for i := range o.Uses {
+		for _, h := range o.Uses[i].Held {
+			if h.Key.Same(key) {
+				add(h.Version)
+			}
+		}
+	}
+	return versions
+}
+
+// previousOf returns the versions of a key on which a use is that goes on to need its
+// version once it is told another one.
+func previousOf(o *rotator.Observation, key rotator.KeyID) (versions []string) {
+	for u := range o.UsesOf(key) {
+		if u.Previous && u.Version != "" && !slices.Contains(versions, u.Version) {
+			versions = append(versions, u.Version)
+		}
+	}
+	return versions
+}
+
+// neededOnceTold returns the versions that a use needs that goes on to need its version, once it is told
+// another one: by those that it needed before, oldest first, and those that it is on now.
+func neededOnceTold(before, now []string) []string {
+	if n := len(before); len(now) == 0 || n > 0 && !slices.Contains(now, before[n-1]) {
+		return remembered(before, now)
+	}
+	return now
+}

@@ -122,26 +122,6 @@ func (t tracker) step(l look) (tracker, rotator.Action) {
 	}
 }
 
-// others returns the versions of a key that are in use or held, but for one.
-func others(o *rotator.Observation, key rotator.KeyID, besides string) (versions []string) {
-	add := func(version string) {
-		if version != "" && version != besides && !slices.Contains(versions, version) {
-			versions = append(versions, version)
-		}
-	}
-	for u := range o.UsesOf(key) {
-		add(u.Version)
-	}
-	for i := range o.Uses {
-		for _, h := range o.Uses[i].Held {
-			if h.Key.Same(key) {
-				add(h.Version)
-			}
-		}
-	}
-	return versions
-}
-
 // blindSpots names what cannot be seen of a dependent.
 func blindSpots(o *rotator.Observation) (names []string) {
 	for _, b := range o.BlindSpots {
@@ -289,26 +269,6 @@ func (t tracker) preflightLook(l look) tracker {
 	default:
 		return t.enter(rotator.TrackerWaiting, l.now, time.Time{})
 	}
-}
-
-// previousOf returns the versions of a key on which a use is that goes on to need its
-// version once it is told another one.
-func previousOf(o *rotator.Observation, key rotator.KeyID) (versions []string) {
-	for u := range o.UsesOf(key) {
-		if u.Previous && u.Version != "" && !slices.Contains(versions, u.Version) {
-			versions = append(versions, u.Version)
-		}
-	}
-	return versions
-}
-
-// neededOnceTold returns the versions that a use needs that goes on to need its version, once it is told
-// another one: by those that it needed before, oldest first, and those that it is on now.
-func neededOnceTold(before, now []string) []string {
-	if n := len(before); len(now) == 0 || n > 0 && !slices.Contains(now, before[n-1]) {
-		return remembered(before, now)
-	}
-	return now
 }
 
 func otherKey(o *rotator.Observation, op *rotator.Operation) *rotator.Problem {
@@ -506,56 +466,3 @@ func (t tracker) pending(l look) tracker {
 // turn is the order in which the updates of one dependent take place, where its
 // uses need several.
 var turn = map[rotator.Action]int{rotator.ActionRepin: 1, rotator.ActionRecreate: 2, rotator.ActionNudge: 3}
-
-// accessLook compares what was seen of the dependent's access with what a
-// revocation or reinstatement wants.
-func (t tracker) accessLook(l look, want rotator.Access) tracker {
-	o := l.seen
-	spare, since := l.spare()
-	lasts := accessWindow(t.Detail, l.traits)
-	passed := !l.op.Effect.IsZero() && !o.At.Before(later(t.deadline(l), since.Add(lasts))) && t.timed(l)
-	switch {
-	case !o.Names(l.op.KeyID) && !o.Holds(l.op.KeyID, ""):
-		return t.left(l)
-	case o.Access == want && o.AccessEvidence != rotator.EvidenceNone:
-		return t.done(o.AccessEvidence, l)
-	case o.Access == rotator.AccessUnknown && want == rotator.AccessDenied && spare != "":
-		return t.block(rotator.TrackerNeedsAction, otherServes(spare), l)
-	case o.Access == rotator.AccessUnknown && passed:
-		return t.done(rotator.EvidenceInferred, l)
-	default:
-		return t.pending(l)
-	}
-}
-
-// spare returns another key under which a dependent goes on, empty if there is none; since is when
-// the last of those that would serve was revoked.
-func (l *look) spare() (key rotator.KeyID, since time.Time) {
-	o := *l.seen
-	for {
-		key = o.Spare(l.op.KeyID)
-		if key == "" || l.revoked == nil {
-			return key, since
-		}
-		at, is := l.revoked(key)
-		if !is {
-			return key, since
-		}
-		since = later(since, at)
-		o.Uses = slices.DeleteFunc(slices.Clone(o.Uses), func(u rotator.Use) bool { return u.Key.Same(key) })
-	}
-}
-
-// otherServes is the problem of a dependent that needs but one of its keys.
-func otherServes(other rotator.KeyID) *rotator.Problem {
-	return &rotator.Problem{
-		Code: rotator.ReasonOtherKeyServes, Message: "goes on under " + string(other) + ": any one of its keys serves",
-		Hint: "revoke that one, too, or take it out of the list; then exclude this dependent with a reason, as nothing tells that it stopped",
-	}
-}
-
-// timed reports whether time can tell that access ended or came back: where that is
-// documented, or where the operator says how long it takes.
-func (t tracker) timed(l look) bool {
-	return l.traits.Revocation > 0 || t.Detail.Dependent.Window > 0
-}

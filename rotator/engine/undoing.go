@@ -22,10 +22,9 @@ func (c undoing) look(l *live) {
 // another enabled version means that somebody undid the revocation.
 func (c undoing) listed(l *live, versions []rotator.Version) {
 	c.draft.waits(l, c.now.Add(revokedWatch))
-	known := l.op.Problem != nil && l.op.Problem.Code == rotator.ReasonRevocationUndone
-	early := !known && c.lasts(l) < 2*readLag
+	early := !undone(&l.op) && c.lasts(l) < 2*readLag
 	state := c.stateOf(l.op.KeyID)
-	var undone []string
+	var enabled []string
 	for _, v := range versions {
 		switch {
 		case !v.Enabled:
@@ -37,10 +36,10 @@ func (c undoing) listed(l *live, versions []rotator.Version) {
 			c.draft.entered(l, rotator.StateDisabling, actorDaemon, "version "+v.ID+" appeared")
 			return
 		case !early || c.lasts(l) >= readLag:
-			undone = append(undone, v.ID)
+			enabled = append(enabled, v.ID)
 		}
 	}
-	c.note(l, undone, versions)
+	c.note(l, enabled, versions)
 }
 
 // madeByUs reports whether a version that is new may be of a call of an operation which gave
