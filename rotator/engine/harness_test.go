@@ -395,3 +395,25 @@ func (s *estate) retiresAs(actor string) error {
 func (s *estate) blind() {
 	s.azure.Change(storageID, func(r *rotatortest.Resource) { r.Blind = []string{"backups"} })
 }
+
+// hangs has the first call of a kind last so long, and then come to a fault, if one is given. What
+// it returns waits until the call is out.
+func (s *estate) hangs(call string, lasts time.Duration, then *rotatortest.Fault) (untilOut func()) {
+	var out atomic.Bool
+	s.azure.FailWith(func(c, _ string) *rotatortest.Fault {
+		if c != call || out.Swap(true) {
+			return nil
+		}
+		<-time.After(lasts)
+		return then
+	})
+	return func() {
+		s.t.Helper()
+		for n := 0; !out.Load(); n++ {
+			if n > 20000 {
+				s.t.Fatalf("no call %q\n%s", call, s.log())
+			}
+			s.pass(100 * time.Millisecond)
+		}
+	}
+}

@@ -190,24 +190,30 @@ func TestHeld_LostAccessIsToldWhileNoVersionIsMade(t *testing.T) {
 	})
 }
 
+// refusedByTheTarget has a retirement be refused because somebody disabled the target of the
+// rotation, which waits for a person.
+func (s *estate) refusedByTheTarget() (op rotator.OperationID, target string) {
+	s.t.Helper()
+	s.key.Dependents, s.key.Soak, s.key.Retire = s.key.Dependents[:1], 0, rotator.RetireManual
+	s.azure.Change(storageID, func(r *rotatortest.Resource) { r.NoAccess = true })
+	s.start()
+	op = s.rotate()
+	s.pass(3 * time.Hour)
+	s.want(op, rotator.StateRetiring)
+	target = s.azure.List(keyID)[1].ID
+	s.azure.Enable(keyID, target, false)
+	s.pass(time.Minute)
+	if err := s.retiresAs("carol"); err == nil {
+		s.t.Fatal("not refused")
+	}
+	return op, target
+}
+
 // TestRetire_WhatHeldItInTheVaultIsOver has somebody disable the target, and enable it again after the refusal.
 func TestRetire_WhatHeldItInTheVaultIsOver(t *testing.T) {
 	t.Parallel()
 	inBubble(t, func(s *estate) {
-		s.key.Dependents, s.key.Soak, s.key.Retire = s.key.Dependents[:1], 0, rotator.RetireManual
-		s.azure.Change(storageID, func(r *rotatortest.Resource) { r.NoAccess = true })
-		s.start()
-		op := s.rotate()
-		s.pass(3 * time.Hour)
-		s.want(op, rotator.StateRetiring)
-		second := s.azure.List(keyID)[1].ID
-		s.azure.Enable(keyID, second, false)
-		s.pass(time.Minute)
-		err := s.retiresAs("carol")
-		if err == nil {
-			t.Fatal("not refused")
-		}
-		t.Log(err)
+		op, second := s.refusedByTheTarget()
 		s.pass(10 * time.Minute)
 		s.azure.Enable(keyID, second, true)
 		s.pass(72 * time.Hour)
@@ -221,17 +227,7 @@ func TestRetire_WhatHeldItInTheVaultIsOver(t *testing.T) {
 func TestRetire_WhatHeldItIsNotOverByARestart(t *testing.T) {
 	t.Parallel()
 	inBubble(t, func(s *estate) {
-		s.key.Dependents, s.key.Soak, s.key.Retire = s.key.Dependents[:1], 0, rotator.RetireManual
-		s.azure.Change(storageID, func(r *rotatortest.Resource) { r.NoAccess = true })
-		s.start()
-		op := s.rotate()
-		s.pass(3 * time.Hour)
-		s.want(op, rotator.StateRetiring)
-		s.azure.Enable(keyID, s.azure.List(keyID)[1].ID, false)
-		s.pass(time.Minute)
-		if err := s.retiresAs("carol"); err == nil {
-			t.Fatal("not refused")
-		}
+		op, _ := s.refusedByTheTarget()
 		was := s.operation(op)
 		before := was.NeedsYou()
 		s.pass(10 * time.Minute)
@@ -248,18 +244,7 @@ func TestRetire_WhatHeldItIsNotOverByARestart(t *testing.T) {
 func TestRetire_SoakNeedsNobody(t *testing.T) {
 	t.Parallel()
 	inBubble(t, func(s *estate) {
-		s.key.Dependents, s.key.Soak, s.key.Retire = s.key.Dependents[:1], 0, rotator.RetireManual
-		s.azure.Change(storageID, func(r *rotatortest.Resource) { r.NoAccess = true })
-		s.start()
-		op := s.rotate()
-		s.pass(3 * time.Hour)
-		s.want(op, rotator.StateRetiring)
-		second := s.azure.List(keyID)[1].ID
-		s.azure.Enable(keyID, second, false)
-		s.pass(time.Minute)
-		if err := s.retiresAs("carol"); err == nil {
-			t.Fatal("not refused")
-		}
+		op, second := s.refusedByTheTarget()
 		s.key.Soak = 200 * time.Hour
 		s.reload(s.key)
 		s.pass(10 * time.Minute)

@@ -254,19 +254,26 @@ func TestNeeded_ByOneThatLeftInTheNextRotation(t *testing.T) {
 	}
 }
 
+// rotatedBesideAFollower completes a rotation of the etcd and of one that follows.
+func (s *estate) rotatedBesideAFollower() rotator.OperationID {
+	s.t.Helper()
+	s.azure.AddResource(rotatortest.Resource{ID: otherKeys, Kind: "follower", Use: rotatortest.Use{Key: keyID, Delay: 20 * time.Minute}})
+	s.key.Dependents = append(s.key.Dependents, rotator.Dependent{ID: otherKeys, Kind: "follower"})
+	s.start()
+	op := s.rotate()
+	s.pass(8 * time.Hour)
+	s.retire()
+	s.pass(3 * time.Hour)
+	s.want(op, rotator.StateCompleted)
+	return op
+}
+
 // TestNeeded_ByOneThatIsGone has the etcd be deleted, and be taken out of the configuration.
 func TestNeeded_ByOneThatIsGone(t *testing.T) {
 	t.Parallel()
 	inBubble(t, func(s *estate) {
 		s.etcd()
-		s.azure.AddResource(rotatortest.Resource{ID: otherKeys, Kind: "follower", Use: rotatortest.Use{Key: keyID, Delay: 20 * time.Minute}})
-		s.key.Dependents = append(s.key.Dependents, rotator.Dependent{ID: otherKeys, Kind: "follower"})
-		s.start()
-		op := s.rotate()
-		s.pass(8 * time.Hour)
-		s.retire()
-		s.pass(3 * time.Hour)
-		s.want(op, rotator.StateCompleted)
+		op := s.rotatedBesideAFollower()
 		s.azure.Remove(storageID)
 		s.key.Dependents = s.key.Dependents[1:]
 		s.reload(s.key)
@@ -293,14 +300,7 @@ func TestNeeded_UntilSomebodyElseAttests(t *testing.T) {
 		const other = "https://contoso.vault.azure.net/keys/other"
 		s.etcd()
 		a := s.azure.AddKey(other)
-		s.azure.AddResource(rotatortest.Resource{ID: otherKeys, Kind: "follower", Use: rotatortest.Use{Key: keyID, Delay: 20 * time.Minute}})
-		s.key.Dependents = append(s.key.Dependents, rotator.Dependent{ID: otherKeys, Kind: "follower"})
-		s.start()
-		op := s.rotate()
-		s.pass(8 * time.Hour)
-		s.retire()
-		s.pass(3 * time.Hour)
-		s.want(op, rotator.StateCompleted)
+		op := s.rotatedBesideAFollower()
 		s.azure.Change(storageID, func(r *rotatortest.Resource) { r.Key, r.Pinned = other, a.ID })
 		s.pass(24 * time.Hour)
 		b := s.azure.Outside(other)

@@ -16,16 +16,7 @@ func TestRevocation_OfAVersionThatARollbackEnables(t *testing.T) {
 	t.Parallel()
 	inBubble(t, func(s *estate) {
 		s.retires(needsFirst)
-		var out atomic.Bool
-		s.azure.FailWith(func(call, of string) *rotatortest.Fault {
-			if call == "set-enabled" && of == firstVersion && !out.Swap(true) {
-				<-time.After(4 * time.Minute)
-			}
-			return nil
-		})
-		for !out.Load() {
-			s.pass(time.Second)
-		}
+		s.hangs("set-enabled", 4*time.Minute, nil)()
 		op := s.revoke("alice")
 		s.pass(30 * time.Minute)
 		o := s.operation(op)
@@ -42,17 +33,9 @@ func TestRevocation_OfAVersionThatIsBeingMade(t *testing.T) {
 		s.key.Dependents = s.key.Dependents[:1]
 		s.azure.Change(storageID, func(r *rotatortest.Resource) { r.Delay = 0 })
 		s.start()
-		var out atomic.Bool
-		s.azure.FailWith(func(call, of string) *rotatortest.Fault {
-			if call == "create" && !out.Swap(true) {
-				<-time.After(4 * time.Minute)
-			}
-			return nil
-		})
+		untilOut := s.hangs("create", 4*time.Minute, nil)
 		s.rotate()
-		for !out.Load() {
-			s.pass(time.Second)
-		}
+		untilOut()
 		op := s.revoke("alice")
 		s.pass(30 * time.Minute)
 		o := s.operation(op)
@@ -108,20 +91,9 @@ func TestRevocation_OfAVersionThatIsBeingEnabledAgain(t *testing.T) {
 		s.azure.Change(storageID, func(r *rotatortest.Resource) { r.Delay = 0 })
 		s.start()
 		s.pass(10 * time.Minute)
-		var out atomic.Bool
-		s.azure.FailWith(func(call, of string) *rotatortest.Fault {
-			if call == "set-enabled" && !out.Swap(true) {
-				<-time.After(4*time.Minute + 30*time.Second)
-			}
-			return nil
-		})
+		untilOut := s.hangs("set-enabled", 4*time.Minute+30*time.Second, nil)
 		s.azure.Enable(keyID, firstVersion, false)
-		for n := 0; !out.Load(); n++ {
-			if n > 5000 {
-				t.Fatalf("never enabled again\n%s", s.log())
-			}
-			s.pass(time.Second)
-		}
+		untilOut()
 		op := s.revoke("alice")
 		s.pass(60 * time.Minute)
 		o := s.operation(op)
@@ -138,18 +110,9 @@ func TestRevocation_OfAVersionWhoseAnswerWasLost(t *testing.T) {
 		s.key.Dependents, s.key.Method = s.key.Dependents[:1], rotator.MethodCreate
 		s.azure.Change(storageID, func(r *rotatortest.Resource) { r.Delay = 0 })
 		s.start()
-		var out atomic.Bool
-		s.azure.FailWith(func(call, of string) *rotatortest.Fault {
-			if call == "create" && !out.Swap(true) {
-				<-time.After(9 * time.Minute)
-				return &rotatortest.Fault{AfterEffect: true, Err: refused(rotator.CodeUnavailable, false)}
-			}
-			return nil
-		})
+		untilOut := s.hangs("create", 9*time.Minute, &rotatortest.Fault{AfterEffect: true, Err: refused(rotator.CodeUnavailable, false)})
 		s.rotate()
-		for !out.Load() {
-			s.pass(time.Second)
-		}
+		untilOut()
 		op := s.revoke("alice")
 		s.pass(60 * time.Minute)
 		o := s.operation(op)

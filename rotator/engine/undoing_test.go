@@ -2,7 +2,6 @@ package engine_test
 
 import (
 	"strings"
-	"sync/atomic"
 	"testing"
 	"time"
 
@@ -76,17 +75,9 @@ func TestUndoing_ByAVersionWithoutATag(t *testing.T) {
 		s.key.Dependents, s.key.Method = s.key.Dependents[:1], rotator.MethodCreate
 		s.azure.Change(storageID, func(r *rotatortest.Resource) { r.Delay = 0 })
 		s.start()
-		var out atomic.Bool
-		s.azure.FailWith(func(call, of string) *rotatortest.Fault {
-			if call == "create" && !out.Swap(true) {
-				return &rotatortest.Fault{Err: refused(rotator.CodeUnavailable, false)}
-			}
-			return nil
-		})
+		untilOut := s.hangs("create", 0, &rotatortest.Fault{Err: refused(rotator.CodeUnavailable, false)})
 		s.rotate()
-		for !out.Load() {
-			s.pass(100 * time.Millisecond)
-		}
+		untilOut()
 		op := s.revoke("alice")
 		s.pass(20 * time.Minute)
 		s.want(op, rotator.StateEffective)
@@ -106,17 +97,7 @@ func TestUndoing_NotByARollbackWhoseAnswerWasLost(t *testing.T) {
 			t.Parallel()
 			inBubble(t, func(s *estate) {
 				s.retires(needsFirst)
-				var out atomic.Bool
-				s.azure.FailWith(func(call, of string) *rotatortest.Fault {
-					if call == "set-enabled" && of == firstVersion && !out.Swap(true) {
-						<-time.After(hang)
-						return &rotatortest.Fault{AfterEffect: true, Err: refused(rotator.CodeUnavailable, false)}
-					}
-					return nil
-				})
-				for !out.Load() {
-					s.pass(time.Second)
-				}
+				s.hangs("set-enabled", hang, &rotatortest.Fault{AfterEffect: true, Err: refused(rotator.CodeUnavailable, false)})()
 				op := s.revoke("alice")
 				s.pass(time.Hour)
 				o := s.operation(op)
@@ -137,18 +118,9 @@ func TestUndoing_NotByAReinstatementWhoseAnswerWasLost(t *testing.T) {
 		s.start()
 		s.revoke("alice")
 		s.pass(time.Hour)
-		var out atomic.Bool
-		s.azure.FailWith(func(call, of string) *rotatortest.Fault {
-			if call == "set-enabled" && !out.Swap(true) {
-				<-time.After(4 * time.Minute)
-				return &rotatortest.Fault{AfterEffect: true, Err: refused(rotator.CodeUnavailable, false)}
-			}
-			return nil
-		})
+		untilOut := s.hangs("set-enabled", 4*time.Minute, &rotatortest.Fault{AfterEffect: true, Err: refused(rotator.CodeUnavailable, false)})
 		s.reinstate()
-		for !out.Load() {
-			s.pass(time.Second)
-		}
+		untilOut()
 		op := s.revoke("alice")
 		s.pass(time.Hour)
 		o := s.operation(op)
@@ -163,16 +135,7 @@ func TestUndoing_BesideALateVersion(t *testing.T) {
 	t.Parallel()
 	inBubble(t, func(s *estate) {
 		s.retires(needsFirst)
-		var out atomic.Bool
-		s.azure.FailWith(func(call, of string) *rotatortest.Fault {
-			if call == "set-enabled" && of == firstVersion && !out.Swap(true) {
-				<-time.After(20 * time.Minute)
-			}
-			return nil
-		})
-		for !out.Load() {
-			s.pass(time.Second)
-		}
+		s.hangs("set-enabled", 20*time.Minute, nil)()
 		op := s.revoke("alice")
 		s.pass(8 * time.Minute)
 		theirs := s.azure.Outside(keyID)
@@ -197,20 +160,9 @@ func TestUndoing_IsNotOverByTime(t *testing.T) {
 		s.azure.Change(storageID, func(r *rotatortest.Resource) { r.Delay = 0 })
 		s.azure.Change(cosmosID, func(r *rotatortest.Resource) { r.NoAccess = true })
 		s.start()
-		var out atomic.Bool
-		s.azure.FailWith(func(call, of string) *rotatortest.Fault {
-			if call == "create" && !out.Swap(true) {
-				<-time.After(10 * time.Minute)
-			}
-			return nil
-		})
+		untilOut := s.hangs("create", 10*time.Minute, nil)
 		s.rotate()
-		for n := 0; !out.Load(); n++ {
-			if n > 5000 {
-				t.Fatal(s.log())
-			}
-			s.pass(time.Second)
-		}
+		untilOut()
 		op := s.revoke("alice")
 		s.pass(4 * time.Minute)
 		s.azure.Enable(keyID, firstVersion, true)
@@ -260,17 +212,9 @@ func TestUndoing_OwnLateVersionIsNotSomebodys(t *testing.T) {
 		s.key.Dependents = s.key.Dependents[:1]
 		s.azure.Change(storageID, func(r *rotatortest.Resource) { r.Delay = 0 })
 		s.start()
-		var out atomic.Bool
-		s.azure.FailWith(func(call, of string) *rotatortest.Fault {
-			if call == "create" && !out.Swap(true) {
-				<-time.After(4 * time.Minute)
-			}
-			return nil
-		})
+		untilOut := s.hangs("create", 4*time.Minute, nil)
 		s.rotate()
-		for !out.Load() {
-			s.pass(time.Second)
-		}
+		untilOut()
 		s.revoke("alice")
 		s.pass(time.Hour)
 		s.wantVersions("--")
